@@ -1,0 +1,58 @@
+# `make help` lists what can be made. All of it happens in $(VENV), which is set up on first use.
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= runs/demo
+PYTEST_ARGS ?= -n auto
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SPEC := attention56_cifar
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow test-all check golden clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "archdsl needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,data,dev]'
+	@touch $@
+
+demo: $(READY) ## compile, draw, show, train and evaluate Attention-56 on scikit-learn's digits
+	@mkdir -p $(DEMO)
+	$(BIN)/archdsl compile $(SPEC) --to torch -o $(DEMO)/$(SPEC).py
+	$(BIN)/archdsl draw $(SPEC) -o $(DEMO)/$(SPEC).svg
+	$(BIN)/archdsl show $(SPEC)
+	@rm -rf $(DEMO)/digits
+	$(BIN)/archdsl train $(SPEC) --data digits --epochs 5 --output $(DEMO) --name digits
+	$(BIN)/archdsl eval $(DEMO)/digits
+	@echo
+	@echo "The spec:             specs/$(SPEC).arch"
+	@echo "The generated model:  $(DEMO)/$(SPEC).py"
+	@echo "The drawing:          $(DEMO)/$(SPEC).svg"
+	@echo "The training run:     $(DEMO)/digits (weights, metrics, curves)"
+
+test: $(READY) ## run the fast tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow'
+
+test-slow: $(READY) ## run the tests that `make test` leaves out
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m slow
+
+test-all: $(READY) ## run every test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY) ## format, lint, types and the fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+golden: $(READY) ## write the golden files anew, to be read with `git diff`
+	-$(BIN)/python -m pytest -q -m 'not slow' --update-golden
+	@git --no-pager diff --stat -- tests
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

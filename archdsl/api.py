@@ -1,0 +1,187 @@
+"""What archdsl does, as functions: the command line is a thin layer over these.
+
+A spec is a path, the name of a shipped spec, or the text itself (told by a line's end or a brace in it).
+Settings replace a model's parameters, as `--set` does; `input` replaces its input, as `--input` does: `"3x32x32"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archdsl.diagnostics import Diagnostic, Label, SpecError
+from archdsl.errors.files import NoModel, WhichModel
+from archdsl.resources import read_spec
+from archdsl.source import Source
+
+if TYPE_CHECKING:
+    from archdsl.codegen.backend import Artifact, Backend
+    from archdsl.elaborate import Program
+    from archdsl.ir.graph import Graph
+
+__all__ = ["MissingExtra", "check", "compile", "find", "load", "model_graph", "needs", "open_model"]
+
+Spec = str | Path | Source
+Settings = Mapping[str, object]
+
+
+class MissingExtra(ImportError):
+    """A framework or library of an extra is not installed; the message says how to install it."""
+
+
+def check(
+    spec: Spec, model: str | None = None, settings: Settings | None = None, input: str | None = None
+) -> list[Diagnostic]:
+    """Everything that is wrong with a spec, or odd about it; an empty list where it is fine.
+
+    All models of a file are checked, or the one that is named; contracts are checked at each model's own defaults.
+    """
+    from archdsl.elaborate import elaborate, resolved
+    from archdsl.passes.contracts import check_contracts
+
+    try:
+        program, model = _open(spec, model)
+    except SpecError as error:
+        return list(error.diagnostics)
+    found = list(resolved(program))
+    for name in [model] if model is not None else program.models:
+        found += elaborate(program, name, _texts(settings), input).diagnostics
+        if name in program.models:
+            found += check_contracts(program, name)
+    return _in_order(found)
+
+
+def model_graph(
+    spec: Spec, model: str | None = None, settings: Settings | None = None, input: str | None = None
+) -> Graph:
+    """The checked graph of one model of a spec.
+
+    Raises SpecError where there is none, for every independent reason; contracts are not looked at.
+    """
+    from archdsl.elaborate import elaborate
+    from archdsl.passes import run
+
+    program, name = open_model(spec, model)
+    result = elaborate(program, name, _texts(settings), input)
+    found = _in_order(result.diagnostics)
+    if result.graph is None or any(d.severity == "error" for d in found):
+        raise SpecError(found)
+    return run(result.graph)
+
+
+def open_model(spec: Spec, model: str | None = None) -> tuple[Program, str]:
+    """The program of a spec, and the model of it that is named or the only one.
+
+    Raises SpecError where the spec cannot be read, or names none of several.
+    """
+    program, named = _open(spec, model)
+    return program, named if named is not None else _only_model(program)
+
+
+def compile(
+    spec: Spec, to: str = "torch", model: str | None = None, settings: Settings | None = None, input: str | None = None
+) -> Artifact:
+    """Readable source of a model for the backend `to`. The framework need not be installed.
+
+    Raises SpecError where the spec is wrong, ValueError where there is no such backend.
+    """
+    return find(to).emit(model_graph(spec, model, settings, input))
+
+
+def load(
+    spec: Spec | Artifact,
+    to: str = "torch",
+    model: str | None = None,
+    settings: Settings | None = None,
+    input: str | None = None,
+) -> Any:
+    """The built network with fresh weights: it is the generated source that runs.
+
+    spec: a spec, or what `compile` gave.
+    Raises as `compile` does, and MissingExtra where the framework is not installed.
+    """
+    from archdsl.codegen.backend import Artifact
+
+    artifact = spec if isinstance(spec, Artifact) else compile(spec, to, model, settings, input)
+    backend = find(artifact.backend)
+    with needs(backend.extra):
+        return backend.build(artifact)
+
+
+def find(name: str) -> Backend:
+    """The backend of that name. Raises ValueError where none is installed."""
+    from archdsl.codegen.backend import backends, find_backend
+
+    try:
+        return find_backend(name)
+    except KeyError:
+        known = ", ".join(f"`{b}`" for b in backends()) or "none"
+        raise ValueError(f"there is no backend `{name}`; installed: {known}") from None
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Turn a missing library of an extra into MissingExtra, which says what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "archdsl").startswith("archdsl"):
+            raise
+        raise MissingExtra(f'this needs {error.name}, which is not installed: pip install "archdsl[{extra}]"') from None
+
+
+def _open(spec: Spec, model: str | None) -> tuple[Program, str | None]:
+    """The program and the model that was named, in `SPEC:MODEL` or beside it."""
+    from archdsl.elaborate import load as load_program
+
+    named = None
+    if isinstance(spec, Source):
+        source = spec
+    elif isinstance(spec, str) and ("\n" in spec or "{" in spec):
+        source = Source("<text>", spec)
+    else:
+        source, named = read_spec(str(spec))
+    return load_program(source), model if model is not None else named
+
+
+def _only_model(program: Program) -> str:
+    """Raises SpecError where the file has no model or several, or is wrong otherwise."""
+    from archdsl.elaborate import resolved
+
+    names = list(program.models)
+    if len(names) == 1:
+        return names[0]
+    errors = [d for d in resolved(program) if d.severity == "error"]
+    if errors:
+        raise SpecError(errors)
+    file = program.main.source
+    if not names:
+        raise SpecError([NoModel(file.name).at(file.span(0, 0))])
+    first, *others = (program.models[name].name_span for name in names)
+    error = WhichModel(file.name, len(names), ", ".join(names), names[0])
+    raise SpecError([error.at(first, [Label(span, "") for span in others])])
+
+
+def _texts(settings: Settings | None) -> dict[str, str]:
+    """Values as they would be written in a spec."""
+    return {name: _text(value) for name, value in (settings or {}).items()}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_text, value)) + "]"
+    return str(value)
+
+
+def _in_order(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Each once, file by file in the order of first mention, from top to bottom."""
+    once: dict[object, Diagnostic] = {}
+    files: dict[Source, int] = {}
+    for d in found:
+        once.setdefault((d.code, d.message, d.span), d)
+        files.setdefault(d.span.source, len(files))
+    return sorted(once.values(), key=lambda d: (files[d.span.source], d.span.start))

@@ -1,0 +1,105 @@
+"""What a command says and writes: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from archdsl.diagnostics import Diagnostic, render
+from archdsl.errors.files import NotOurs, WhichModel
+
+__all__ = ["colours", "exit_code", "fail", "print_table", "replace_file", "report", "say"]
+
+WRONG_SPEC, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
+
+
+def say(text: str) -> None:
+    """A result: `text` on standard output, ending in one line's end."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def report(diagnostics: Iterable[Diagnostic]) -> None:
+    """Diagnostics on standard error, and how many there were."""
+    found = list(diagnostics)
+    colour = colours(sys.stderr.isatty())
+    for d in found:
+        sys.stderr.write(f"{render(d, colour)}\n\n")
+    counts = [_count(found, severity) for severity in ("error", "warning")]
+    if found:
+        sys.stderr.write(", ".join(c for c in counts if c) + "\n")
+
+
+def _count(found: list[Diagnostic], severity: str) -> str:
+    n = sum(d.severity == severity for d in found)
+    return f"{n} {severity}{'s' if n > 1 else ''}" if n else ""
+
+
+def colours(terminal: bool) -> bool:
+    """Whether to colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    return terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def exit_code(diagnostics: Iterable[Diagnostic]) -> int:
+    """0 without errors; 2 where only the command line is to blame; else 1."""
+    errors = [d for d in diagnostics if d.severity == "error"]
+    if not errors:
+        return 0
+    return WRONG_COMMAND if all(_about_command_line(d) for d in errors) else WRONG_SPEC
+
+
+def _about_command_line(d: Diagnostic) -> bool:
+    """Mistakes in a flag's value stand in a text named after the flag; what `--data` names is not the flag's fault."""
+    name = d.span.source.name
+    return (name.startswith("--") and name != "--data") or d.code in (WhichModel.code, NotOurs.code)
+
+
+def print_table(table: object) -> None:
+    """A table on standard output, as wide as the terminal, or as it needs to be in a file."""
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    console = Console(file=sys.stdout, no_color=not colours(terminal), width=None if terminal else 200, highlight=False)
+    console.print(table)
+
+
+def fail(message: str, code: int = WRONG_COMMAND) -> NoReturn:
+    """End with a sentence."""
+    sys.stderr.write(f"archdsl: {message}\n")
+    raise typer.Exit(code)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data` into `path`, whole or not at all: written beside it, then renamed over it.
+
+    A link keeps pointing where it did, a file keeps its permissions; what is no plain file (`/dev/stdout`, a
+    pipe) is written to directly. Raises OSError.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

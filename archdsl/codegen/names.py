@@ -1,0 +1,58 @@
+"""Python names for the names of a spec: never a keyword, never one that something else already has."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Collection
+
+__all__ = ["Names", "camel", "identifier", "size_name"]
+
+_BUILTINS = frozenset("super range zip min max dict list tuple len isinstance None True False abs print".split())
+_AXES = {"c": "channels", "h": "height", "w": "width", "n": "length"}
+
+
+def identifier(text: str) -> str:
+    """`text` as a Python identifier; a name that is one already stays as it is, unless Python reserves it."""
+    name = re.sub(r"\W", "_", text) or "_"
+    if name[0].isdigit():
+        name = f"_{name}"
+    return f"{name}_" if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in _BUILTINS else name
+
+
+def camel(text: str) -> str:
+    """A class name: `aa_resnet50` is `AaResnet50`; digits keep the `_` between them (`wrn28_10` is `Wrn28_10`)."""
+    parts = [p for p in re.split(r"\W|_", text) if p]
+    name = ""
+    for part in parts:
+        joint = "_" if name[-1:].isdigit() and part[0].isdigit() else ""
+        name += joint + part[0].upper() + part[1:]
+    return identifier(name or "Block")
+
+
+def size_name(entry: str, axis: str) -> str:
+    """What a constructor calls a size of an input: `in.c` is `in_channels`, `g.h` is `g_height`."""
+    return f"{entry}_{_AXES.get(axis, axis)}"
+
+
+class Names:
+    """Names given in one scope. `reserved` are taken from the start."""
+
+    def __init__(self, reserved: Collection[str] = ()) -> None:
+        self._taken = set(reserved)
+        self._of: dict[object, str] = {}
+
+    def give(self, key: object, wanted: str, *more: str) -> str:
+        """The name of `key`: the first of the wanted ones that is free, else the last with `_` appended."""
+        if key in self._of:
+            return self._of[key]
+        candidates = [identifier(w) for w in (wanted, *more)]
+        name = next((c for c in candidates if c not in self._taken), candidates[-1])
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        self._of[key] = name
+        return name
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._taken

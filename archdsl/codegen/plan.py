@@ -1,0 +1,177 @@
+"""Graph -> classes: what each is called and takes, what it is made of, and the steps of its forward pass.
+
+Nothing here knows a framework. A plan says everything in the names of the spec; a backend writes it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from archdsl.codegen.bodies import EmitOp, OpCode, calls, survey
+from archdsl.codegen.classes import Class, Partition, give_names, partition
+from archdsl.codegen.merge import Group, Merged, Placing, Slot, structure
+from archdsl.codegen.names import Names
+from archdsl.codegen.python import Env
+from archdsl.codegen.resolve import ArgSpec, Built, Local, MustSplitError, Resolver, WrittenCode
+from archdsl.ir.graph import Graph, Ref
+from archdsl.types import Expr
+
+__all__ = ["ClassPlan", "Leaf", "Module", "Step", "Tree", "plan"]
+
+Guard = tuple[str, bool]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A member: what is constructed under its name, where all `guards` hold."""
+
+    name: str
+    built: Built
+    guards: tuple[Guard, ...]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Members under one name, because a statement applies several things."""
+
+    name: str
+    children: tuple[Tree | Leaf, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One value of the forward pass: `node`'s outputs from `inputs`.
+
+    statement: the author's name where this is what it is bound to, or that of the statement it is part of.
+    code: how an op is applied; None for a call of `member` (path of names) or for a `choice` (conditional, then, else).
+    ranks: of the outputs. batchless values have no batch axis.
+    """
+
+    node: str
+    statement: str
+    is_value: bool
+    inputs: tuple[Ref, ...]
+    ranks: tuple[int, ...]
+    guards: tuple[Guard, ...]
+    keywords: tuple[str, ...] = ()
+    code: WrittenCode | None = None
+    member: tuple[str, ...] | None = None
+    choice: str | None = None
+    fresh: bool = False
+
+
+@dataclass
+class ClassPlan:
+    """One class. `outputs` is what it returns; `mixed` are the conditionals it decides when it is built."""
+
+    cls: Class
+    doc: str
+    args: tuple[ArgSpec, ...] = ()
+    locals: tuple[Local, ...] = ()
+    members: tuple[Tree | Leaf, ...] = ()
+    steps: tuple[Step, ...] = ()
+    entries: tuple[str, ...] = ()
+    outputs: tuple[Ref, ...] = ()
+    mixed: Mapping[str, Expr] = field(default_factory=dict)
+    envs: tuple[Env, ...] = ()
+    same: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_model(self) -> bool:
+        return self.cls.graph.kind == "model"
+
+
+@dataclass(frozen=True)
+class Module:
+    """A file: its classes, children first, the model last."""
+
+    classes: tuple[ClassPlan, ...]
+    model: Graph
+
+
+def plan(model: Graph, emit: EmitOp, reserved: frozenset[str] = frozenset()) -> Module:
+    """The classes that `model` is written as. `reserved` are names that the file already uses."""
+    found = partition(survey(model, emit))
+    while True:
+        last = found.classes[-1]
+        for cls in found.classes:
+            cls.fixed = {}
+        give_names(found, last, Names(reserved))
+        try:
+            plans = _Planner(found).run()
+        except MustSplitError as need:
+            found.split(need.cls, need.groups)
+            found.refine()
+            continue
+        return Module(tuple(plans[c] for c in found.classes), model)
+
+
+class _Planner:
+    """Finds what constructors take: callees first, again where a callee's arguments changed."""
+
+    def __init__(self, found: Partition) -> None:
+        self.found = found
+        self.args: dict[Class, tuple[ArgSpec, ...]] = {c: () for c in found.classes}
+        self.callees = {
+            c: tuple(dict.fromkeys(found.of[call.body] for b in c.bodies for call in calls(b))) for c in found.classes
+        }
+        self.structures: dict[Class, Merged] = {}
+
+    def run(self) -> dict[Class, ClassPlan]:
+        plans: dict[Class, ClassPlan] = {}
+        changed = set(self.found.classes)
+        while changed:
+            now: set[Class] = set()
+            for cls in self.found.classes:
+                if cls in plans and not any(c in changed or c in now for c in self.callees[cls]):
+                    continue
+                before = (self.args[cls], {k: dict(v) for k, v in cls.hoists.items()})
+                plans[cls] = self._plan(cls)
+                self.args[cls] = plans[cls].args
+                if before != (self.args[cls], cls.hoists):
+                    now.add(cls)
+            changed = now
+        return plans
+
+    def _plan(self, cls: Class) -> ClassPlan:
+        if cls not in self.structures:
+            self.structures[cls] = structure(cls)
+        merged = self.structures[cls]
+        resolver = Resolver(cls, self.found.of, self.args, self._reaches)
+        members = tuple(_members(merged.tree, resolver))
+        steps = tuple(_step(p, resolver) for p in merged.placings)
+        for cond in merged.mixed.values():
+            resolver.read(cond)
+        args, local = resolver.finish()
+        return ClassPlan(cls, cls.graph.doc, args, local, members, steps, merged.entries, merged.outputs,
+                         merged.mixed, tuple(b.env for b in cls.bodies), resolver.same)  # fmt: skip
+
+    def _reaches(self, start: Class, goal: Class) -> bool:
+        """Whether `start` builds a `goal`, however deep."""
+        seen, stack = {start}, [start]
+        while stack:
+            at = stack.pop()
+            if goal in self.callees[at]:
+                return True
+            fresh = [c for c in self.callees[at] if c not in seen]
+            seen.update(fresh)
+            stack += fresh
+        return False
+
+
+def _members(tree: tuple[Group | Slot, ...], resolver: Resolver) -> Iterator[Tree | Leaf]:
+    for node in tree:
+        if isinstance(node, Group):
+            yield Tree(node.name, tuple(_members(node.children, resolver)))
+        else:
+            built = resolver.line(node.line) if node.line else resolver.built(node.items)
+            yield Leaf(node.name, built, node.guards)
+
+
+def _step(p: Placing, resolver: Resolver) -> Step:
+    code, fresh = None, False
+    if p.items and isinstance(p.items[0][1], OpCode):
+        code = resolver.code([(b, c.code) for b, c in p.items if isinstance(c, OpCode)])
+        fresh = code.code.fresh
+    return Step(p.node, p.statement, p.is_value, p.inputs, p.ranks, p.guards, p.keywords, code, p.member, p.choice, fresh)

@@ -1,0 +1,202 @@
+"""Python text: expressions with as few parentheses as they need, and lines laid out as `ruff format` does."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from archdsl.types import Expr, Number
+
+__all__ = [
+    "ARGUMENT", "ATOM", "WIDTH", "Bracket", "Doc", "Env", "Word", "docstring", "evaluate", "layout", "literal",
+    "number", "show", "wrap",
+]  # fmt: skip
+
+WIDTH = 88
+Env = Mapping[str, Number]
+
+ARGUMENT, CHOICE, OR, AND, NOT, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = range(11)
+_LEVELS = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT}
+_COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
+
+
+def wrap(text: str, level: int, at_least: int) -> str:
+    """`text` in parentheses where it binds more loosely than its place wants."""
+    return text if level >= at_least else f"({text})"
+
+
+def number(value: Number) -> str:
+    """A number as Python writes it; fractions as decimals."""
+    if isinstance(value, Fraction):
+        return re.sub(r"e(-?)\+?0*(\d)", r"e\1\2", repr(float(value)))
+    return str(value)
+
+
+def literal(value: object) -> str:
+    """A string, number, tuple or None as Python source; texts are escaped."""
+    if isinstance(value, str):
+        escaped = "".join(c if c.isprintable() and c not in '\\"' else _escape(c) for c in value)
+        return f'"{escaped}"'
+    if isinstance(value, tuple):
+        inner = ", ".join(literal(v) for v in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    return number(value) if isinstance(value, int | Fraction) else repr(value)
+
+
+def _escape(c: str) -> str:
+    return {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(c) or (
+        f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" if ord(c) < 65536 else f"\\U{ord(c):08x}"
+    )
+
+
+def evaluate(expr: Expr, env: Env) -> Number:
+    """The exact value of `expr`. Raises KeyError for an unknown name, ArithmeticError where there is none."""
+    if expr.op == "number":
+        return expr.args[0]  # type: ignore[return-value]
+    if expr.op == "name":
+        return env[str(expr.args[0])]
+    parts = [a for a in expr.args if isinstance(a, Expr)]
+    if expr.op == "and":
+        return all(evaluate(p, env) for p in parts)
+    if expr.op == "or":
+        return any(evaluate(p, env) for p in parts)
+    return _FUNCTIONS[expr.op](*(evaluate(p, env) for p in parts))
+
+
+def _divide(a: Number, b: Number) -> Number:
+    exact = Fraction(a) / b
+    return int(exact) if exact.denominator == 1 else exact
+
+
+def _power(a: Number, b: Number) -> Number:
+    if abs(b) > 64:
+        raise OverflowError("a power nobody writes")
+    exact = Fraction(a) ** int(b)
+    return int(exact) if exact.denominator == 1 else exact
+
+
+_FUNCTIONS: dict[str, Callable[..., Number]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": _divide,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "**": _power,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "not": lambda a: not a,
+    "neg": lambda a: -a,
+    "min": min,
+    "max": max,
+}
+
+
+def show(expr: Expr, names: Callable[[str], str], envs: Sequence[Env]) -> tuple[str, int]:
+    """Python text of `expr` and how tightly it binds; `names` says what a name is called.
+
+    envs: every assignment of names under which the text will run: `/` is written `//` where it divides
+    under all of them.
+    """
+    if expr.op == "number":
+        text = number(expr.args[0])  # type: ignore[arg-type]
+        return text, UNARY if text.startswith("-") else ATOM
+    if expr.op == "name":
+        text = names(str(expr.args[0]))
+        return text, ATOM if re.fullmatch(r"[\w.\[\]]+", text) else SUM
+    parts = [show(a, names, envs) for a in expr.args if isinstance(a, Expr)]
+    if expr.op in ("min", "max"):
+        return f"{expr.op}({', '.join(text for text, _ in parts)})", ATOM
+    if expr.op == "not":
+        return f"not {wrap(*parts[0], COMPARE)}", NOT
+    if expr.op == "neg":
+        return f"-{wrap(*parts[0], UNARY)}", UNARY
+    if expr.op == "**":
+        return f"{wrap(*parts[0], ATOM)} ** {wrap(*parts[1], UNARY)}", POWER
+    if expr.op in _COMPARISONS:
+        return f" {expr.op} ".join(wrap(*p, SUM) for p in parts), COMPARE
+    if expr.op in ("and", "or"):
+        level = _LEVELS[expr.op]
+        return f" {expr.op} ".join(wrap(*p, level) for p in parts), level
+    level = _LEVELS[expr.op]
+    sign = "//" if expr.op == "/" and _divides(expr, envs) else expr.op
+    return f"{wrap(*parts[0], level)} {sign} {wrap(*parts[1], level + 1)}", level
+
+
+def _divides(expr: Expr, envs: Sequence[Env]) -> bool:
+    """Whether both sides and the quotient are whole numbers under every assignment."""
+    left, right = (a for a in expr.args if isinstance(a, Expr))
+    return all(isinstance(evaluate(e, env), int) for env in envs for e in (left, right, expr))
+
+
+@dataclass(frozen=True)
+class Word:
+    """Text that is never broken."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """`head(items)tail`: on one line where it fits. `joint` separates the items: a comma, or nothing for
+    the parts of a comprehension."""
+
+    head: str
+    items: tuple[Doc, ...]
+    tail: str = ")"
+    joint: str = ","
+
+
+Doc = Word | Bracket
+
+
+def flat(doc: Doc) -> str:
+    """`doc` on one line."""
+    if isinstance(doc, Word):
+        return doc.text
+    inner = f"{doc.joint} ".join(flat(i) for i in doc.items)
+    return f"{doc.head}{inner}{doc.tail}"
+
+
+def layout(doc: Doc, indent: int = 0, prefix: str = "", suffix: str = "") -> list[str]:
+    """The lines of `prefix doc suffix`, broken at brackets, outermost first, where they are too long."""
+    line = " " * indent + prefix + flat(doc) + suffix
+    if len(line) <= WIDTH or isinstance(doc, Word) or not doc.items:
+        return [line]
+    lines = [" " * indent + prefix + doc.head]
+    body = " " * (indent + 4) + f"{doc.joint} ".join(flat(i) for i in doc.items)
+    if len(body) <= WIDTH:
+        lines.append(body)
+    else:
+        comma = doc.joint if len(doc.items) > 1 else ""
+        for item in doc.items:
+            lines += layout(item, indent + 4, "", comma)
+    return [*lines, " " * indent + doc.tail + suffix]
+
+
+def docstring(text: str, indent: int = 0) -> list[str]:
+    """The lines of a docstring; whatever `text` holds, it ends where it should."""
+    safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    safe = "".join(c if c.isprintable() or c == "\n" else _escape(c) for c in safe)
+    room = WIDTH - indent
+    lines: list[str] = []
+    for line in safe.strip().split("\n"):
+        lines += textwrap.wrap(line.strip(), room - 3 if not lines else room, break_long_words=False) or [""]
+    if lines[-1].endswith('"'):
+        lines[-1] = lines[-1][:-1] + '\\"'
+    pad = " " * indent
+    if len(lines) == 1 and len(lines[0]) + 6 <= room:
+        return [f'{pad}"""{lines[0]}"""']
+    return [f'{pad}"""{lines[0]}', *(f"{pad}{line}" if line else "" for line in lines[1:]), f'{pad}"""']
+
+
+def indented(lines: Iterable[str], by: int = 4) -> list[str]:
+    """Lines moved to the right; empty ones stay empty."""
+    return [" " * by + line if line else line for line in lines]

@@ -1,0 +1,496 @@
+"""Values that the bodies of a class write in many ways, as the one way that its constructor writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from archdsl.codegen.bodies import Applied, Body, CallCode, ChainCode, FlowCode, OpCode
+from archdsl.codegen.classes import Class
+from archdsl.codegen.code import REQUIRED, Arg, Code, Layer, Value
+from archdsl.codegen.names import size_name
+from archdsl.codegen.python import evaluate
+from archdsl.types import Dim, Expr, Number, axis_names, dim, symbol
+
+__all__ = [
+    "ArgSpec", "Built", "Column", "Const", "Line", "Local", "Many", "MustSplitError", "New", "Resolver", "Row", "Val",
+    "Written", "WrittenCode",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Const:
+    """A value that is written out."""
+
+    value: object
+
+
+@dataclass(frozen=True)
+class Column:
+    """The element of a column of values, one for each item of a list."""
+
+    index: int
+    hint: str
+
+
+Val = Expr | Const | Column | tuple["Val", ...]
+
+
+@dataclass(frozen=True)
+class ArgSpec:
+    """What a constructor takes. key: the name in the spec (`in.c`, `stride`), `#…` for a value that has none there.
+
+    leading: sizes and the first parameter, which are written by position.
+    """
+
+    key: str
+    hint: str
+    default: Const | None
+    leading: bool
+
+
+@dataclass(frozen=True)
+class Local:
+    """A line of the constructor that gives a name to an expression."""
+
+    key: str
+    value: Val
+
+
+@dataclass(frozen=True)
+class Written:
+    """An argument at a call, resolved. `spec` where it is one of our own classes'."""
+
+    value: Val
+    name: str = ""
+    default: object = REQUIRED
+    positional: bool = False
+    spec: ArgSpec | None = None
+
+
+@dataclass(frozen=True)
+class New:
+    """A constructor call: of a layer by name, or of one of our classes."""
+
+    cls: str | Class
+    args: tuple[Written, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Modules one after another, by name."""
+
+    items: tuple[tuple[str, Built], ...]
+
+
+@dataclass(frozen=True)
+class Many:
+    """`[item for _ in range(times)]`, or with columns `[item for a, b in …]`."""
+
+    item: Built
+    times: Val
+    columns: tuple[tuple[Column, Val], ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Modules one after another, numbered."""
+
+    items: tuple[Built | Many, ...]
+
+
+Built = New | Line | Row
+
+
+@dataclass(frozen=True)
+class WrittenCode:
+    """A `Code` with its values resolved."""
+
+    code: Code
+    values: Mapping[str, Val]
+    args: tuple[Written, ...]
+
+
+class MustSplitError(Exception):
+    """Bodies that were taken to be one class cannot be written as one."""
+
+    def __init__(self, cls: Class, groups: list[list[Body]]) -> None:
+        super().__init__(cls.graph.block)
+        self.cls = cls
+        self.groups = groups
+
+
+@dataclass
+class _Columns:
+    """The columns of the list that is being written: (body, count) of each of its items."""
+
+    counts: list[tuple[Body, int]]
+    found: list[tuple[Column, Val]] = field(default_factory=list)
+
+
+Items = Sequence[tuple[Body, Applied]]
+Values = Sequence[tuple[Body, Value]]
+
+
+class Resolver:
+    """Writes the values of one class, and notes which names that reads."""
+
+    def __init__(
+        self,
+        cls: Class,
+        of: Mapping[Body, Class],
+        args: Mapping[Class, tuple[ArgSpec, ...]],
+        reaches: Callable[[Class, Class], bool],
+    ) -> None:
+        self.cls = cls
+        self.bodies = cls.bodies
+        self._of = of
+        self._args = args
+        self._reaches = reaches
+        self._reads: dict[str, None] = {}
+        self._hoists: dict[str, dict[Body, Value]] = {}
+        self._columns: _Columns | None = None
+        self.same = {} if cls.is_flow else _unified(cls)
+
+    # --- what is constructed ---
+
+    def built(self, items: Items) -> Built:
+        """What one member is, over the bodies that have it."""
+        first = items[0][1]
+        if isinstance(first, OpCode):
+            assert first.code.layer is not None
+            return self.layer([(b, _layer(code)) for b, code in items])
+        if isinstance(first, CallCode):
+            return self._call([(b, code) for b, code in items if isinstance(code, CallCode)])
+        if isinstance(first, FlowCode):
+            flows = [(b, code) for b, code in items if isinstance(code, FlowCode)]
+            return self.line([(n, [(b, f.items[i][1]) for b, f in flows]) for i, (n, _) in enumerate(first.items)])
+        return self._chain([(b, code) for b, code in items if isinstance(code, ChainCode)])
+
+    def layer(self, layers: Sequence[tuple[Body, Layer]], inplace: bool = False) -> New:
+        args = self.arguments([(b, layer.args) for b, layer in layers])
+        extra = (Written(Const(True), "inplace"),) if inplace else ()
+        return New(layers[0][1].cls, args + extra)
+
+    def arguments(self, args: Sequence[tuple[Body, tuple[Arg, ...]]]) -> tuple[Written, ...]:
+        return tuple(
+            Written(self.value([(b, a[i].value) for b, a in args], arg.name or "size"), arg.name, arg.default, arg.positional)
+            for i, arg in enumerate(args[0][1])
+        )
+
+    def line(self, named: Sequence[tuple[str, Items]]) -> Line:
+        """Modules in a line; what can overwrite its input does so where nobody else could see it."""
+        items: list[tuple[str, Built]] = []
+        fresh = False
+        for name, found in named:
+            code = found[0][1]
+            if isinstance(code, OpCode):
+                for i, (before, _) in enumerate(code.code.before):
+                    items.append((before, self.layer([(b, c.code.before[i][1]) for b, c in found if isinstance(c, OpCode)])))
+                items.append((name, self.layer([(b, _layer(c)) for b, c in found], code.code.inplace and fresh)))
+                fresh = code.code.fresh
+            else:
+                items.append((name, self.built(found)))
+                fresh = False
+        return Line(tuple(items))
+
+    def _call(self, items: Sequence[tuple[Body, CallCode]]) -> New:
+        callee = self._of[items[0][1].body]
+        written = []
+        for spec in self._args[callee]:
+            values = [(b, _argument(callee, spec.key, code, b)) for b, code in items]
+            if spec.key.startswith("#") and self._differ(values) and self._reaches(callee, self.cls):
+                self._split(values)
+            written.append(Written(self.value(values, spec.hint), spec=spec))
+        return New(callee, tuple(written))
+
+    def _chain(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
+        chains = [c for _, c in items]
+        lengths = {len(c.steps) for c in chains}
+        if lengths == {1}:
+            return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, _times(c)) for b, c in items]),))
+        if lengths <= {1, 2} and all(c.steps[0][1] == 1 or len(c.steps) == 1 for c in chains):
+            return self._first_and_rest(items)
+        counts = {tuple(n for _, n in c.steps) for c in chains}
+        if len(counts) == 1 and (len(chains[0].steps) <= 3 or not self._alike(chains)):
+            return self._rows(items)
+        if self._columns is not None:
+            if len(items) == 1:
+                return self._rows(items)
+            raise MustSplitError(self.cls, [[b] for b in self.bodies])
+        return self._listed(items)
+
+    def _alike(self, chains: Sequence[ChainCode]) -> bool:
+        """Whether all items are one and the same kind of thing, so that a column can tell them apart."""
+        return len({_kind(code, self._of) for c in chains for code, _ in c.steps}) == 1
+
+    def _rows(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
+        return Row(
+            tuple(
+                self._many([(b, c.steps[i][0]) for b, c in items], [(b, dim(c.steps[i][1])) for b, c in items])
+                for i in range(len(items[0][1].steps))
+            )
+        )
+
+    def _first_and_rest(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
+        first = self.built([(b, c.steps[0][0]) for b, c in items])
+        longer = [(b, c) for b, c in items if len(c.steps) > 1 or c.steps[0][1] > 1]
+        rest = self._many([(b, c.steps[-1][0]) for b, c in longer], [(b, _times(c) - 1) for b, c in items])
+        return Row((first, rest))
+
+    def _many(self, items: Items, times: Values) -> Built | Many:
+        item = self.built(items)
+        count = self.value(times, "times")
+        return item if count == Const(1) else Many(item, count)
+
+    def _listed(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
+        """A list whose items differ in numbers: one line, and the numbers as columns."""
+        self._columns = columns = _Columns([(b, n) for b, c in items for _, n in c.steps])
+        item = self.built([(b, code) for b, c in items for code, _ in c.steps])
+        self._columns = None
+        if not columns.found:
+            return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, _times(c)) for b, c in items]),))
+        return Row((Many(item, Const(None), tuple(columns.found)),))
+
+    # --- values ---
+
+    def code(self, codes: Sequence[tuple[Body, Code]]) -> WrittenCode:
+        first = codes[0][1]
+        values = {n: self.value([(b, c.values[n]) for b, c in codes], n) for n in first.values}
+        return WrittenCode(first, values, self.arguments([(b, c.args) for b, c in codes]))
+
+    def value(self, values: Values, hint: str) -> Val:
+        """One way to write what each body wants."""
+        first = values[0][1]
+        if isinstance(first, tuple) and all(isinstance(v, tuple) and len(v) == len(first) for _, v in values):
+            if self._differ(values) and len(first) > 3:
+                return self._hoist({b: v for b, v in values}, hint)
+            return tuple(
+                self.value([(b, v[i]) for b, v in values if isinstance(v, tuple)], hint) for i in range(len(first))
+            )
+        plain = self._plain(values)
+        if plain is not None:
+            return plain
+        if self._columns is not None:
+            return self._column(values, hint)
+        return self._named(values) or self._hoist(dict(values), hint)
+
+    def _plain(self, values: Values) -> Val | None:
+        """An expression that is right in every body, or the number where it is the same in all."""
+        for expr in dict.fromkeys(v.expr for _, v in values if isinstance(v, Dim) and v.expr is not None):
+            if all(isinstance(v, Dim) and _writes(expr, b, v.value) for b, v in values):
+                return self.read(expr)
+        return None if self._differ(values) else Const(_constant(values[0][1]))
+
+    def _named(self, values: Values) -> Expr | None:
+        """A parameter or size that happens to be the value in every body."""
+        if self.cls.is_flow:
+            return None
+        names = [*self.cls.graph.params, *(n for n in self.bodies[0].env if "." in n)]
+        for name in names:
+            if all(_constant(v) == _constant(b.params.get(name, b.env.get(name))) for b, v in values):  # type: ignore[arg-type]
+                if not isinstance(_constant(values[0][1]), bool | None.__class__):
+                    return self.read(symbol(name))
+        return None
+
+    def _column(self, values: Values, hint: str) -> Column:
+        assert self._columns is not None
+        whole: dict[Body, tuple[Value, ...]] = {}
+        for (body, count), (_, value) in zip(self._columns.counts, values, strict=True):
+            whole[body] = whole.get(body, ()) + (_literal(value),) * count
+        columns, self._columns = self._columns, None
+        values_of: Val
+        if len(set(map(_constant, whole.values()))) == 1:
+            values_of = Const(_constant(next(iter(whole.values()))))
+        else:
+            values_of = self._hoist(dict(whole), hint)
+        self._columns = columns
+        for column, known in columns.found:
+            if known == values_of and column.hint == hint:
+                return column
+        column = Column(len(columns.found), hint)
+        columns.found.append((column, values_of))
+        return column
+
+    def _hoist(self, values: dict[Body, Value], hint: str) -> Expr:
+        """A constructor argument for a value that the block's names do not give."""
+        every = {b: _literal(values.get(b, next(iter(values.values())))) for b in self.bodies}
+        name = f"#{hint}"
+        while name in self._hoists and self._hoists[name] != every:
+            name += "_"
+        self._hoists[name] = every
+        return self.read(symbol(name))
+
+    def read(self, expr: Expr) -> Expr:
+        self._reads |= dict.fromkeys(sorted(expr.names()))
+        return expr
+
+    def _differ(self, values: Values) -> bool:
+        first = _constant(values[0][1])
+        return any(_constant(v) != first or type(_constant(v)) is not type(first) for _, v in values[1:])
+
+    def _split(self, values: Values) -> None:
+        """Part the bodies of a recursive class by a value that it cannot pass on."""
+        groups: dict[object, list[Body]] = {}
+        of = dict(values)
+        for body in self.bodies:
+            groups.setdefault(_constant(of[body]) if body in of else None, []).append(body)
+        raise MustSplitError(self.cls, list(groups.values()) if len(groups) > 1 else [[b] for b in self.bodies])
+
+    # --- what the constructor takes ---
+
+    def finish(self) -> tuple[tuple[ArgSpec, ...], tuple[Local, ...]]:
+        """The constructor's arguments in order, and the lines that name expressions."""
+        args: set[str] = set()
+        local: dict[str, Local] = {}
+        pending = list(self._reads)
+        done: set[str] = set()
+        while pending:
+            name = pending.pop()
+            if name in done or name in self.cls.fixed:
+                continue
+            done.add(name)
+            before = set(self._reads)
+            if (value := self._local(name)) is not None:
+                local[name] = Local(name, value)
+            elif name in self.same:
+                pending.append(self.same[name])
+            else:
+                args.add(name)
+            pending += [n for n in self._reads if n not in before or isinstance(value, Expr) and n in value.names()]
+        self.cls.hoists = {k: v for k, v in self._hoists.items() if k in args}
+        graph = self.cls.graph
+        order = [*graph.params, *graph.bound]
+        return self._arguments(args), tuple(local[n] for n in order if n in local)
+
+    def _local(self, name: str) -> Val | None:
+        """The expression that a name stands for, where it is bound in the text or left to its default."""
+        graph = self.cls.graph
+        if self.cls.is_flow:
+            return None
+        if name in graph.bound:
+            return self.value([(b, b.graph.bound[name]) for b in self.bodies], name)
+        default = graph.defaults.get(name)
+        if default is None or not default.names() or any(name in b.given for b in self.bodies):
+            return None
+        if all(_writes(default, b, b.env[name]) for b in self.bodies):
+            return self.read(default)
+        return None
+
+    def _arguments(self, args: set[str]) -> tuple[ArgSpec, ...]:
+        home = self.bodies[0].home
+        sizes = [n for n in home.env if "." in n and n in args]
+        params = [n for n in home.graph.params if n in args]
+        rest = sorted(args - set(sizes) - set(params) - set(self._hoists))
+        hoists = [h for h in self._hoists if h in args]
+        first = list(home.graph.params)[:1]
+        specs = [ArgSpec(n, size_name(*n.rsplit(".", 1)), None, True) for n in sizes]
+        specs += [ArgSpec(n, n, self._default(n), n in first) for n in params]
+        specs += [ArgSpec(n, n.strip("#_") or "value", None, False) for n in (*rest, *hoists)]
+        return (*(s for s in specs if s.default is None), *(s for s in specs if s.default is not None))
+
+    def _default(self, name: str) -> Const | None:
+        if self.cls.is_flow:
+            return None
+        if self.cls.graph.kind == "model":
+            return Const(_constant(self.cls.graph.params[name]))  # type: ignore[arg-type]
+        default = self.cls.graph.defaults.get(name)
+        return Const(evaluate(default, {})) if default is not None and not default.names() else None
+
+
+def _argument(callee: Class, key: str, code: CallCode, caller: Body) -> Value:
+    """What a call gives for one argument of its class, in the caller's names."""
+    if key.startswith("#"):
+        return callee.hoists.get(key, {}).get(code.body)
+    if callee.is_flow:
+        value = caller.params.get(key)
+        return value if isinstance(value, str) else Dim(code.body.env[key], symbol(key))
+    entry, _, axis = key.rpartition(".")
+    if entry:
+        kind = code.inputs[entry]
+        return kind.shape[axis_names(kind.rank).index(axis)]
+    value = code.call.args.get(key, _literal(code.body.graph.params.get(key)))  # type: ignore[arg-type]
+    return dim(value) if isinstance(value, bool) else value  # type: ignore[return-value]
+
+
+def _unified(cls: Class) -> dict[str, str]:
+    """Sizes of inputs that equal a parameter in every body, where that parameter is such a size: `in.c` -> `c`."""
+    params = [p for p, v in cls.graph.params.items() if isinstance(v, Dim) and v.is_int and p not in cls.fixed]
+    same: dict[str, str] = {}
+    for entry in cls.graph.entries:
+        for i, axis in enumerate(axis_names(entry.types[0].rank)):
+            name = f"{entry.name}.{axis}"
+            for p in params:
+                if all(b.env.get(name) == b.env.get(p) for b in cls.bodies) and _is_size(cls, p, i):
+                    same.setdefault(name, p)
+    return same
+
+
+def _is_size(cls: Class, param: str, axis: int) -> bool:
+    """Whether some tensor of the class is `param` long along `axis`, as written."""
+    wanted = symbol(param)
+    return any(
+        len(t.shape) > axis and t.shape[axis].expr == wanted
+        for b in cls.bodies
+        for p in b.nodes.values()
+        for t in p.node.types
+    )
+
+
+def _writes(expr: Expr, body: Body, value: Number) -> bool:
+    """Whether Python computes exactly `value` for `expr` in this body."""
+    try:
+        exact = evaluate(expr, body.env)
+        if exact != value or isinstance(exact, bool) is not isinstance(value, bool):
+            return False
+        if isinstance(value, Fraction) and expr.op != "name":
+            return _as_float(expr, body.env) == float(value)
+    except (KeyError, ArithmeticError):
+        return False
+    return True
+
+
+def _as_float(expr: Expr, env: Mapping[str, Number]) -> float:
+    """`expr` as floating-point code computes it."""
+    if expr.op in ("number", "name"):
+        value = expr.args[0] if expr.op == "number" else env[str(expr.args[0])]
+        return float(value) if isinstance(value, Fraction) else value  # type: ignore[return-value]
+    parts = [_as_float(a, env) for a in expr.args if isinstance(a, Expr)]
+    if expr.op == "/":
+        return parts[0] / parts[1]
+    return float(evaluate(Expr(expr.op, tuple(Expr("number", (p,)) for p in parts)), {}))  # type: ignore[arg-type]
+
+
+def _times(chain: ChainCode) -> Dim:
+    return chain.times if chain.times is not None else dim(sum(n for _, n in chain.steps))
+
+
+def _layer(code: Applied) -> Layer:
+    assert isinstance(code, OpCode) and code.code.layer is not None
+    return code.code.layer
+
+
+def _kind(code: Applied, of: Mapping[Body, Class]) -> object:
+    if isinstance(code, OpCode):
+        return code.code.text, code.code.layer and code.code.layer.cls
+    if isinstance(code, CallCode):
+        return id(of[code.body])
+    if isinstance(code, FlowCode):
+        return tuple((n, _kind(c, of)) for n, c in code.items)
+    return "chain", tuple(dict.fromkeys(_kind(c, of) for c, _ in code.steps))
+
+
+def _constant(value: Value) -> object:
+    """A value without how it was written."""
+    if isinstance(value, Dim):
+        return value.value
+    return tuple(_constant(v) for v in value) if isinstance(value, tuple) else value
+
+
+def _literal(value: Value) -> Value:
+    if isinstance(value, Dim):
+        return value.rerooted(None)
+    return tuple(_literal(v) for v in value) if isinstance(value, tuple) else value
+
+

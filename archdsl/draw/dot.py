@@ -1,0 +1,195 @@
+"""A figure as Graphviz DOT. The same figure gives the same bytes, and nothing of a spec is markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from html import escape as escape_html
+from itertools import pairwise
+from typing import Final
+
+from graphviz import Digraph
+
+from archdsl.draw.figure import Arrow, Box, Figure, Group, Panel
+from archdsl.draw.roles import Role
+from archdsl.draw.words import lines
+
+__all__ = ["to_dot"]
+
+# Colours of Okabe and Ito, for the colour-blind; fills differ in lightness and lines in style, for print in grey.
+_LINES: Final[dict[Role, str]] = {"trunk": "#333333", "mask": "#0072B2", "skip": "#C04F00"}
+_FILLS: Final[dict[Role, str]] = {"trunk": "#FFFFFF", "mask": "#CFE3F2", "skip": "#FBEBDD"}
+_STYLES: Final[dict[Role, str]] = {"trunk": "solid", "mask": "bold", "skip": "dashed"}
+_MEANING: Final[dict[Role, str]] = {
+    "trunk": "what is computed",
+    "mask": "what gates it",
+    "skip": "the shorter way into a sum",
+}
+_SAMPLES: Final[dict[Role, str]] = {"trunk": "———", "mask": "━━━", "skip": "- - - -"}
+_FONT: Final = "Helvetica"
+_LEGEND: Final = "legend"
+_GREY: Final = "#666666"
+_TEXT_WIDTH: Final = 34
+_PAGE: Final = (842, 595)  # A4 in points, the longer side first
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def to_dot(figure: Figure) -> str:
+    """The figure as DOT text."""
+    graph = Digraph(
+        graph_attr={"label": _title(figure), "labelloc": "t", "fontname": _FONT, "fontsize": "11", "rankdir": "TB",
+                    "nodesep": "0.22", "ranksep": "0.28", "margin": "0.15", "bgcolor": "white"},
+        node_attr={"fontname": _FONT, "fontsize": "10", "shape": "box", "margin": "0.15,0.05", "height": "0.3"},
+        edge_attr={"fontname": _FONT, "fontsize": "8", "fontcolor": _GREY, "arrowsize": "0.6"},
+    )  # fmt: skip
+    for number, panel in enumerate(figure.panels):
+        _add_panel(graph, panel, number)
+    if figure.panels[0].title:
+        _add_legend(graph, figure.roles)
+        _stack(graph, figure)
+    return str(graph.source)
+
+
+def _text(text: str) -> str:
+    """Any text as text of an HTML-like label."""
+    return escape_html(_UNPRINTABLE.sub("\ufffd", text), quote=True)
+
+
+def _html(*rows: str) -> str:
+    return "<" + "<br/>".join(rows) + ">"
+
+
+def _font(row: str, size: int, color: str = _GREY) -> str:
+    return f'<font point-size="{size}" color="{color}">{row}</font>'
+
+
+def _title(figure: Figure) -> str:
+    head = f'<b><font point-size="16">{_text(figure.title)}</font></b>'
+    return _html(head, _font(" ", 4), *(_font(_text(note), 10, "#333333") for note in figure.notes), " ")
+
+
+def _add_panel(graph: Digraph, panel: Panel, number: int) -> None:
+    keys = {box.key: f"p{number}n{i}" for i, box in enumerate(panel.boxes)}
+    grouped = {key: group for group in panel.groups for key in group.keys}
+    with ExitStack() as around:
+        sub = graph
+        if panel.title:
+            frame = {"label": _panel_title(panel), "style": "rounded", "color": "#999999", "bgcolor": "#FAFAFA"}
+            room = {"label": "", "peripheries": "0", "margin": "9"}  # clusters that stand side by side would touch
+            sub = around.enter_context(sub.subgraph(name=f"cluster_{number}_room", graph_attr=room))
+            sub = around.enter_context(
+                sub.subgraph(name=f"cluster_{number}", graph_attr={**frame, "labeljust": "l", "margin": "10"})
+            )
+        for box in panel.boxes:
+            if box.key not in grouped:
+                _add_box(sub, box, keys[box.key])
+        for i, group in enumerate(panel.groups):
+            _add_group(sub, group, [b for b in panel.boxes if b.key in group.keys], keys, f"cluster_{number}_{i}")
+    for arrow in panel.arrows:
+        _add_arrow(graph, arrow, keys)
+
+
+def _panel_title(panel: Panel) -> str:
+    kind, _, name = panel.title.partition(" ")
+    notes = [_font(_text(row), 9) for note in panel.notes for row in lines(note, 48, 3)]
+    left = '<br align="left"/>'
+    rows = [f'{_font(_text(kind), 10)} <b><font point-size="12">{_text(name)}</font></b>', *notes]
+    return "<" + left.join(rows) + left + ">"
+
+
+def _add_group(graph: Digraph, group: Group, boxes: Sequence[Box], keys: dict[str, str], name: str) -> None:
+    with graph.subgraph(name=name) as sub:
+        sub.attr(label=f"<<b>{_text(group.name)}</b>>", fontsize="11", style="rounded", penwidth="0.8", labeljust="l",
+                 color=_LINES[group.role], fontcolor=_LINES[group.role], margin="6",
+                 bgcolor="transparent" if group.role == "trunk" else f"{_FILLS[group.role]}66")  # fmt: skip
+        for box in boxes:
+            _add_box(sub, box, keys[box.key])
+
+
+def _add_box(graph: Digraph, box: Box, key: str) -> None:
+    if box.kind == "port":
+        graph.node(key, _html(f"<b>{_text(box.text)}</b>"), shape="plain", fontcolor="#333333", margin="0.04")
+        return
+    line, fill = _LINES[box.role], _FILLS[box.role]
+    if box.kind == "join":
+        graph.node(key, _html(_text(box.text)), shape="box", style="rounded,filled", fontsize="12", margin="0.03,0",
+                   height="0.26", width="0.26", color=line, fillcolor=fill)  # fmt: skip
+        return
+    rows = [f"<b>{_text(row)}</b>" for row in lines(box.name, _TEXT_WIDTH, 2)] if box.name else []
+    rows += [_text(row) for row in lines(box.text, _TEXT_WIDTH)] if box.text else []
+    rows += [_font(_text(row), 8) for row in lines(box.note, _TEXT_WIDTH + 10)] if box.note else []
+    style, width = ("filled", "1.4") if box.kind == "call" else ("rounded,filled", "0.8")
+    graph.node(key, _html(*rows), style=style, penwidth=width, color=line, fillcolor=fill)
+
+
+def _add_arrow(graph: Digraph, arrow: Arrow, keys: dict[str, str]) -> None:
+    text = f"<i>{_text(arrow.port)}</i>: {_text(arrow.shape)}" if arrow.port else _text(arrow.shape)
+    graph.edge(keys[arrow.source], keys[arrow.target], f"<&nbsp;{text}>", color=_LINES[arrow.role],
+               style=_STYLES[arrow.role], penwidth="1.6" if arrow.role == "mask" else "1.1")  # fmt: skip
+
+
+def _add_legend(graph: Digraph, roles: Sequence[Role]) -> None:
+    """What colours, lines and corners mean, as one table."""
+    rows = [
+        f'<tr><td border="1" color="{_LINES[role]}" bgcolor="{_FILLS[role]}">{role}</td>'
+        f'<td><font color="{_LINES[role]}"><b>{_SAMPLES[role]}</b></font></td>'
+        f'<td align="left">{_MEANING[role]}</td></tr>'
+        for role in roles
+    ]
+    rows.append('<tr><td border="1">block</td><td></td><td align="left">square: drawn on its own</td></tr>')
+    rows.append(
+        '<tr><td border="1" style="rounded">op</td><td></td><td align="left">round: ops, one after another</td></tr>'
+    )
+    rows.append('<tr><td colspan="3" align="left">figures are for one use; a – b where uses differ</td></tr>')
+    table = f'<<table border="0" cellborder="0" cellspacing="3" cellpadding="2">{"".join(rows)}</table>>'
+    graph.node(_LEGEND, table, shape="box", style="rounded", color="#CCCCCC", fontsize="9", fontcolor=_GREY)
+
+
+# --- columns, so that the panels fill a page ------------------------------------------------------
+
+
+def _stack(graph: Digraph, figure: Figure) -> None:
+    """Put panels below one another, by invisible edges, in as many columns as show them largest on a page."""
+    sizes = [_size(panel) for panel in figure.panels]
+    tops = [(f"p{i}n0", f"p{i}n{len(panel.boxes) - 1}") for i, panel in enumerate(figure.panels)]
+    sizes.append((200.0, 110.0))
+    tops.append((_LEGEND, _LEGEND))
+    choices = [_columns(sizes, count) for count in range(1, len(sizes) + 1)]
+    best = max(choices, key=lambda columns: _scale(sizes, columns))
+    for column in best:
+        for upper, lower in pairwise(column):
+            graph.edge(tops[upper][1], tops[lower][0], style="invis")
+
+
+def _size(panel: Panel) -> tuple[float, float]:
+    """About how wide and high a panel will be, in points."""
+    rank: dict[str, int] = {}
+    widths: dict[int, float] = {}
+    heights: dict[int, float] = {}
+    before: dict[str, list[str]] = {}
+    for arrow in panel.arrows:
+        before.setdefault(arrow.target, []).append(arrow.source)
+    for box in panel.boxes:
+        level = rank[box.key] = 1 + max((rank[source] for source in before.get(box.key, ())), default=0)
+        small = box.kind in ("port", "join")
+        rows = 1 if small else len(lines(box.text, _TEXT_WIDTH)) + bool(box.name) + len(box.note.splitlines())
+        widths[level] = widths.get(level, 0) + (60 if small else 180)
+        heights[level] = max(heights.get(level, 0), 11 * rows + 10)
+    return max(widths.values(), default=0) + 30, sum(heights.values()) + 46 * len(heights) + 12 * len(panel.notes) + 40
+
+
+def _columns(sizes: Sequence[tuple[float, float]], count: int) -> list[list[int]]:
+    """Panels in `count` columns, each next one put where there is most room; the first column starts with the first."""
+    columns: list[list[int]] = [[] for _ in range(count)]
+    for i in range(len(sizes)):
+        min(columns, key=lambda column: sum(sizes[j][1] for j in column)).append(i)
+    return columns
+
+
+def _scale(sizes: Sequence[tuple[float, float]], columns: Sequence[Sequence[int]]) -> float:
+    """How large the picture comes out on a page, upright or across."""
+    width = sum(max(sizes[i][0] for i in column) for column in columns if column)
+    height = max(sum(sizes[i][1] for i in column) for column in columns)
+    long, short = _PAGE
+    return max(min(long / width, short / height), min(short / width, long / height))

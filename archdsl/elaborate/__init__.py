@@ -1,0 +1,85 @@
+"""From a syntax tree to a graph: names, parameters, blocks, repeats, shapes.
+
+`load` reads a spec with all that it uses; `elaborate` makes the graph of one of its models. Everything
+that is wrong comes back as diagnostics; what already failed is silent.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from archdsl.diagnostics import Diagnostic, nearest
+from archdsl.elaborate.blocks import elaborate_block
+from archdsl.elaborate.body import BUDGETS, Abort, Session
+from archdsl.elaborate.models import Contract, elaborate_model
+from archdsl.elaborate.program import Program, declarations, load
+from archdsl.elaborate.resolve import resolve
+from archdsl.errors.models import UnknownModel
+from archdsl.ir.graph import Graph
+from archdsl.source import Source
+
+__all__ = ["BUDGETS", "Contract", "Program", "Result", "elaborate", "load", "resolved"]
+
+_FRAMES = 100_000  # 256 nested bodies of 100 nested brackets; Python's own frames live on the heap
+
+
+@dataclass(frozen=True)
+class Result:
+    """A model's graph, None where it has errors, and everything that was found."""
+
+    graph: Graph | None
+    diagnostics: tuple[Diagnostic, ...]
+    contracts: tuple[Contract, ...] = field(default=())
+
+
+def resolved(program: Program) -> tuple[Diagnostic, ...]:
+    """What is wrong with a program before any model of it is elaborated."""
+    found = list(program.diagnostics)
+    for declared in declarations(program):
+        found += resolve(declared)
+    return tuple(found)
+
+
+def elaborate(
+    program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
+) -> Result:
+    """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language) and another input (`"3x32x32"`)."""
+    found = list(resolved(program))
+    declared = program.main.own.get(model)
+    if declared is None or declared.node.kind != "model":
+        source = Source("--model", model)
+        hint = nearest(model, program.models) or "it has " + (
+            ", ".join(f"`{m}`" for m in program.models) or "no models"
+        )
+        return Result(None, (*found, UnknownModel(model, program.main.source.name, hint).at(source.span())))
+    session = Session(program.names, elaborate_block)
+    graph, contracts = None, ()
+    with _deep_recursion():
+        try:
+            graph, contracts = elaborate_model(session, declared, settings or {}, input)
+        except Abort:
+            pass
+    found = _distinct([*found, *session.diagnostics])
+    failed = any(d.severity == "error" for d in found)
+    return Result(None if failed else graph, tuple(found), contracts)
+
+
+def _distinct(found: list[Diagnostic]) -> list[Diagnostic]:
+    """One finding a place and code: the text alone and its elaboration can both see a mistake."""
+    seen: dict[tuple[str, int, int, int], Diagnostic] = {}
+    for d in found:
+        seen.setdefault((d.code, id(d.span.source), d.span.start, d.span.end), d)
+    return list(seen.values())
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

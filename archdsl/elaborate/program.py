@@ -1,0 +1,169 @@
+"""A spec with everything that it uses: files read, names of blocks known, places of application named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from archdsl.diagnostics import Diagnostic, Error, SpecError, nearest
+from archdsl.elaborate.naming import FUNCTIONS, name_applications
+from archdsl.errors.names import Duplicate, ImportCycle, NotExported, Reserved, UnknownModule
+from archdsl.ops import OPS
+from archdsl.resources import read_source, std_names, std_source
+from archdsl.source import Source, Span
+from archdsl.syntax import ast
+from archdsl.syntax.parse import parse
+
+__all__ = ["Declared", "Program", "Scope", "load"]
+
+
+@dataclass(frozen=True, eq=False)
+class Declared:
+    """A block, model or recipe, and the file whose names it sees."""
+
+    node: ast.Block
+    file: Scope
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+
+@dataclass(eq=False)
+class Scope:
+    """One file. `blocks` are in sight in it by name, its own and used ones; `own` are all its declarations."""
+
+    source: Source
+    spec: ast.Spec
+    blocks: dict[str, Declared] = field(default_factory=dict)
+    own: dict[str, Declared] = field(default_factory=dict)
+
+
+@dataclass
+class Program:
+    """A spec ready to be elaborated. `names` are of all places of application, by `id` (see naming)."""
+
+    main: Scope
+    files: list[Scope]
+    diagnostics: list[Diagnostic]
+    names: dict[int, str]
+
+    @property
+    def models(self) -> dict[str, ast.Block]:
+        """The models of the file itself, in its order."""
+        return {n: d.node for n, d in self.main.own.items() if d.node.kind == "model"}
+
+
+def load(source: Source) -> Program:
+    """Parse a spec and all that it uses. What is wrong stands in `Program.diagnostics`."""
+    loader = _Loader()
+    main = loader.file(source, (source.path or source.name,))
+    return Program(main, list(loader.files.values()), loader.diagnostics, loader.names)
+
+
+class _Loader:
+    """Reads each file once."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Scope] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self.names: dict[int, str] = {}
+
+    def file(self, source: Source, chain: tuple[str, ...]) -> Scope:
+        """A file with what it uses; `chain` are the files that led to it, itself last."""
+        spec, found = parse(source)
+        self.diagnostics += found
+        scope = Scope(source, spec)
+        self.files[chain[-1]] = scope
+        for item in spec.items:
+            if isinstance(item, ast.Use):
+                self._use(scope, item, chain)
+        for item in spec.items:
+            if isinstance(item, ast.Block):
+                self._declare(scope, item)
+        for declared in scope.own.values():
+            name_applications(declared.node, scope.blocks, self.names)
+        return scope
+
+    def _report(self, error: Error, span: Span) -> None:
+        self.diagnostics.append(error.at(span))
+
+    def _declare(self, scope: Scope, node: ast.Block) -> None:
+        if node.name in OPS or node.name in FUNCTIONS or node.name == "share":
+            what = "an op" if node.name in OPS else "a function"
+            self._report(Reserved(node.name, what, f"{node.name}_block"), node.name_span)
+        elif node.name in scope.own or node.name in scope.blocks:
+            self._report(Duplicate(node.name), node.name_span)
+        else:
+            declared = Declared(node, scope)
+            scope.own[node.name] = declared
+            if node.kind == "block":
+                scope.blocks[node.name] = declared
+
+    def _use(self, scope: Scope, use: ast.Use, chain: tuple[str, ...]) -> None:
+        used = self._used_file(scope, use, chain)
+        if used is None:
+            return
+        exported = {n: d for n, d in used.own.items() if d.node.kind == "block"}
+        wanted = use.names
+        if wanted is None:
+            wanted = tuple(ast.Imported(n, n, span=use.path_span) for n in exported)
+        for item in wanted:
+            if item.name not in exported:
+                hint = nearest(item.name, exported) or "it has " + (
+                    ", ".join(f"`{n}`" for n in exported) or "no blocks"
+                )
+                self._report(NotExported(use.path, item.name, hint), item.span)
+            elif item.alias in scope.blocks and scope.blocks[item.alias] is not exported[item.name]:
+                self._report(Duplicate(item.alias), item.span)
+            elif item.alias in OPS or item.alias in FUNCTIONS:
+                self._report(Reserved(item.alias, "built in", f"{item.alias}_block"), item.span)
+            else:
+                scope.blocks[item.alias] = exported[item.name]
+
+    def _used_file(self, scope: Scope, use: ast.Use, chain: tuple[str, ...]) -> Scope | None:
+        """The file that a `use` names, read once; None with a report where there is none."""
+        source = self._file_source(scope, use) if use.is_file else self._std_source(use)
+        if source is None:
+            return None
+        identity = source.path or source.name
+        if identity in chain:
+            names = [*chain[chain.index(identity) :], identity]
+            circle = " -> ".join(Path(n).name for n in names)
+            self._report(ImportCycle(Path(identity).name, circle), use.path_span)
+            return None
+        return self.files.get(identity) or self.file(source, (*chain, identity))
+
+    def _std_source(self, use: ast.Use) -> Source | None:
+        package, _, module = use.path.partition(".")
+        source = std_source(module) if package == "std" and module else None
+        if source is None:
+            known = [f"std.{n}" for n in std_names()]
+            hint = nearest(use.path, known) or "the library has " + ", ".join(f"`{k}`" for k in known)
+            self._report(UnknownModule("part of the library called", use.path, hint), use.path_span)
+        return source
+
+    def _file_source(self, scope: Scope, use: ast.Use) -> Source | None:
+        folder = Path(scope.source.path).parent if scope.source.path else Path()
+        path = folder / use.path
+        if path.suffix != ".arch":
+            self._report(UnknownModule("spec", use.path, "files of specs end in `.arch`"), use.path_span)
+            return None
+        try:
+            found = path.resolve()
+            return next((f.source for f in self.files.values() if f.source.path == str(found)), None) or read_source(
+                path
+            )
+        except SpecError as error:
+            reason = error.diagnostics[0]
+            self._report(UnknownModule("readable file", use.path, reason.help or reason.message), use.path_span)
+        except OSError as error:
+            self._report(UnknownModule("readable file", use.path, error.strerror or "it cannot be read"), use.path_span)
+        return None
+
+
+def declarations(program: Program) -> Iterator[Declared]:
+    """Everything that all files of a program declare."""
+    for file in program.files:
+        yield from file.own.values()

@@ -1,0 +1,251 @@
+"""What can be said of a declaration from its text alone: names, statements that do not belong, bindings nobody reads.
+
+It runs over every declaration, used or not, so that a library of blocks is checked as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from archdsl.diagnostics import Diagnostic, Error, Label, nearest
+from archdsl.elaborate.naming import FUNCTIONS
+from archdsl.elaborate.program import Declared
+from archdsl.errors.models import Misplaced, NoInput, NoOutput, NoStages, UnknownLine
+from archdsl.errors.names import Duplicate, NotYetBound, Reserved, UnknownArgument, UnknownName, Unused
+from archdsl.ops import OPS
+from archdsl.ops.op import settings
+from archdsl.source import Span
+from archdsl.syntax import ast
+
+__all__ = ["RECIPE_LINES", "resolve", "resolve_expression"]
+
+RECIPE_LINES = ("data", "augment", "optimizer", "schedule", "loss", "budget", "batch", "average", "stop")
+_WORDS = frozenset({"share"})
+
+
+def resolve(block: Declared) -> list[Diagnostic]:
+    """Everything that is wrong with the text of a declaration."""
+    if block.node.kind == "recipe":
+        return _recipe(block.node)
+    return _Resolver(block).run()
+
+
+def resolve_expression(value: ast.Expr, blocks: Iterable[str]) -> list[Diagnostic]:
+    """The same for an expression that stands alone, such as the value of `--set`."""
+    resolver = _Resolver(None, blocks)
+    resolver.expression(value, set())
+    return resolver.found
+
+
+def _recipe(node: ast.Block) -> list[Diagnostic]:
+    found = []
+    for s in node.body:
+        if not isinstance(s, ast.Stage):
+            found.append(
+                Misplaced("this line", "recipe", "a recipe is made of lines such as `optimizer: sgd(lr=0.1)`").at(
+                    s.span
+                )
+            )
+        elif s.label.name not in RECIPE_LINES:
+            hint = nearest(s.label.name, RECIPE_LINES) or "it knows " + ", ".join(f"`{w}`" for w in RECIPE_LINES)
+            found.append(UnknownLine(s.label.name, hint).at(s.label.span))
+    return found
+
+
+class _Resolver:
+    """Walks one declaration from top to bottom."""
+
+    def __init__(self, block: Declared | None, blocks: Iterable[str] = ()) -> None:
+        self.found: list[Diagnostic] = []
+        self._block = block
+        self._declared = block.file.blocks if block else {}
+        self._blocks = set(block.file.blocks if block else blocks)
+        self._visible: set[str] = set()
+        self._labels: set[str] = set()
+        self._read: set[str] = set()
+        self._later: set[str] = set()
+
+    def run(self) -> list[Diagnostic]:
+        assert self._block is not None
+        node = self._block.node
+        self._parameters(node)
+        model = node.kind == "model"
+        self._visible.add("in")
+        bound: dict[str, Span] = {}
+        self._later = {n.name for s in node.body if isinstance(s, ast.Bind) for n in s.names}
+        self._later |= {s.label.name for s in node.body if isinstance(s, ast.Stage)} - self._blocks - set(OPS)
+        for statement in node.body:
+            self._statement(statement, model, bound)
+        self._unused(node, bound)
+        (self._model if model else self._plain_block)(node)
+        return self.found
+
+    def _report(self, error: Error, span: Span, labels: Iterable[Label] = ()) -> None:
+        self.found.append(error.at(span, labels))
+
+    # --- declarations ---
+
+    def _parameters(self, node: ast.Block) -> None:
+        seen: dict[str, Span] = {}
+        self._visible.add("in")
+        for param in node.params:
+            if param.default is not None:
+                self.expression(param.default, set())
+            self._bindable(param.name, param.name_span)
+            if param.name in seen:
+                self._report(Duplicate(param.name), param.name_span, [Label(seen[param.name], "the first one")])
+            seen[param.name] = param.name_span
+            self._visible.add(param.name)
+
+    def _bindable(self, name: str, span: Span) -> None:
+        if name in OPS:
+            self._report(Reserved(name, "an op", f"{name}_layer" if name != "in" else "x"), span)
+        elif name in FUNCTIONS or name in _WORDS:
+            self._report(Reserved(name, "a function", f"{name}_value"), span)
+        elif name == "in":
+            self._report(Reserved(name, "what flows into the body", "x"), span)
+
+    def _statement(self, s: ast.Stmt, model: bool, bound: dict[str, Span]) -> None:
+        match s:
+            case ast.Bind():
+                self.expression(s.value, set())
+                for n in s.names:
+                    self._bind(n, model, bound)
+            case ast.Stage():
+                self._stage(s, model, bound)
+            case ast.InputDecl():
+                if not model:
+                    self._report(
+                        Misplaced(
+                            "`input`", "block", "a block's input is whatever flows into it; only a model says its size"
+                        ),
+                        s.span,
+                    )
+                else:
+                    self.expression(s.sizes, set())
+            case ast.Expect():
+                if not model:
+                    self._report(Misplaced("`expect`", "block", "contracts speak of a whole model"), s.span)
+                else:
+                    self.expression(s.value, set())
+
+    def _bind(self, n: ast.Name, model: bool, bound: dict[str, Span]) -> None:
+        if model and n.name == "out":
+            hint = "a model's output is its last stage: write `head: …`"
+            self._report(Misplaced("`out`", "model", hint), n.span)
+            return
+        self._bindable(n.name, n.span)
+        if n.name in bound or n.name in self._visible:
+            first = [Label(bound[n.name], "the first one")] if n.name in bound else []
+            self._report(Duplicate(n.name), n.span, first)
+        bound[n.name] = n.span
+        self._visible.add(n.name)
+        self._later.discard(n.name)
+
+    def _stage(self, s: ast.Stage, model: bool, bound: dict[str, Span]) -> None:
+        self.expression(s.value, set())
+        name = s.label.name
+        if not model:
+            self._report(Misplaced("a stage", "block", f"bind a name instead: `{name} = …`"), s.label.span)
+            self._read.add(name)
+        elif name in bound or name in self._visible or name == "out":
+            first = [Label(bound[name], "the first one")] if name in bound else []
+            self._report(Duplicate(name), s.label.span, first)
+        bound.setdefault(name, s.label.span)
+        self._labels.add(name)
+        self._visible.add(name)
+        self._later.discard(name)
+
+    def _unused(self, node: ast.Block, bound: dict[str, Span]) -> None:
+        for name, span in bound.items():
+            if name in self._read or name in self._labels or name == "out" or name.startswith("_"):
+                continue
+            hint = "use it, or remove the line"
+            if node.kind == "model":
+                hint = f"a stage is written with a colon: `{name}: …`"
+            self._report(Unused(name, hint), span)
+
+    def _model(self, node: ast.Block) -> None:
+        inputs = [s for s in node.body if isinstance(s, ast.InputDecl)]
+        if not inputs:
+            self._report(NoInput(node.name), node.name_span)
+        for extra in inputs[1:]:
+            self._report(Duplicate("input"), extra.span, [Label(inputs[0].span, "the first one")])
+        if not any(isinstance(s, ast.Stage) for s in node.body):
+            self._report(NoStages(node.name), node.name_span)
+
+    def _plain_block(self, node: ast.Block) -> None:
+        if not any(isinstance(s, ast.Bind) and any(n.name == "out" for n in s.names) for s in node.body):
+            self._report(NoOutput(node.name), node.name_span)
+
+    # --- expressions ---
+
+    def expression(self, value: ast.Expr, local: set[str]) -> None:
+        """Every name of an expression; `local` are those of comprehensions around it."""
+        match value:
+            case ast.Name():
+                self._name(value, local)
+            case ast.Call():
+                self.expression(value.func, local)
+                for arg in value.args:
+                    self.expression(arg.value, local)
+                self._keywords(value, local)
+            case ast.ListComp():
+                inner = set(local)
+                for clause in value.clauses:
+                    self.expression(clause.values, inner)
+                    inner |= {n.name for n in clause.names}
+                    for cond in clause.conds:
+                        self.expression(cond, inner)
+                self.expression(value.item, inner)
+            case _:
+                for part in _parts(value):
+                    self.expression(part, local)
+
+    def _name(self, value: ast.Name, local: set[str]) -> None:
+        name = value.name
+        self._read.add(name)
+        if name in local or name in self._visible or name in self._blocks or name in OPS or name in FUNCTIONS | _WORDS:
+            return
+        if name in self._later:
+            self._report(NotYetBound(name), value.span)
+            return
+        known = [*local, *self._visible, *self._blocks, *OPS, *FUNCTIONS]
+        self._report(UnknownName(name, nearest(name, sorted(known))), value.span)
+
+    def _keywords(self, value: ast.Call, local: set[str]) -> None:
+        """Keywords that an op or block does not have; the rest is known once values are."""
+        if not isinstance(value.func, ast.Name) or value.func.name in local | self._visible:
+            return
+        name = value.func.name
+        if name in self._declared:
+            known = [p.name for p in self._declared[name].node.params]
+        elif name in OPS and not OPS[name].extra:
+            known = [s.name for s in settings(OPS[name])]
+        else:
+            return
+        for arg in value.args:
+            if arg.name is not None and arg.name not in known:
+                hint = nearest(arg.name, known) or (
+                    "it has " + ", ".join(f"`{n}`" for n in known) if known else "it has none"
+                )
+                self._report(UnknownArgument(name, arg.name, hint), arg.name_span or arg.span)
+
+
+def _parts(value: ast.Expr) -> Iterator[ast.Expr]:
+    """What an expression is made of."""
+    match value:
+        case ast.Attr() | ast.Unary():
+            yield value.value
+        case ast.Index():
+            yield from (value.value, value.index)
+        case ast.Slice():
+            yield from (p for p in (value.value, value.start, value.stop) if p is not None)
+        case ast.Binary() | ast.Compare():
+            yield from (value.left, value.right)
+        case ast.BoolOp():
+            yield from value.values
+        case ast.Flow() | ast.ListExpr():
+            yield from value.items
+        case ast.IfElse():
+            yield from (value.then, value.cond, value.orelse)

@@ -1,0 +1,87 @@
+"""Mistakes about what is made of a model: code (E0701 to E0739) and drawings (E0740 to E0779)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archdsl.diagnostics import Error
+
+__all__ = [
+    "DrawingFailed",
+    "DrawingTooLarge",
+    "NoDrawingEngine",
+    "UnknownFormat",
+]
+
+
+@dataclass(frozen=True)
+class UnknownFormat(Error):
+    """A drawing was asked for in a format that is not known.
+
+    The format is the ending of the file's name. SVG and DOT always work; PNG and PDF need an engine that
+    can make them.
+
+        archdsl draw attention56 -o net.jpeg   # wrong
+        archdsl draw attention56 -o net.svg    # right
+    """
+
+    code = "E0740"
+    title = "`{fmt}` is not a format for drawings"
+    help = "the formats are {known}"
+    fmt: str
+    known: str
+
+
+@dataclass(frozen=True)
+class NoDrawingEngine(Error):
+    """No program on this machine can make a drawing in this format.
+
+    The picture is laid out by Graphviz. The wheel that comes with the installation makes SVG and PNG; a PDF
+    needs Graphviz itself. Nothing is written instead: another format would be a surprise.
+
+        archdsl draw attention56 -o net.pdf    # needs Graphviz on the machine
+        archdsl draw attention56 -o net.svg    # works without
+    """
+
+    code = "E0741"
+    title = "nothing here can make a drawing as `{fmt}`"
+    help = "{advice}"
+    fmt: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class DrawingTooLarge(Error):
+    """The drawing would have more boxes than a person can look at.
+
+    A repeat is one box however often it repeats, and a block is drawn once however often it is used: so this
+    is a model whose text itself is very long.
+
+        archdsl draw huge.arch --level op      # wrong: every op is a box
+        archdsl draw huge.arch --level stage   # right: every stage is one
+    """
+
+    code = "E0742"
+    title = "a drawing of `{model}` has {boxes} boxes; {most} can be laid out"
+    help = "{advice}"
+    model: str
+    boxes: int
+    most: int
+    advice: str
+
+
+@dataclass(frozen=True)
+class DrawingFailed(Error):
+    """The drawing engine did not finish.
+
+    The text of the drawing can still be written, and given to another version of Graphviz.
+
+        archdsl draw attention56 -o net.dot    # always works
+    """
+
+    code = "E0743"
+    title = "the drawing could not be made as `{fmt}`"
+    label = "{reason}"
+    help = "write it as `.dot`, or draw a coarser level"
+    fmt: str
+    reason: str

@@ -1,0 +1,148 @@
+"""Where specs come from: files, the standard library and the zoo, in a checkout or in an installed wheel."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import NoReturn
+
+from archdsl.diagnostics import Error, SpecError, nearest
+from archdsl.errors.files import BinaryFile, FileTooLarge, IsADirectory, NoSuchFile, Unreadable
+from archdsl.source import Source, Span
+
+__all__ = [
+    "MAX_BYTES",
+    "grammar",
+    "read_source",
+    "read_spec",
+    "std_names",
+    "std_source",
+    "zoo_names",
+    "zoo_source",
+]
+
+MAX_BYTES = 4 * 2**20
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _folder(name: str) -> Path:
+    """`std` and `specs`: inside the package once installed, `specs` beside it in a checkout."""
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+@cache
+def _names(folder: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in _folder(folder).glob("*.arch")))
+
+
+def std_names() -> tuple[str, ...]:
+    """The parts of the library, `ran` for `std.ran`."""
+    return _names("std")
+
+
+def zoo_names() -> tuple[str, ...]:
+    """The shipped specs."""
+    return _names("specs")
+
+
+@cache
+def std_source(name: str) -> Source | None:
+    """The text of `std.NAME`, the same object each time; None where there is none."""
+    return _shipped("std", name, f"std.{name}")
+
+
+def zoo_source(name: str) -> Source | None:
+    """The shipped spec of that name; None where there is none."""
+    return _shipped("specs", name, f"{name}.arch")
+
+
+def _shipped(folder: str, name: str, title: str) -> Source | None:
+    if name not in _names(folder):
+        return None
+    path = _folder(folder) / f"{name}.arch"
+    return Source(title, path.read_text(encoding="utf-8"), str(path))
+
+
+def grammar() -> str:
+    """The text of the language's grammar."""
+    return (_PACKAGE / "syntax" / "arch.lark").read_text(encoding="utf-8")
+
+
+def read_spec(arg: str) -> tuple[Source, str | None]:
+    """What `SPEC[:MODEL]` names: a file, else a shipped spec; `-` is standard input. And the model, if one is named.
+
+    Raises SpecError as `read_source` does.
+    """
+    for name, model in _readings(arg):
+        if name == "-":
+            return _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>", None, None), model
+        if _is_file(name):
+            return read_source(name), model
+        if source := zoo_source(name):
+            return source, model
+    return read_source(arg, also=zoo_names()), None
+
+
+def _readings(arg: str) -> list[tuple[str, str | None]]:
+    """The whole as a name first: a path may hold a colon."""
+    name, colon, model = arg.rpartition(":")
+    return [(arg, None), (name, model)] if colon and name and model else [(arg, None)]
+
+
+def _is_file(name: str) -> bool:
+    """Whether it can be opened: a file, a pipe, but no folder."""
+    try:
+        return Path(name).exists() and not Path(name).is_dir()
+    except OSError:
+        return False
+
+
+def read_source(path: str | Path, at: Span | None = None, also: tuple[str, ...] = ()) -> Source:
+    """The text of a file, at most 4 MiB of UTF-8; no more than that is read.
+
+    at: the place that asked for the file, where there is one (`use "blocks.arch"`).
+    also: other names that may have been meant.
+    Raises SpecError where there is no such file, or it is a folder, unreadable, too large or not text.
+    """
+    name = str(path)
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        _refuse(_missing(name, also), name, at)
+    except IsADirectoryError:
+        _refuse(IsADirectory(name), name, at)
+    except OSError as error:
+        _refuse(Unreadable(name, error.strerror or type(error).__name__), name, at)
+    return _decode(data, name, str(Path(path).resolve()), at)
+
+
+def _decode(data: bytes, name: str, path: str | None, at: Span | None) -> Source:
+    if len(data) > MAX_BYTES:
+        _refuse(FileTooLarge(name), name, at)
+    try:
+        return Source(name, data.decode("utf-8").removeprefix("\ufeff"), path)
+    except UnicodeDecodeError as error:
+        _refuse(BinaryFile(name, error.start, data[error.start]), name, at)
+
+
+def _missing(name: str, also: tuple[str, ...]) -> NoSuchFile:
+    """Names the closest neighbour, or the closest of `also`."""
+    path = Path(name)
+    try:
+        neighbours = [
+            str(path.with_name(p.name)) for p in islice(path.parent.iterdir(), 1000) if p.suffix == path.suffix
+        ]
+    except (OSError, ValueError):
+        neighbours = []
+    hint = nearest(name, [*neighbours, *also])
+    if also:
+        hint = hint or "`archdsl zoo` lists the shipped specs"
+    return NoSuchFile("file or shipped spec" if also else "file", name, hint)
+
+
+def _refuse(error: Error, name: str, at: Span | None) -> NoReturn:
+    raise SpecError([error.at(at or Source(name, "").span())]) from None

@@ -1,0 +1,177 @@
+"""`archdsl train` and `archdsl eval`: from a spec, data and a recipe to a run, and back to its accuracy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from archdsl import __version__
+from archdsl.codegen.backend import Artifact, find_backend
+from archdsl.diagnostics import SpecError
+from archdsl.elaborate import Program, elaborate
+from archdsl.errors.training import DataChanged, InputNotImages, NoClasses, OutputNotClasses, RunUnusable
+from archdsl.ir.graph import Graph
+from archdsl.ir.text import to_text
+from archdsl.passes import run as run_passes
+from archdsl.train.data import Data, Normalise, Size, check_classes
+from archdsl.train.recipe import Recipe, flag
+from archdsl.train.record import Result, Run
+from archdsl.train.sources import open_data
+
+if TYPE_CHECKING:
+    from archdsl.codegen.backend import Backend
+
+__all__ = ["evaluate", "train"]
+
+
+def train(
+    program: Program,
+    model: str,
+    data: str,
+    recipe: Recipe,
+    *,
+    settings: Mapping[str, str] | None = None,
+    input: str | None = None,
+    to: str = "torch",
+    output: str = "runs",
+    name: str | None = None,
+    command: Sequence[str] = (),
+    say: Callable[[str], None] = lambda line: None,
+    progress: bool = False,
+) -> tuple[Run, Result]:
+    """Train a model of `program` and leave a run in `output`.
+
+    data: `digits`, or a folder of images. The model's parameter `classes` follows the data unless `settings` has it.
+    command: what the user typed, for the record. say: hears notes and a line after each epoch.
+    progress: whether to show a bar on the terminal (standard error).
+    Raises SpecError for what is wrong with spec, data, recipe or device, ModuleNotFoundError where an extra is missing,
+    KeyboardInterrupt where the user stops it: the run is then complete up to its last epoch.
+    """
+    _refuse(program.diagnostics)
+    _refuse(recipe.problems())
+    found = open_data(data)
+    for note in found.notes:
+        say(f"note: {note}")
+    chosen = _with_classes(program, model, settings or {}, len(found.classes))
+    graph = _graph(program, model, chosen, input)
+    size = _input_size(graph, model, input)
+    _check_outputs(graph, found, model, "classes" in (settings or {}))
+    backend = find_backend(to)
+    artifact = backend.emit(graph)
+    pixels, held_out = found.load("train", size), found.load("test", size)
+    config = _config(artifact, model, recipe, found, pixels.statistics, size, chosen, input, command)
+    texts = {
+        "spec.arch": program.source.text,
+        "resolved.txt": to_text(graph),
+        "model.py": artifact.text,
+        "splits.json": json.dumps(found.split, indent=None) + "\n",
+    }
+    run = Run.new(output, name, f"{model}-{found.stem}", texts, config, say)
+    return run, backend.train(artifact, pixels, held_out, recipe, run, progress=progress)
+
+
+def evaluate(
+    folder: str,
+    *,
+    data: str | None = None,
+    device: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    progress: bool = False,
+) -> tuple[Run, Result]:
+    """The accuracy of a run's best weights on its held-out images, or on those of `data`.
+
+    On the data and device of the training, it is the accuracy that the run reports.
+    Raises SpecError where the run, its data or the device cannot be used, ModuleNotFoundError where an extra is
+    missing.
+    """
+    run = Run.open(folder)
+    artifact, recipe, normalise, size, backend = _read_config(run)
+    recipe = replace(recipe, device=device) if device else recipe
+    _refuse(recipe.problems())
+    found = open_data(data or run.config["data"]["location"])
+    _check_same(run, found, data is not None)
+    for note in found.notes:
+        say(f"note: {note}")
+    held_out = found.load("test", size)
+    return run, backend.evaluate(artifact, held_out, normalise, recipe, run, progress=progress)
+
+
+def _refuse(found: Sequence[Any]) -> None:
+    if any(d.severity == "error" for d in found):
+        raise SpecError(found)
+
+
+def _with_classes(program: Program, model: str, settings: Mapping[str, str], count: int) -> dict[str, str]:
+    """The settings, with `classes` from the data where the model has that parameter and nobody gave it."""
+    block = program.models.get(model)
+    has = block is not None and any(param.name == "classes" for param in block.params)
+    return {**({"classes": str(count)} if has else {}), **settings}
+
+
+def _graph(program: Program, model: str, settings: Mapping[str, str], input: str | None) -> Graph:
+    result = elaborate(program, model, settings, input)
+    _refuse(result.diagnostics)
+    assert result.graph is not None, "elaboration gives a graph or says why not"
+    return run_passes(result.graph)
+
+
+def _input_size(graph: Graph, model: str, input: str | None) -> Size:
+    kind = graph.entries[0].types[0]
+    if kind.rank == 3:
+        return kind.sizes  # type: ignore[return-value]  # rank 3 is three numbers
+    span = flag("input", input) if input else graph.span
+    raise SpecError([InputNotImages(str(kind)).at(span)])
+
+
+def _check_outputs(graph: Graph, data: Data, model: str, given: bool) -> None:
+    kinds = [graph.type_of(ref) for ref in graph.outputs]
+    shape = kinds[0].sizes
+    if len(kinds) > 1 or any(size != 1 for size in shape[1:]):
+        raise SpecError([OutputNotClasses(", ".join(map(str, kinds))).at(graph.span)])
+    if error := check_classes(data, shape[0], given):
+        raise SpecError([error.at(flag("data", data.name))])
+
+
+def _config(artifact: Artifact, model: str, recipe: Recipe, data: Data, normalise: Normalise, size: Size,
+            settings: Mapping[str, str], input: str | None, command: Sequence[str]) -> dict[str, Any]:  # fmt: skip
+    """What config.json holds; `Run` adds the digests of files, the backend its device and versions."""
+    return {
+        "archdsl": __version__,
+        "command": list(command),
+        "model": model,
+        "settings": dict(settings),
+        "set_input": input,
+        "input": list(size),
+        "backend": artifact.backend,
+        "class": artifact.name,
+        "recipe": recipe.as_json(),
+        "data": {**data.as_json(), "mean": list(normalise.mean), "std": list(normalise.std)},
+    }
+
+
+def _read_config(run: Run) -> tuple[Artifact, Recipe, Normalise, Size, Backend]:
+    """What an evaluation needs of config.json. Raises SpecError where it is not as it was written."""
+    config = run.config
+    try:
+        backend = find_backend(config["backend"])
+        artifact = Artifact(run.read("model.py"), config["class"], config["backend"])
+        recipe = Recipe.from_json(config["recipe"])
+        channels, height, width = (int(n) for n in config["input"])
+        normalise = Normalise(tuple(map(float, config["data"]["mean"])), tuple(map(float, config["data"]["std"])))
+        recipe.problems()
+        [str(config["data"][key]) for key in ("location", "classes", "digest", "images")]
+    except (KeyError, TypeError, ValueError):
+        run.refuse(RunUnusable(str(run.folder), "config.json is damaged", "name another run"))
+    return artifact, recipe, normalise, (channels, height, width), backend
+
+
+def _check_same(run: Run, data: Data, other: bool) -> None:
+    """The run's own data have to be as they were; other data need the same classes."""
+    record = run.config["data"]
+    if list(data.classes) != record["classes"]:
+        only = sorted(set(data.classes) ^ set(record["classes"]))
+        raise SpecError([NoClasses(data.name, f"not in both: {', '.join(only[:5])}").at(flag("data", data.name))])
+    if not other and data.digest != record["digest"]:
+        raise SpecError([DataChanged(data.name, "names or sizes of files differ").at(flag("data", data.name))])

@@ -1,0 +1,291 @@
+"""Sizes and tensor types: a `Dim` is a number that remembers how the author wrote it.
+
+The expression of a `Dim` is in the names of its own block (`c`, `in.c`, `r`), so that
+generated code can say `c // 4` where the spec says `c/4`. Equality, hashing and memo keys use
+the value alone. A number without an expression is a literal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+__all__ = ["POISON", "Dim", "Expr", "Number", "Poison", "TensorType", "axis_names", "dim", "symbol"]
+
+Number = int | Fraction | bool
+_LARGEST_EXPRESSION = 16  # beyond this many leaves nobody reads it: the number is written instead
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """An expression over a block's names.
+
+    op: `name` (args: one string), `number` (args: one Number), or an operator or function
+    (`+ - * / // % ** == != < <= > >= and or not neg min max`) over Exprs. `/` is exact.
+    """
+
+    op: str
+    args: tuple[Expr | str | Number, ...]
+    size: int = 1
+
+    def names(self) -> set[str]:
+        """Every name it reads."""
+        if self.op == "name":
+            return {str(self.args[0])}
+        return set().union(*(a.names() for a in self.args if isinstance(a, Expr)))
+
+    def substitute(self, names: Mapping[str, Expr | None]) -> Expr | None:
+        """With each name replaced; None (a literal) as soon as a name has no replacement."""
+        if self.op == "number":
+            return self
+        if self.op == "name":
+            return names.get(str(self.args[0]))
+        parts = [a.substitute(names) for a in self.args if isinstance(a, Expr)]
+        if any(p is None for p in parts):
+            return None
+        return _calculated(self.op, [p for p in parts if p is not None])
+
+
+_RULES: dict[str, Callable[..., Number]] = {
+    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: Fraction(a) / b,
+    "//": lambda a, b: a // b, "%": lambda a, b: a % b, "**": lambda a, b: Fraction(a) ** b, "neg": lambda a: -a,
+}  # fmt: skip
+
+
+def _calculated(op: str, parts: list[Expr]) -> Expr | None:
+    """`combine`, but an expression of numbers alone becomes its number."""
+    if op not in _RULES or any(p.op != "number" for p in parts):
+        return combine(op, *parts)
+    value = _RULES[op](*(p.args[0] for p in parts))
+    return Expr("number", (int(value) if value == int(value) else value,))
+
+
+def combine(op: str, *parts: Expr) -> Expr | None:
+    """`op` over `parts`, with the arithmetic that everybody does in their head done.
+
+    None where the result is a plain number or too long to read.
+    """
+    if all(p.op == "number" for p in parts):
+        return None
+    if len(parts) == 2:
+        left, right = parts
+        if op in ("+", "-") and _is(right, 0) or op in ("*", "/", "//", "**") and _is(right, 1):
+            return left
+        if op == "+" and _is(left, 0) or op == "*" and _is(left, 1):
+            return right
+        if op in ("+", "-") and right.op == "number" and left.op in ("+", "-") and left.args[1].op == "number":  # type: ignore[union-attr]
+            return _add_numbers(left, op, right)
+        if op == "+" and right.op == "number" and right.args[0] < 0:  # type: ignore[operator]
+            return combine("-", left, Expr("number", (-right.args[0],)))  # type: ignore[operator]
+    size = sum(p.size for p in parts)
+    return Expr(op, parts, size) if size <= _LARGEST_EXPRESSION else None
+
+
+def _is(e: Expr, value: int) -> bool:
+    return e.op == "number" and e.args[0] == value
+
+
+def _add_numbers(left: Expr, op: str, right: Expr) -> Expr | None:
+    base, inner = left.args
+    total = (inner.args[0] if left.op == "+" else -inner.args[0]) + (right.args[0] if op == "+" else -right.args[0])  # type: ignore[union-attr,operator]
+    if total == 0:
+        return base  # type: ignore[return-value]
+    return combine("+" if total > 0 else "-", base, Expr("number", (abs(total),)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """A number of the spec: an int, an exact fraction or a bool, and how it was written.
+
+    `expr` is None for a literal. `origin` is the division that a fraction came from, for the
+    diagnostic where a whole number is wanted. Arithmetic between Dims and plain numbers keeps both; where a
+    fraction takes part and the result is whole, the result is a literal, because floating-point
+    code could not compute it exactly.
+    """
+
+    value: Number
+    expr: Expr | None = field(default=None, compare=False)
+    origin: object = field(default=None, compare=False, repr=False)
+
+    def __add__(self, other: Dim | Number) -> Dim:
+        return _arithmetic("+", self, other)
+
+    def __radd__(self, other: Number) -> Dim:
+        return dim(other) + self
+
+    def __sub__(self, other: Dim | Number) -> Dim:
+        return _arithmetic("-", self, other)
+
+    def __rsub__(self, other: Number) -> Dim:
+        return dim(other) - self
+
+    def __mul__(self, other: Dim | Number) -> Dim:
+        return _arithmetic("*", self, other)
+
+    def __rmul__(self, other: Number) -> Dim:
+        return dim(other) * self
+
+    def __truediv__(self, other: Dim | Number) -> Dim:
+        return _arithmetic("/", self, other)
+
+    def __floordiv__(self, other: Dim | Number) -> Dim:
+        return _arithmetic("//", self, other)
+
+    def __mod__(self, other: Dim | Number) -> Dim:
+        return _arithmetic("%", self, other)
+
+    def __pow__(self, other: Dim | Number) -> Dim:
+        return _arithmetic("**", self, other)
+
+    def __neg__(self) -> Dim:
+        return Dim(-self.value, combine("neg", self.written))
+
+    def __lt__(self, other: Dim | Number) -> bool:
+        return self.value < dim(other).value
+
+    def __le__(self, other: Dim | Number) -> bool:
+        return self.value <= dim(other).value
+
+    def __gt__(self, other: Dim | Number) -> bool:
+        return self.value > dim(other).value
+
+    def __ge__(self, other: Dim | Number) -> bool:
+        return self.value >= dim(other).value
+
+    def __eq__(self, other: object) -> bool:
+        return self.value == (other.value if isinstance(other, Dim) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __index__(self) -> int:
+        if not self.is_int:
+            raise TypeError(f"{self} is not a whole number")
+        return int(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __str__(self) -> str:
+        if isinstance(self.value, bool):
+            return "true" if self.value else "false"
+        if isinstance(self.value, Fraction):
+            return _decimal(self.value)
+        return str(self.value)
+
+    @property
+    def is_int(self) -> bool:
+        return isinstance(self.value, int) and not isinstance(self.value, bool)
+
+    @property
+    def written(self) -> Expr:
+        """How it was written: its expression, or the number itself."""
+        return self.expr if self.expr is not None else Expr("number", (self.value,))
+
+    def rerooted(self, expr: Expr | None) -> Dim:
+        """The same value, written another way."""
+        return Dim(self.value, None if expr is not None and expr.op == "number" else expr, self.origin)
+
+
+def _decimal(value: Fraction) -> str:
+    """A fraction as a short decimal where that is exact, else `a/b`."""
+    for digits in range(1, 12):
+        if (value * 10**digits).denominator == 1:
+            return f"{float(value):.{digits}f}"
+    return f"{value.numerator}/{value.denominator}"
+
+
+def _arithmetic(op: str, a: Dim, other: Dim | Number) -> Dim:
+    b = dim(other)
+    value = _RULES[op](a.value, b.value)
+    if isinstance(value, Fraction) and value.denominator == 1:
+        value = int(value)
+    if a.expr is None and b.expr is None:
+        return Dim(value)
+    inexact = isinstance(value, int) and (isinstance(a.value, Fraction) or isinstance(b.value, Fraction))
+    return Dim(value, None if inexact else combine(op, a.written, b.written))
+
+
+def dim(value: Dim | Number) -> Dim:
+    """`value` as a Dim; whole fractions become ints."""
+    if isinstance(value, Dim):
+        return value
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return Dim(int(value))
+    return Dim(value)
+
+
+def symbol(name: str) -> Expr:
+    """The expression that is one name of the block: `c`, `in.c`."""
+    return Expr("name", (name,))
+
+
+class Poison:
+    """The value of something that already failed: it absorbs, and nothing is said of it again."""
+
+    def __repr__(self) -> str:
+        return "POISON"
+
+
+POISON: Final = Poison()
+
+
+def axis_names(rank: int) -> tuple[str, ...]:
+    """What the axes of a tensor are called: `c`; `c n`; `c h w`; from rank 4 on `d0 d1 …`."""
+    return {1: ("c",), 2: ("c", "n"), 3: ("c", "h", "w")}.get(rank) or tuple(f"d{i}" for i in range(rank))
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """A tensor without its batch: channels first, `[c]`, `[c, n]` or `[c, h, w]`."""
+
+    shape: tuple[Dim, ...]
+    dtype: str = "float32"
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def c(self) -> Dim:
+        return self.shape[0]
+
+    @property
+    def h(self) -> Dim:
+        return self.shape[1]
+
+    @property
+    def w(self) -> Dim:
+        return self.shape[2]
+
+    @property
+    def elements(self) -> int:
+        """How many numbers one example holds."""
+        count = 1
+        for d in self.shape:
+            count *= int(d)
+        return count
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The plain numbers of the shape."""
+        return tuple(int(d) for d in self.shape)
+
+    def with_shape(self, *shape: Dim | int) -> TensorType:
+        """The same dtype in another shape."""
+        return TensorType(tuple(dim(d) for d in shape), self.dtype)
+
+    def rewritten(self, rule: Callable[[Dim], Dim]) -> TensorType:
+        """Each size written another way."""
+        return TensorType(tuple(rule(d) for d in self.shape), self.dtype)
+
+    def __str__(self) -> str:
+        return "[" + ", ".join(str(d) for d in self.shape) + "]"

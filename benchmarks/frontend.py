@@ -1,0 +1,161 @@
+"""What the front end costs: `python benchmarks/frontend.py`. Needs `pip install --no-deps pytorchcv`.
+
+Four figures, all in one run: a cold `check` against importing its two libraries, the largest network of the
+paper against building it, growth with the length of a spec, and the memory of a large graph.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+from measure import ROOT, Pairs, hardware, pairs, report, seconds
+
+from archdsl.elaborate import elaborate, load
+from archdsl.passes.contracts import check_contracts
+from archdsl.passes.cost import cost
+from archdsl.source import Source
+
+HEAD = "| what | ours | compared with | ratio (95 % interval) | aim |\n|---|---|---|---|---|"
+NODES = 100_000
+
+
+def front_end(source: Source) -> int:
+    """Parse, elaborate, check and count the first model of a text; its parameters."""
+    program = load(source)
+    name = next(iter(program.models))
+    result = elaborate(program, name)
+    problems = (*program.diagnostics, *result.diagnostics, *check_contracts(program, name))
+    if result.graph is None or any(d.severity == "error" for d in problems):
+        raise SystemExit("\n".join(map(str, problems)))
+    return cost(result.graph).params
+
+
+def cold_check(rounds: int) -> Pairs:
+    """A new process that checks Attention-56, against one that imports lark and networkx."""
+
+    def process(*arguments: str) -> float:
+        return seconds(lambda: subprocess.run([sys.executable, *arguments], check=True, cwd=ROOT))
+
+    return pairs(
+        lambda: process("-m", "archdsl", "check", "specs/attention56.arch"),
+        lambda: process("-c", "import lark, networkx"),
+        rounds,
+    )
+
+
+def attention452(rounds: int) -> tuple[Pairs, Pairs]:
+    """Attention-452 for ImageNet against pytorchcv building it, with its weights, and without any (meta device)."""
+    import torch
+    from pytorchcv.models.resattnet import resattnet452
+
+    text = (ROOT / "specs" / "attention452.arch").read_text(encoding="utf-8")
+
+    def ours() -> float:
+        return seconds(lambda: front_end(Source("attention452.arch", text)))
+
+    def build_meta() -> None:
+        with torch.device("meta"):
+            resattnet452()
+
+    return pairs(ours, lambda: seconds(resattnet452), rounds), pairs(ours, lambda: seconds(build_meta), rounds)
+
+
+def long_spec(lines: int) -> Source:
+    """A spec of that many lines: blocks of ten lines, each used once."""
+    blocks = lines // 11
+    texts = [
+        f"""block b{i}(c, stride=1) {{
+  h{i}  = in -> bn -> relu
+  f1  = h{i} -> conv({i % 13 + 8}, 1) -> bn -> relu
+  f2  = f1 -> conv({i % 7 + 8}, 3, stride) -> bn -> relu
+  f3  = f2 -> conv(c, 1)
+  s   = in if in.c == c and stride == 1 else h{i} -> conv(c, 1, stride)
+  g   = f3 -> gap -> dense(c/2) -> relu -> dense(c) -> sigmoid
+  x   = f3 * g
+  out = x + s
+}}"""
+        for i in range(blocks)
+    ]
+    stages = [f"  s{i}: b{i}(16)" for i in range(blocks)]
+    model = "\n".join(["model long {", "  input [16, 16, 16]", *stages, "}"])
+    return Source("long.arch", "\n".join([*texts, model]) + "\n")
+
+
+def growth(rounds: int) -> Pairs:
+    """10,000 lines against 1,000."""
+    long, short = long_spec(10_000), long_spec(1_000)
+    return pairs(lambda: seconds(lambda: front_end(long)), lambda: seconds(lambda: front_end(short)), rounds)
+
+
+def large_graph() -> Source:
+    """A model of about `NODES` distinct nodes: ten a block, and no two blocks of the same width."""
+    blocks = NODES // 10
+    return Source(
+        "large.arch",
+        f"""block layer(c) {{
+  h   = in -> bn -> relu
+  f   = h -> conv(8, 1) -> bn -> relu -> conv(8, 3) -> bn -> relu -> conv(c, 1)
+  out = f
+}}
+
+model large {{
+  input [8, 8, 8]
+  body: [layer(i + 9) for i in range({blocks})]
+}}
+""",
+    )
+
+
+def _measure_large() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    source = large_graph()
+    program = load(source)
+    time = seconds(lambda: front_end(source))
+    result = elaborate(program, "large")
+    nodes = cost(result.graph).nodes if result.graph and hasattr(cost(result.graph), "nodes") else NODES
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{nodes} {time:.2f} {before // 1024} {peak // 1024}")
+
+
+def large(rounds: int) -> str:
+    """Time and peak memory (MiB) of the large graph, in a process of its own."""
+    runs = [
+        subprocess.run([sys.executable, __file__, "--large"], check=True, capture_output=True, text=True).stdout.split()
+        for _ in range(rounds)
+    ]
+    nodes, time, before, peak = sorted(runs, key=lambda r: float(r[1]))[rounds // 2]
+    return (
+        f"A graph of {int(nodes):,} distinct nodes: {time} s, peak memory {peak} MiB "
+        f"({before} MiB before it starts); median of {rounds} processes."
+    )
+
+
+def main() -> None:
+    cold = cold_check(11)
+    built, meta = attention452(5)
+    grown = growth(5)
+    report(
+        "frontend",
+        [
+            "# The front end",
+            "",
+            hardware(["lark", "networkx", "torch", "pytorchcv"]),
+            "",
+            HEAD,
+            cold.row("cold `archdsl check specs/attention56.arch` / `python -c 'import lark, networkx'`", "at most 2"),
+            built.row("Attention-452: parse, elaborate, check, cost / pytorchcv builds it", "at most 0.1"),
+            meta.row("the same / pytorchcv builds it without weights (meta device)", ""),
+            grown.row("10,000 lines / 1,000 lines", "at most 13"),
+            "",
+            large(3),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--large"]:
+        _measure_large()
+    else:
+        main()

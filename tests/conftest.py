@@ -1,0 +1,62 @@
+"""Fixtures and options that all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+
+import pytest
+
+from archdsl.cli import main
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files that differ, and fail once")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, Path], None]:
+    """Compare text with a file; `--update-golden` writes it and fails once, so a human looks."""
+    update = request.config.getoption("--update-golden")
+
+    def check(actual: str, path: Path) -> None:
+        expected = path.read_text(encoding="utf-8") if path.exists() else None
+        if update and actual != expected:
+            path.write_text(actual, encoding="utf-8")
+            pytest.fail(f"wrote {path.name}: read it, then run again")
+        if expected is None:
+            pytest.fail(f"no golden {path}; run with --update-golden")
+        assert actual == expected
+
+    return check
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left behind: its exit code and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+    """Run `archdsl ARGS…` in this process; `stdin` is what it may read."""
+
+    def command(*args: object, stdin: str | bytes = "") -> Ended:
+        out, err = (TextIOWrapper(BytesIO(), encoding="utf-8", newline="") for _ in range(2))
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdout", out)
+            patch.setattr("sys.stderr", err)
+            patch.setattr("sys.stdin", TextIOWrapper(BytesIO(data), encoding="utf-8"))
+            with pytest.raises(SystemExit) as end:
+                main([str(arg) for arg in args])
+        for stream in (out, err):
+            stream.flush()
+        return Ended(int(end.value.code or 0), out.buffer.getvalue().decode(), err.buffer.getvalue().decode())
+
+    return command

@@ -1,0 +1,252 @@
+"""The command line: what each command promises to scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archdsl import __version__
+
+Run = Callable[..., Any]
+
+NET = """\
+# A small network.
+model net(classes=10) {
+  input [3, 32, 32]
+  stem: conv(16, 3) -> bn -> relu
+  head: gap -> dense(classes)
+}
+"""
+WRONG = NET.replace("relu", "reluu").replace("dense(classes)", "dens(classes)")
+TWO = NET + NET.replace("model net", "model other")
+
+
+@pytest.fixture
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A spec `net.arch` in an otherwise empty current directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.arch").write_text(NET)
+    (tmp_path / "wrong.arch").write_text(WRONG)
+    (tmp_path / "two.arch").write_text(TWO)
+    return tmp_path / "net.arch"
+
+
+def test_check_says_all_of_it_on_stderr(run: Run, net: Path) -> None:
+    fine = run("check", "net.arch")
+    assert (fine.code, fine.out, fine.err) == (0, "", "")
+    ended = run("check", "net.arch", "wrong.arch")
+    assert (ended.code, ended.out) == (1, "")
+    assert "`relu`" in ended.err and "`dense`" in ended.err and "2 errors" in ended.err
+
+
+def test_check_for_programs(run: Run, net: Path) -> None:
+    assert json.loads(run("check", "net.arch", "--format", "json").out) == []
+    ended = run("check", "wrong.arch", "--format", "json")
+    found = json.loads(ended.out)
+    assert (ended.code, ended.err) == (1, "")
+    assert [(d["severity"], d["file"], d["line"]) for d in found] == [
+        ("error", "wrong.arch", 4),
+        ("error", "wrong.arch", 5),
+    ]
+    fields = [
+        "code",
+        "severity",
+        "message",
+        "file",
+        "line",
+        "column",
+        "end_line",
+        "end_column",
+        "labels",
+        "help",
+        "trace",
+    ]
+    assert list(found[0]) == fields
+    assert found[0]["end_column"] - found[0]["column"] == len("reluu")
+
+
+def test_a_spec_is_a_path_a_zoo_name_or_stdin(run: Run, net: Path) -> None:
+    assert run("check", "-", stdin=NET).code == 0
+    assert "<stdin>:4" in run("check", "-", stdin=WRONG).err
+    assert run("check", "lenet5").code == 0
+    (net.parent / "lenet5").write_text(WRONG)
+    assert run("check", "lenet5").code == 1, "an existing path comes first"
+
+
+def test_several_models(run: Run, net: Path) -> None:
+    assert run("check", "two.arch").code == 0
+    unnamed = run("show", "two.arch")
+    assert unnamed.code == 2 and "net, other" in unnamed.err
+    assert json.loads(run("show", "two.arch:other", "--format", "json").out)["model"] == "other"
+    assert json.loads(run("show", "two.arch", "--model", "net", "--format", "json").out)["model"] == "net"
+    assert run("show", "two.arch:net", "--model", "other").code == 2
+    unknown = run("show", "two.arch:nett")
+    assert unknown.code in (1, 2) and "`net`" in unknown.err
+
+
+def test_show_for_programs(run: Run, net: Path) -> None:
+    args = ("--set", "classes=7", "--input", "3x16x16", "--batch", "8", "--dtype", "bfloat16")
+    shown = json.loads(run("show", "net.arch", "--format", "json", *args).out)
+    assert list(shown) == ["model", "params", "state", "macs", "input", "output", "stages", "memory"]
+    assert shown["params"] == 3 * 16 * 9 + 32 + 16 * 7 + 7
+    assert (shown["state"], shown["input"], shown["output"]) == (32, [3, 16, 16], [7])
+    assert shown["macs"] == 16 * 16 * 16 * 27 + 16 * 7
+    assert [s["name"] for s in shown["stages"]] == ["stem", "head"]
+    assert (shown["memory"]["batch"], shown["memory"]["dtype"]) == (8, "bfloat16")
+
+
+@pytest.mark.parametrize("flags", [[], ["--expand"], ["--cost-by", "line"], ["--cost-by", "block"]])
+def test_show_for_people(run: Run, net: Path, flags: list[str]) -> None:
+    ended = run("show", "net.arch", *flags)
+    assert ended.code == 0 and "stem" in ended.out + "stem" * ("--cost-by" in flags)
+    assert "\x1b[" not in ended.out
+
+
+def test_draw_by_suffix(run: Run, net: Path) -> None:
+    assert run("draw", "net.arch", "-o", "net.svg").code == 0
+    assert "<svg" in Path("net.svg").read_text()
+    assert run("draw", "net.arch", "-o", "net.dot", "--level", "stage").code == 0
+    assert Path("net.dot").read_text().startswith("digraph")
+    assert run("draw", "net.arch", "-o", "-", "--format", "dot").out.startswith("digraph")
+    assert run("draw", "net.arch", "-o", "net.jpg").code == 2
+    assert not Path("net.jpg").exists()
+
+
+def test_compile_prints_or_writes(run: Run, net: Path) -> None:
+    printed = run("compile", "net.arch")
+    assert printed.code == 0 and "class Net(nn.Module)" in printed.out
+    assert run("compile", "net.arch", "-o", "net.py").out == ""
+    assert Path("net.py").read_text() == printed.out
+    assert run("compile", "net.arch", "--to", "nothing").code == 2
+
+
+def test_compile_replaces_only_its_own_files(run: Run, net: Path) -> None:
+    mine = Path("mine.py")
+    mine.write_text("precious = 1\n")
+    refused = run("compile", "net.arch", "-o", "mine.py")
+    assert refused.code == 2 and "E0608" in refused.err and "--force" in refused.err
+    assert mine.read_text() == "precious = 1\n"
+    assert run("compile", "net.arch", "-o", "mine.py", "--force").code == 0
+    mine.chmod(0o600)
+    assert run("compile", "net.arch", "-o", "mine.py", "--set", "classes=3").code == 0
+    assert mine.stat().st_mode & 0o777 == 0o600
+    before = mine.read_text()
+    assert run("compile", "wrong.arch", "-o", "mine.py").code == 1
+    assert mine.read_text() == before
+    assert sorted(p.name for p in net.parent.iterdir()) == ["mine.py", "net.arch", "two.arch", "wrong.arch"]
+
+
+def test_nowhere_to_write_is_a_sentence(run: Run, net: Path) -> None:
+    for command in ("compile", "draw"):
+        ended = run(command, "net.arch", "-o", "missing/net.svg")
+        assert ended.code in (1, 2) and "missing" in ended.err and "Traceback" not in ended.err
+
+
+def test_settings_are_checked(run: Run, net: Path) -> None:
+    for bad in ("classes", "=3", "classes="):
+        assert run("show", "net.arch", "--set", bad).code == 2
+    assert run("show", "net.arch", "--set", "classes=3", "--set", "classes=4").code == 2
+    unknown = run("check", "net.arch", "--set", "clases=3")
+    assert unknown.code == 2 and "`classes`" in unknown.err
+    assert run("check", "net.arch", "--set", "classes=frog").code in (1, 2)
+    assert run("check", "net.arch", "--input", "3x").code == 2
+
+
+def test_explain(run: Run) -> None:
+    assert "folder" in run("explain", "e0602").out
+    assert "E0203" in run("explain").out
+    assert run("explain", "E9999").code == 2
+
+
+def test_fmt(run: Run, net: Path) -> None:
+    untidy = NET.replace("->", "  ->")
+    net.write_text(untidy)
+    checked = run("fmt", "--check", "net.arch")
+    assert checked.code == 1 and "net.arch" in checked.err and net.read_text() == untidy
+    assert run("fmt", "-", stdin=untidy).out == NET
+    assert run("fmt", "net.arch").code == 0 and net.read_text() == NET
+    assert run("fmt", "--check", "net.arch").code == 0
+    net.write_text("model {")
+    assert run("fmt", "net.arch").code == 1 and net.read_text() == "model {"
+
+
+def test_zoo(run: Run) -> None:
+    assert "attention56" in run("zoo").out
+    assert "model lenet5" in run("zoo", "lenet5").out
+    unknown = run("zoo", "lenet")
+    assert unknown.code == 2 and "lenet5" in unknown.err
+
+
+def test_version_and_wrong_commands(run: Run) -> None:
+    assert run("--version").out == f"archdsl {__version__}\n"
+    for wrong in (["nothing"], ["check"], ["check", "lenet5", "--nothing"], ["show", "lenet5", "--batch", "0"]):
+        ended = run(*wrong)
+        assert ended.code == 2 and "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    "content", HOSTILE, ids=range(len(HOSTILE))
+)
+def test_hostile_files(run: Run, net: Path, content: bytes) -> None:
+    net.write_bytes(content)
+    for command in ("check", "show", "fmt", "compile"):
+        ended = run(command, "net.arch")
+        assert ended.code == 1 and "error[E" in ended.err and len(ended.err) < 20_000
+    assert net.read_bytes() == content
+
+
+def test_unreadable_paths(run: Run, net: Path) -> None:
+    assert "E0602" in run("check", ".").err
+    assert "E0604" in run("check", sys.executable).err
+    assert "E0605" in run("check", "/dev/zero").err
+    assert "`net.arch`" in run("check", "nett.arch").err
+    assert "attention56" in run("check", "attenton56").err
+    assert run("check", "a" * 10_000).code == 1
+    assert run("check", "a\x00b").code == 1
+    if os.geteuid() != 0:
+        net.chmod(0)
+        assert "E0603" in run("check", "net.arch").err
+
+
+def archdsl(*args: str, **more: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "archdsl", *args], stdout=-1, stderr=-1, **more)
+
+
+def test_a_closed_pipe_is_quiet(net: Path) -> None:
+    process = archdsl("explain")
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.wait(30)
+
+
+def test_ctrl_c(net: Path) -> None:
+    process = archdsl("check", "-", stdin=subprocess.PIPE)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and b"Traceback" not in err
+
+
+def test_front_end_imports_no_framework(net: Path) -> None:
+    code = "import sys; from archdsl.cli import main\ntry: main({!r})\nexcept SystemExit: pass\nprint(*sys.modules)"
+    for args in (
+        ["check", "net.arch"],
+        ["show", "net.arch"],
+        ["compile", "net.arch"],
+        ["draw", "net.arch", "-o", "n.dot"],
+    ):
+        loaded = subprocess.run(
+            [sys.executable, "-c", code.format(args)], capture_output=True, text=True
+        ).stdout.split()
+        assert not {"torch", "keras", "lightning", "numpy", "kornia"} & set(loaded)
+        assert "networkx" in loaded

@@ -1,0 +1,138 @@
+"""Every code fence of the documentation is executed, and the reference of ops is the registry's.
+
+The word after the three backticks says how: `arch` is checked and must have no finding, `arch E0203` must
+have exactly that finding, `sh` runs its `archdsl` commands, `python` runs, `text` is only shown. An arch fence
+without a declaration is wrapped: as the body of a block where it binds `out`, else as a model's on [64, 32, 32].
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from textwrap import indent
+
+import pytest
+
+from archdsl.elaborate import load
+from archdsl.elaborate.body import BUDGETS
+from archdsl.ops import OPS
+from archdsl.ops.op import Op, Setting, settings
+from archdsl.passes.contracts import check_contracts
+from archdsl.source import Source
+from archdsl.types import Dim
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), *(p for p in (ROOT / "README.md", ROOT / "CONTRIBUTING.md") if p.exists())])
+FENCE = re.compile(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", re.M | re.S)
+KINDS = {"arch", "sh", "python", "text"}
+SLOW = ("archdsl train", "archdsl eval")
+
+
+def fences(kinds: set[str]) -> list[object]:
+    """(how, text) of the fences of these kinds, named by page and line."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in FENCE.finditer(text):
+            if match[1] in kinds:
+                line = text.count("\n", 0, match.start()) + 1
+                found.append(pytest.param(match[2].strip(), match[3], id=f"{page.relative_to(ROOT)}:{line}"))
+    return found
+
+
+def whole(text: str) -> str:
+    """A fragment made a spec."""
+    if re.search(r"^(block|model|recipe)\b", text, re.M):
+        return text
+    body = indent(text, "  ")
+    if re.search(r"^out\b", text, re.M):
+        block = f"block sample(c=64, stride=1, depth=1) {{\n{body}}}\n"
+        return f"{block}model page {{\n  input [64, 32, 32]\n  body: sample\n}}\n"
+    return f"model page(c=64, stride=1, depth=1) {{\n  input [64, 32, 32]\n{body}}}\n"
+
+
+def test_fences_say_what_they_are() -> None:
+    untold = [
+        f"{page.name}: ```{match[1]}"
+        for page in PAGES
+        for match in FENCE.finditer(page.read_text(encoding="utf-8"))
+        if match[1] not in KINDS
+    ]
+    assert untold == []
+
+
+@pytest.mark.parametrize(("how", "text"), fences({"arch"}))
+def test_arch(how: str, text: str) -> None:
+    program = load(Source("page.arch", whole(text)))
+    found = [*program.diagnostics, *(d for model in program.models for d in check_contracts(program, model))]
+    assert sorted({d.code for d in found}) == how.split(), [str(d) for d in found]
+
+
+@pytest.mark.parametrize(("how", "text"), fences({"sh"}))
+def test_sh(how: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "attention56.arch").write_text((ROOT / "examples" / "own_block.arch").read_text(encoding="utf-8"))
+    for line in text.splitlines():
+        command = line.split(" #")[0].strip().removeprefix("$ ")
+        if command.startswith("archdsl ") and not command.startswith(SLOW):
+            run = command.replace("archdsl", f"{sys.executable} -m archdsl", 1)
+            done = subprocess.run(run, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+            assert done.returncode == int(how or 0), f"{command}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize(("how", "text"), fences({"python"}))
+def test_python(how: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "attention56.arch").write_text((ROOT / "examples" / "own_block.arch").read_text(encoding="utf-8"))
+    exec(compile(text, "page.py", "exec"), {"__name__": "page"})
+
+
+def test_budgets_are_stated() -> None:
+    page = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    assert [what for what, limit in BUDGETS.items() if f"| {what} | {limit:,} |" not in page] == []
+
+
+def test_reference_of_ops(golden: Callable[[str, Path], None]) -> None:
+    golden(reference(), ROOT / "docs" / "ops.md")
+
+
+def reference() -> str:
+    """docs/ops.md: by theme, every op with its signature and its docstring."""
+    themes: dict[str, list[type[Op]]] = {}
+    for op in OPS.values():
+        themes.setdefault(op.__module__, []).append(op)
+    parts = ["# Ops", "", "Every op, from the registry. [language.md](language.md) has the rules that they share.", ""]
+    for module, ops in themes.items():
+        parts += ["## " + re.split(r"[:.]", inspect.getdoc(sys.modules[module]) or module)[0], ""]
+        for op in ops:
+            parts += [f"### `{signature(op)}`", "```text", inspect.getdoc(op) or "", "```", ""]
+    return "\n".join(parts)
+
+
+def signature(op: type[Op]) -> str:
+    given = ", ".join(p for p in op.ports if p != "*") if op.gives else ""
+    given = "a, b, …" if op.gives and op.ports == ("*",) else given
+    args = ", ".join(filter(None, [given, *map(parameter, settings(op))]))
+    return f"{op.name}({args})" if args else op.name
+
+
+def parameter(s: Setting) -> str:
+    if s.required:
+        return s.name
+    return f"{s.name}={'auto' if s.auto else default(s.default)}"
+
+
+def default(value: object) -> str:
+    match value:
+        case tuple():
+            first, *rest = [default(v) for v in value]
+            return first if all(r == first for r in rest) else f"[{', '.join([first, *rest])}]"
+        case Dim(value=Fraction() as number):
+            return f"{float(number):g}"
+        case str():
+            return f'"{value}"'
+    return str(value)

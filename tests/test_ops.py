@@ -1,0 +1,362 @@
+"""Every op: its examples, its figures against the framework's own layers, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archdsl.errors import shapes as errors
+from archdsl.ops import OPS, THEMES, Op, Reject, make, settings
+from archdsl.ops.act import Softmax
+from archdsl.ops.attend import RelAttention, RelLogits
+from archdsl.ops.conv import Conv, ConvTranspose
+from archdsl.ops.learned import Param
+from archdsl.ops.linear import Dense, Einsum, Matmul
+from archdsl.ops.merge import Add, Concat, Div, Mul, Sub, WithNumber, broadcast
+from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, Standardize
+from archdsl.ops.pattern import Pattern, parse_pattern
+from archdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Reduce
+from archdsl.ops.regularize import Dropout, DropPath
+from archdsl.ops.resize import Pad, PadChannels, Upsample
+from archdsl.ops.shape import Permute, Reshape, Slice, Split
+from archdsl.source import Source
+from archdsl.types import Dim, TensorType, dim, symbol
+
+EVERY: list[type[Op]] = [*OPS.values(), Add, Sub, Mul, Div, WithNumber]
+EXAMPLES = [(cls, *example) for cls in EVERY for example in cls.examples]
+AT = Source("test.arch", "in -> op").span()
+
+
+def tensor(*sizes: int) -> TensorType:
+    return TensorType(tuple(dim(s) for s in sizes))
+
+
+def tensors(shapes: Any) -> list[TensorType]:
+    """The inputs of an example: one shape or a list of them."""
+    return [tensor(*s) for s in (shapes if isinstance(shapes, list) else [shapes])]
+
+
+def sizes(types: TensorType | tuple[TensorType, ...]) -> Any:
+    return [t.sizes for t in types] if isinstance(types, tuple) else types.sizes
+
+
+@pytest.mark.parametrize(("cls", "given_", "values", "expected"), EXAMPLES, ids=lambda v: getattr(v, "name", None))
+def test_example(cls: type[Op], given_: Any, values: dict[str, Any], expected: Any) -> None:
+    made, x = make(cls, **values), tensors(given_)
+    assert sizes(made.shape(*x)) == expected
+    assert made.params(*x) >= 0 and made.macs(*x) >= 0 and made.saved(*x) >= 0
+    assert all(isinstance(n, int) for shape in (*made.weights(*x).values(), *made.state(*x).values()) for n in shape)
+    assert make(cls, **values) == made and hash(make(cls, **values)) == hash(made)
+
+
+@pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.name)
+def test_every_op_is_documented_and_has_examples(cls: type[Op]) -> None:
+    assert cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(")
+    assert cls.examples
+    known = {s.name for s in settings(cls)} | {cls.extra}
+    assert {f.name for f in fields(cls)} - known <= {"number_first"}
+
+
+def test_the_vocabulary_has_no_internal_op_and_every_theme_is_in_it() -> None:
+    assert not any(cls.internal for cls in OPS.values())
+    assert {cls.__module__ for cls in OPS.values()} == {theme.__name__ for theme in THEMES}
+
+
+@pytest.mark.parametrize(
+    ("cls", "values", "shape"),
+    [
+        (Conv, {"c": 4, "k": 3, "stride": 2, "bias": True}, (6, 9, 8)),
+        (Conv, {"c": 4, "k": (1, 7), "groups": 2}, (6, 9, 8)),
+        (Conv, {"c": 4, "k": 3, "dilation": 2, "stride": (2, 1)}, (6, 9, 8)),
+        (Conv, {"c": 4, "k": 4, "stride": 3, "padding": (1, 2)}, (6, 9, 8)),
+        (ConvTranspose, {"c": 4, "k": (4, 3), "stride": 2, "padding": 1, "bias": True}, (6, 5, 4)),
+        (MaxPool, {"k": 3, "stride": 2}, (6, 9, 8)),
+        (MaxPool, {"k": 2}, (6, 9, 8)),
+        (MaxPool, {"k": 2, "ceil": True}, (6, 9, 8)),
+        (MaxPool, {"k": 3, "stride": 2, "padding": 1, "ceil": True}, (6, 10, 8)),
+        (AvgPool, {"k": (3, 2), "stride": 2, "padding": 1, "count_zeros": True, "ceil": True}, (6, 10, 7)),
+        (AvgPool, {"k": 1, "stride": 2, "ceil": True}, (6, 10, 7)),
+        (BatchNorm, {}, (6, 9, 8)),
+        (GroupNorm, {"groups": 3}, (6, 9, 8)),
+        (Dense, {"units": 5}, (6,)),
+    ],
+    ids=lambda v: getattr(v, "name", None),
+)
+def test_shape_and_params_are_those_of_the_framework(cls: type[Op], values: dict[str, Any], shape: Any) -> None:
+    torch = pytest.importorskip("torch")
+    made, x = make(cls, **values), tensor(*shape)
+    layer = framework_layer(torch.nn, made, x)
+    assert sizes(made.shape(x)) == tuple(layer(torch.zeros(2, *shape)).shape[1:])
+    assert made.params(x) == sum(p.numel() for p in layer.parameters())
+    assert {k: tuple(v.shape) for k, v in layer.named_parameters()} == dict(made.weights(x))
+    assert made.state(x).keys() == {k for k, _ in layer.named_buffers()} - {"num_batches_tracked"}
+
+
+PAIRS = st.tuples(st.integers(1, 4), st.integers(1, 4))
+PADDINGS = st.one_of(st.none(), st.tuples(st.integers(0, 3), st.integers(0, 3)))
+
+
+@given(st.sampled_from([Conv, MaxPool, AvgPool]), PAIRS, PAIRS, PADDINGS, PAIRS, st.booleans(), st.data())
+def test_windows_slide_as_the_framework_slides_them(
+    cls: Any, k: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, data: st.DataObject
+) -> None:
+    torch = pytest.importorskip("torch")
+    size = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    values = {"k": k, "stride": stride} | ({} if padding is None else {"padding": padding})
+    more: dict[str, Any] = {"c": 3, "dilation": dilation} if cls is Conv else {"ceil": ceil}
+    made, x = make(cls, **values, **more | ({"count_zeros": True} if cls is AvgPool else {})), tensor(2, *size)
+    try:
+        found = sizes(made.shape(x))
+    except Reject as refused:
+        if isinstance(refused.error, errors.EvenKernel):
+            return
+        found = None
+    try:
+        with torch.device("meta"):
+            expected = tuple(framework_layer(torch.nn, made, x)(torch.zeros(1, 2, *size)).shape[1:])
+    except RuntimeError:
+        expected = None
+    assert found == expected
+
+
+def framework_layer(nn: Any, made: Any, x: TensorType) -> Any:
+    """The framework's own layer for an op, written out by hand."""
+    match made:
+        case Conv():
+            return nn.Conv2d(int(x.c), int(made.c), ints(made.k), ints(made.stride), ints(made.pads),
+                             ints(made.dilation), int(made.groups), bool(made.bias))  # fmt: skip
+        case ConvTranspose():
+            return nn.ConvTranspose2d(int(x.c), int(made.c), ints(made.k), ints(made.stride), ints(made.padding),
+                                      bias=bool(made.bias))  # fmt: skip
+        case MaxPool():
+            return nn.MaxPool2d(ints(made.k), ints(made.strides), ints(made.pads), ceil_mode=bool(made.ceil))
+        case AvgPool():
+            return nn.AvgPool2d(ints(made.k), ints(made.strides), ints(made.padding), bool(made.ceil))
+        case BatchNorm():
+            return nn.BatchNorm2d(int(x.c), float(made.eps), float(made.momentum))
+        case GroupNorm():
+            return nn.GroupNorm(int(made.groups), int(x.c))
+        case _:
+            return nn.Linear(int(x.c), int(made.units))
+
+
+def ints(values: tuple[Dim, ...]) -> tuple[int, ...]:
+    return tuple(int(v) for v in values)
+
+
+def test_multiply_adds() -> None:
+    assert make(Conv, c=64, k=7, stride=2).macs(tensor(3, 224, 224)) == 64 * 112 * 112 * 3 * 49
+    assert make(Conv, c=8, k=3, groups=4).macs(tensor(4, 5, 6)) == 8 * 5 * 6 * 9
+    assert make(ConvTranspose, c=3, k=2, stride=2).macs(tensor(4, 5, 5)) == 4 * 25 * 3 * 4
+    assert make(Dense, units=10).macs(tensor(4, 7)) == 4 * 7 * 10
+    assert make(Einsum, pattern="n d i, n d j -> n i j").macs(tensor(2, 4, 5), tensor(2, 4, 6)) == 2 * 4 * 5 * 6
+    assert make(Matmul).macs(tensor(2, 4, 5), tensor(2, 5, 6)) == 2 * 4 * 5 * 6
+
+
+def test_attention_is_what_its_parts_are() -> None:
+    heads, d, h, w = 2, 4, 3, 5
+    q, tables = tensor(heads, d, h * w), make(RelLogits, h=h, w=w)
+    whole, x = make(RelAttention, dk=heads * d, dv=4, heads=heads), tensor(20, h, w)
+    assert dict(whole.weights(x)) == dict(tables.weights(q)) == {"rel_h": (5, 4), "rel_w": (9, 4)}
+    logits = make(Einsum, pattern="n d i, n d j -> n i j").macs(q, q)
+    values = make(Einsum, pattern="n i j, n d j -> n d i").macs(tensor(heads, 15, 15), tensor(heads, 2, 15))
+    assert whole.macs(x) == logits + values + tables.macs(q)
+    assert make(RelAttention, dk=8, dv=4, heads=2, relative="per_head").params(x) == 2 * whole.params(x)
+    assert make(RelAttention, dk=8, dv=4, heads=2, relative=False).params(x) == 0
+    assert whole == make(RelAttention, dk=8, dv=4, heads=2, relative=True)
+
+
+def written(size: Dim) -> str:
+    """An expression as infix text, for comparisons."""
+
+    def infix(e: Any) -> str:
+        return f"({infix(e.args[0])} {e.op} {infix(e.args[1])})" if len(e.args) == 2 else str(e.args[0])
+
+    return infix(size.written)
+
+
+def shaped(cls: type[Op], x: TensorType, **values: Any) -> TensorType:
+    found = make(cls, **values).shape(x)
+    assert isinstance(found, TensorType)
+    return found
+
+
+def test_sizes_keep_how_they_were_written() -> None:
+    c, h = Dim(8, symbol("in.c")), Dim(14, symbol("in.h"))
+    x = TensorType((c, h, h))
+    assert [written(d) for d in shaped(Conv, x, c=4, k=3).shape] == ["4", "in.h", "in.h"]
+    assert written(shaped(Conv, x, c=4, k=3, stride=2).h) == "(((in.h - 1) // 2) + 1)"
+    assert written(shaped(MaxPool, x, k=2).h) == "(((in.h - 2) // 2) + 1)"
+    assert written(shaped(Permute, x, pattern="(g c) h w -> g c h w", g=2).shape[1]) == "(in.c // 2)"
+    assert written(broadcast("*", tensor(8, 1, 1), x).c) == "in.c"
+    assert written(shaped(Slice, x, a=0, b=4).h) == "in.h"
+
+
+@pytest.mark.parametrize(("left", "right", "product", "total"), [
+    ((4, 5, 6), (4, 5, 6), (4, 5, 6), (4, 5, 6)),
+    ((4, 5, 6), (4, 1, 1), (4, 5, 6), (4, 5, 6)),
+    ((4, 5, 6), (4,), (4, 5, 6), (4, 5, 6)),
+    ((4, 5, 6), (4, 5, 1), (4, 5, 6), (4, 5, 6)),
+    ((4, 5, 1), (4, 1, 6), (4, 5, 6), (4, 5, 6)),
+    ((4, 5, 6), (1, 5, 6), (4, 5, 6), None),
+    ((4, 5, 6), (1, 1, 1), (4, 5, 6), None),
+    ((1,), (4, 5), (4, 5), None),
+    ((4, 5), (4, 1), (4, 5), (4, 5)),
+    ((4, 5), (4,), (4, 5), (4, 5)),
+    ((4, 5), (4, 5, 6), None, None),
+    ((2, 3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
+    ((2, 3, 4, 5), (3, 4, 5), None, None),
+    ((4, 5, 6), (8, 5, 6), None, None),
+    ((4, 5, 6), (4, 10, 12), None, None),
+])  # fmt: skip
+def test_the_broadcast_table(left: Any, right: Any, product: Any, total: Any) -> None:
+    for a, b in ((left, right), (right, left)):
+        for symbol_, expected in (("*", product), ("/", product), ("+", total), ("-", total)):
+            if expected is None:
+                with pytest.raises(Reject) as refused:
+                    broadcast(symbol_, tensor(*a), tensor(*b))
+                assert isinstance(refused.value.error, errors.ShapeMismatch)
+            else:
+                assert broadcast(symbol_, tensor(*a), tensor(*b)).sizes == expected
+
+
+def test_the_help_of_a_mismatch_is_concrete() -> None:
+    wide = TensorType((Dim(256, symbol("c")), dim(14), dim(14)))
+    assert mismatch(wide, tensor(128, 14, 14)) == "both sides need 256 channels: `conv(c, 1)`"
+    assert mismatch(tensor(8, 4), tensor(16, 4)) == "both sides need 16 channels: `dense(16)`"
+    assert "a stride of 2 shrinks the larger" in mismatch(tensor(8, 14, 14), tensor(8, 7, 7))
+    assert "never stretches one channel to 8" in mismatch(tensor(8, 7, 7), tensor(1, 7, 7))
+
+
+def mismatch(a: TensorType, b: TensorType) -> str:
+    with pytest.raises(Reject) as refused:
+        broadcast("+", a, b)
+    assert [text for _, text in refused.value.labels] == [str(a), str(b)]
+    return refused.value.error.at(AT).help
+
+
+REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
+    (Conv, {"c": 4, "k": 3}, (4, 5), errors.WrongInput),
+    (Conv, {"c": 4, "k": 3}, (4,), errors.WrongInput),
+    (Conv, {"c": 4, "k": 3, "groups": 3}, (6, 5, 5), errors.GroupsDoNotDivide),
+    (Conv, {"c": 6, "k": 3, "groups": 3}, (4, 5, 5), errors.GroupsDoNotDivide),
+    (Conv, {"c": 4, "k": (3, 2)}, (4, 5, 5), errors.EvenKernel),
+    (Conv, {"c": 4, "k": 3, "padding": 0}, (4, 2, 5), errors.WindowTooLarge),
+    (Conv, {"c": 4, "k": 3, "padding": 0, "dilation": 3}, (4, 6, 9), errors.WindowTooLarge),
+    (ConvTranspose, {"c": 4, "k": 3, "padding": 2}, (4, 1, 1), errors.PaddingTooLarge),
+    (MaxPool, {"k": 2}, (4, 1, 1), errors.WindowTooLarge),
+    (MaxPool, {"k": 2, "padding": 2}, (4, 5, 5), errors.PaddingTooLarge),
+    (AvgPool, {"k": 3, "padding": 1}, (4, 5, 5), errors.ZerosUnsaid),
+    (GlobalAvgPool, {}, (4,), errors.WrongInput),
+    (GlobalAvgPool, {}, (2, 2, 2, 2), errors.WrongInput),
+    (Dense, {"units": 10}, (4, 5, 5), errors.WrongInput),
+    (BatchNorm, {}, (2, 2, 2, 2), errors.WrongInput),
+    (LayerNorm, {}, (2, 2, 2, 2), errors.WrongInput),
+    (GroupNorm, {"groups": 4}, (6, 5, 5), errors.GroupsDoNotDivide),
+    (Standardize, {}, (6,), errors.WrongInput),
+    (Softmax, {"axis": 3}, (6, 5, 5), errors.AxisMissing),
+    (Softmax, {"axis": "n"}, (6, 5, 5), errors.AxisMissing),
+    (Softmax, {"axis": ""}, (6, 5, 5), errors.AxisMissing),
+    (Concat, {}, [(4, 5, 5), (4, 5, 6)], errors.ConcatMismatch),
+    (Concat, {}, [(4, 5, 5), (4, 5)], errors.ConcatMismatch),
+    (Concat, {"axis": "h w"}, [(4, 5, 5), (4, 5, 5)], errors.AxisMissing),
+    (Concat, {}, [], errors.WrongInput),
+    (Matmul, {}, [(4, 5), (4, 5)], errors.MatmulMismatch),
+    (Matmul, {}, [(4,), (4,)], errors.MatmulMismatch),
+    (Matmul, {}, [(2, 4, 5), (3, 5, 4)], errors.MatmulMismatch),
+    (Upsample, {}, (4, 5, 5), errors.WhichSetting),
+    (Upsample, {"scale": 2, "size": 8}, (4, 5, 5), errors.WhichSetting),
+    (Upsample, {"like": True}, [(4, 5, 5), (4, 5)], errors.WrongInput),
+    (Pad, {"amount": 1, "top": 1}, (4, 5, 5), errors.WhichSetting),
+    (Pad, {}, (4, 5, 5), errors.WhichSetting),
+    (Pad, {"amount": 5, "mode": "reflect"}, (4, 5, 5), errors.PaddingTooLarge),
+    (PadChannels, {"c": 3}, (4, 5, 5), errors.SizeTooSmall),
+    (Split, {"n": 4}, (6, 5, 5), errors.GroupsDoNotDivide),
+    (Split, {"n": (4, 4)}, (6, 5, 5), errors.SizesDoNotAdd),
+    (Split, {}, (6, 5, 5), errors.WhichSetting),
+    (Split, {"n": 2, "sizes": (3, 3)}, (6, 5, 5), errors.WhichSetting),
+    (Split, {"n": 10**9}, (10**9,), errors.TooManyParts),
+    (Slice, {"a": 2, "b": 2}, (6, 5, 5), errors.SliceOutside),
+    (Slice, {"a": 2, "b": 9}, (6, 5, 5), errors.SliceOutside),
+    (RelAttention, {"dk": 8, "dv": 8, "heads": 2}, (20, 5, 5), errors.WrongInput),
+    (RelAttention, {"dk": 9, "dv": 8, "heads": 2}, (26, 5, 5), errors.GroupsDoNotDivide),
+    (RelLogits, {"h": 3, "w": 3}, (2, 4, 10), errors.WrongInput),
+    (Dropout, {"p": 1}, (4,), errors.NothingPasses),
+    (DropPath, {"p": 1}, (4,), errors.NothingPasses),
+    (Param, {"sizes": ()}, [], errors.WrongInput),
+    (Reshape, {"pattern": "c h w -> (h w) c"}, (4, 5, 5), errors.PatternReorders),
+    (Reduce, {"pattern": "c h w -> w h", "how": "mean"}, (4, 5, 5), errors.PatternReorders),
+    (Reduce, {"pattern": "c h w -> c h w", "how": "mean"}, (4, 5, 5), errors.PatternInvalid),
+    (Reshape, {"pattern": "(g c) h w -> g c h w"}, (4, 5, 5), errors.PatternMismatch),
+    (Reshape, {"pattern": "(g c) h w -> g c h w", "g": 3}, (4, 5, 5), errors.PatternMismatch),
+    (Reshape, {"pattern": "(g c) h w -> g c h w", "g": 0}, (4, 5, 5), errors.PatternMismatch),
+    (Reshape, {"pattern": "(g c) h w -> g c h w", "g": 2, "k": 2}, (4, 5, 5), errors.PatternMismatch),
+    (Reshape, {"pattern": "c h w -> c (h w)"}, (4, 5), errors.PatternMismatch),
+    (Reshape, {"pattern": "c h w -> c h w", "h": 4}, (4, 5, 5), errors.PatternMismatch),
+    (Reshape, {"pattern": "1 h w -> h w"}, (4, 5, 5), errors.PatternMismatch),
+    (Permute, {"pattern": "c h w -> c h"}, (4, 5, 5), errors.PatternInvalid),
+    (Permute, {"pattern": "c h w -> c h w d"}, (4, 5, 5), errors.PatternInvalid),
+    (Einsum, {"pattern": "n d i, n d j -> n i j"}, [(2, 4, 5), (2, 3, 5)], errors.PatternMismatch),
+    (Einsum, {"pattern": "ij, jk -> ik"}, [(2, 4), (4, 5)], errors.PatternMismatch),
+    (Einsum, {"pattern": "n d i, n d j -> n i j"}, [(2, 4, 5)], errors.PatternInvalid),
+    (Einsum, {"pattern": "(n d) i, i -> n d"}, [(8, 5), (5,)], errors.PatternInvalid),
+    (Einsum, {"pattern": "c n -> k"}, [(8, 5)], errors.PatternInvalid),
+    (Einsum, {"pattern": "c c -> c"}, [(8, 8)], errors.PatternInvalid),
+]
+
+
+@pytest.mark.parametrize(("cls", "values", "shapes", "error"), REFUSED, ids=lambda v: getattr(v, "name", None))
+def test_refused(cls: type[Op], values: dict[str, Any], shapes: Any, error: type[Any]) -> None:
+    with pytest.raises(Reject) as refused:
+        make(cls, **values).shape(*tensors(shapes))
+    assert isinstance(refused.value.error, error)
+    assert refused.value.at is None or refused.value.at in values
+    said = refused.value.error.at(AT)
+    assert said.message and said.help and "{" not in said.message + said.label
+
+
+def test_every_shape_error_can_be_met() -> None:
+    met = {error.__name__ for *_, error in REFUSED} | {"ShapeMismatch"}
+    assert met == set(errors.__all__)
+
+
+@pytest.mark.parametrize("text", [
+    "", "->", "c h w", "c -> h -> w", "(g c h w -> g", "g c) -> g c", "((g) c) -> g c", "3 c -> c", "c... -> c",
+    "c c -> c", "é -> é", "c -> 'c'", "a " * 20 + "->", "x" * 300 + " -> x", "c, h -> c",
+])  # fmt: skip
+def test_patterns_that_are_not_well_formed(text: str) -> None:
+    with pytest.raises(Reject) as refused:
+        parse_pattern("permute", text)
+    assert isinstance(refused.value.error, errors.PatternInvalid)
+
+
+@given(st.text(alphabet="abc ()1->,_2é\n", max_size=40))
+def test_any_pattern_is_read_or_refused(text: str) -> None:
+    try:
+        assert isinstance(parse_pattern("einsum", text), Pattern)
+    except Reject as refused:
+        assert refused.error.at(AT).label
+
+
+@pytest.mark.parametrize(("cls", "values", "shape", "by_hand"), [
+    (Permute, {"pattern": "(g c) h w -> (c g) h w", "g": 4}, (8, 2, 3),
+     lambda t: t.reshape(4, 2, 2, 3).transpose(0, 1).reshape(8, 2, 3)),
+    (Permute, {"pattern": "c (h a) (w b) -> (a b c) h w", "a": 2, "b": 3}, (2, 4, 6),
+     lambda t: t.reshape(2, 2, 2, 2, 3).permute(2, 4, 0, 1, 3).reshape(12, 2, 2)),
+    (Reshape, {"pattern": "(g c) h w -> g c (h w)", "g": 4}, (8, 2, 3), lambda t: t.reshape(4, 2, 6)),
+    (Reduce, {"pattern": "c h w -> 1 h w", "how": "mean"}, (4, 2, 3), lambda t: t.mean(0, keepdim=True)),
+    (Reduce, {"pattern": "c (h a) w -> c h w", "how": "mean", "a": 2}, (4, 6, 3),
+     lambda t: t.reshape(4, 3, 2, 3).mean(2)),
+], ids=lambda v: getattr(v, "name", None))  # fmt: skip
+def test_plans_of_patterns_do_what_the_pattern_says(cls: Any, values: Any, shape: Any, by_hand: Any) -> None:
+    torch = pytest.importorskip("torch")
+    x = tensor(*shape)
+    plan = make(cls, **values).plan(x)  # type: ignore[attr-defined]
+    numbers = torch.arange(float(x.elements)).reshape(shape)
+    split = numbers.reshape(ints(plan.split))
+    moved = split.mean(plan.dropped) if plan.dropped else split.permute(plan.order)
+    assert torch.equal(moved.reshape(ints(plan.merged)), by_hand(numbers))

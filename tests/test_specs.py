@@ -1,0 +1,233 @@
+"""The zoo and the library: what is shipped checks, and has the published numbers of parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from archdsl.elaborate import elaborate, load
+from archdsl.ir.graph import Graph
+from archdsl.passes.contracts import check_contracts
+from archdsl.passes.cost import cost
+from archdsl.resources import std_names, std_source, zoo_names, zoo_source
+from archdsl.source import Source
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "own_block.arch"
+
+
+def graph_of(source: Source, settings: dict[str, str] | None = None, size: str | None = None) -> Graph:
+    """The only model of a text, without a finding of any kind."""
+    program = load(source)
+    (model,) = program.models
+    result = elaborate(program, model, settings or {}, size)
+    assert [str(d) for d in (*program.diagnostics, *result.diagnostics)] == []
+    assert result.graph is not None
+    return result.graph
+
+
+def zoo(name: str) -> Source:
+    source = zoo_source(name)
+    assert source is not None
+    return source
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_zoo_spec_checks_and_keeps_its_contracts(name: str) -> None:
+    program = load(zoo(name))
+    assert list(program.models) == [name]
+    assert program.models[name].doc
+    assert "expect params ==" in zoo(name).text
+    assert [str(d) for d in (*program.diagnostics, *check_contracts(program, name))] == []
+
+
+SETTINGS = [
+    ("attention56_cifar", {"m": "2"}, 1_905_978),
+    ("attention56_cifar", {"m": "6"}, 5_041_978),
+    ("attention56_cifar", {"m": "6", "p": "2", "t": "4", "r": "3"}, 10_138_426),
+    ("attention56_cifar", {"residual": "false"}, 1_121_978),
+    ("attention56_cifar", {"gate": "channel"}, 1_121_978),
+    ("attention56_cifar", {"gate": "spatial"}, 1_121_978),
+    ("wrn28_10", {"classes": "100"}, 36_536_884),
+    ("aa_wrn28_10", {"shortcut": "average_pad"}, 36_054_100),
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "params"), SETTINGS)
+def test_settings_reach_the_network(name: str, settings: dict[str, str], params: int) -> None:
+    assert cost(graph_of(zoo(name), settings)).params == params
+
+
+def test_input_can_be_replaced() -> None:
+    assert cost(graph_of(zoo("attention56"), size="3x320x320")).params == 31_810_728
+
+
+# Networks of other papers out of the library's blocks: (uses, stages, parameters published or counted elsewhere).
+NETWORKS = {
+    "attentionnext56": (
+        """use std.residual (resnext)
+use std.ran (attention)
+block head(c) { out = in -> conv(c, 1) -> bn -> relu -> conv(c, 1) }""",
+        """input [3, 224, 224]
+  next  = attention(unit=resnext, head=head)
+  stem:  conv(64, 7, 2) -> bn -> relu -> maxpool(3, 2)
+  conv2: resnext(256)     -> next(256, depth=3)
+  conv3: resnext(512, 2)  -> next(512, depth=2)
+  conv4: resnext(1024, 2) -> next(1024, depth=1)
+  conv5: resnext(2048, 2) -> resnext(2048) * 2
+  head:  gap -> dense(1000)""",
+        31_318_824,
+    ),
+    "aa_resnet50": (
+        "use std.residual (bottleneck)\nuse std.augmented (aaconv)",
+        """input [3, 224, 224]
+  aa     = bottleneck(middle=aaconv(k=3))
+  stem:  conv(64, 7, 2) -> bn -> relu -> maxpool(3, 2)
+  conv2: bottleneck(256) * 3
+  conv3: aa(512, 2)  -> aa(512) * 3
+  conv4: aa(1024, 2) -> aa(1024) * 5
+  conv5: aa(2048, 2) -> aa(2048) * 2
+  head:  gap -> dense(1000)""",
+        25_813_872,
+    ),
+    "resnext101_32x4d": (
+        "use std.residual (resnext)",
+        """input [3, 224, 224]
+  stem:  conv(64, 7, 2) -> bn -> relu -> maxpool(3, 2)
+  conv2: resnext(256) * 3
+  conv3: resnext(512, 2)  -> resnext(512) * 3
+  conv4: resnext(1024, 2) -> resnext(1024) * 22
+  conv5: resnext(2048, 2) -> resnext(2048) * 2
+  head:  gap -> dense(1000)""",
+        44_177_704,
+    ),
+    "preact_resnet164": (
+        "use std.residual (preact_bottleneck)",
+        """input [3, 32, 32]
+  unit   = preact_bottleneck
+  stem:   conv(16, 3)
+  stage1: unit(64) * 18
+  stage2: unit(128, 2) -> unit(128) * 17
+  stage3: unit(256, 2) -> unit(256) * 17
+  head:   bn -> relu -> gap -> dense(10)""",
+        1_703_258,
+    ),
+    "cbam_resnet50": (
+        "use std.residual (bottleneck)\nuse std.cbam (cbam)",
+        """input [3, 224, 224]
+  unit   = bottleneck(gate=cbam)
+  stem:  conv(64, 7, 2) -> bn -> relu -> maxpool(3, 2)
+  conv2: unit(256) * 3
+  conv3: unit(512, 2)  -> unit(512) * 3
+  conv4: unit(1024, 2) -> unit(1024) * 5
+  conv5: unit(2048, 2) -> unit(2048) * 2
+  head:  gap -> dense(1000)""",
+        28_089_624,
+    ),
+    "densenet121": (
+        "use std.dense (dense_layer, transition)",
+        """input [3, 224, 224]
+  stem:   conv(64, 7, 2) -> bn -> relu -> maxpool(3, 2)
+  dense1: dense_layer * 6 -> transition
+  dense2: dense_layer * 12 -> transition
+  dense3: dense_layer * 24 -> transition
+  dense4: dense_layer * 16 -> bn -> relu
+  head:   gap -> dense(1000)""",
+        7_978_856,
+    ),
+    "mobilenetv2": (
+        "use std.mobile (inverted)",
+        """input [3, 224, 224]
+  stem:   conv(32, 3, 2) -> bn -> relu6
+  body:   inverted(16, expand=1)
+    -> [inverted(c, s if i == 0 else 1)
+        for c, n, s in zip([24, 32, 64, 96, 160, 320], [2, 3, 4, 3, 3, 1], [2, 2, 2, 1, 2, 1]) for i in range(n)]
+  head:   conv(1280, 1) -> bn -> relu6 -> gap -> dense(1000)""",
+        3_504_872,
+    ),
+    "shufflenetv2_1x": (
+        "use std.mobile (shuffle_unit, shuffle_down)",
+        """input [3, 224, 224]
+  stem:   conv(24, 3, 2) -> bn -> relu -> maxpool(3, 2)
+  stage2: shuffle_down(116) -> shuffle_unit * 3
+  stage3: shuffle_down(232) -> shuffle_unit * 7
+  stage4: shuffle_down(464) -> shuffle_unit * 3
+  head:   conv(1024, 1) -> bn -> relu -> gap -> dense(1000)""",
+        2_278_604,
+    ),
+    "vit_tiny16": (
+        "use std.vit (embed, encoder)",
+        """input [3, 224, 224]
+  embed:  embed(192)
+  body:   encoder(3) * 12 -> layernorm(1e-6)
+  head:   slice(0, 1, axis=1) -> gap -> dense(1000)""",
+        5_717_416,
+    ),
+    "convnext_tiny": (
+        "use std.convnext (convnext)",
+        """input [3, 224, 224]
+  stem:   conv(96, 4, 4, padding=0, bias=true) -> layernorm(1e-6)
+  stage1: convnext * 3
+  stage2: layernorm(1e-6) -> conv(192, 2, 2, padding=0, bias=true) -> convnext * 3
+  stage3: layernorm(1e-6) -> conv(384, 2, 2, padding=0, bias=true) -> convnext * 9
+  stage4: layernorm(1e-6) -> conv(768, 2, 2, padding=0, bias=true) -> convnext * 3
+  head:   gap -> layernorm(1e-6) -> dense(1000)""",
+        28_589_128,
+    ),
+    "inception_resnet_v1": (
+        "use std.inception (cbr, inception_resnet_a, inception_resnet_b, inception_resnet_c)",
+        """input [3, 299, 299]
+  stem:    conv(32, 3, 2, padding=0) -> bn -> relu -> conv(32, 3, padding=0) -> bn -> relu -> cbr(64, 3)
+    -> maxpool(3, 2, padding=0) -> cbr(80, 1) -> conv(192, 3, padding=0) -> bn -> relu
+    -> conv(256, 3, 2, padding=0) -> bn -> relu
+  a:       inception_resnet_a * 5
+  reduce_a: concat(in -> maxpool(3, 2, padding=0), in -> conv(384, 3, 2, padding=0) -> bn -> relu,
+    in -> cbr(192, 1) -> cbr(192, 3) -> conv(256, 3, 2, padding=0) -> bn -> relu)
+  b:       inception_resnet_b * 10
+  reduce_b: concat(in -> maxpool(3, 2, padding=0), in -> cbr(256, 1) -> conv(384, 3, 2, padding=0) -> bn -> relu,
+    in -> cbr(256, 1) -> conv(256, 3, 2, padding=0) -> bn -> relu,
+    in -> cbr(256, 1) -> cbr(256, 3) -> conv(256, 3, 2, padding=0) -> bn -> relu)
+  c:       inception_resnet_c * 5
+  head:    gap -> dense(1000)""",
+        23_995_624,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_library_blocks_make_published_networks(name: str) -> None:
+    uses, body, params = NETWORKS[name]
+    text = f"{uses}\n\nmodel {name} {{\n  {body}\n}}\n"
+    assert cost(graph_of(Source(f"{name}.arch", text))).params == params
+
+
+ONE_EACH = {
+    "separable": ("use std.mobile (separable)", "separable(32, 2)"),
+    "inception": ("use std.inception (inception)", "inception(64, 96, 128, 16, 32, 32)"),
+    "hourglass": ("use std.hourglass (hourglass)", "hourglass(16, depth=3)"),
+    "average_pad": ("use std.residual (basic, average_pad)", "basic(32, 2, average_pad)"),
+    "preact_basic": ("use std.residual (preact_basic)", "preact_basic(32, 2)"),
+    "local_mask": ("use std.ran (attention, local_mask)", "attention(16, 2, soft=local_mask)"),
+    "augmented": ("use std.augmented (aaconv)", "aaconv(32, stride=2, heads=2, relative=false)"),
+    "drop": ("use std.residual (wide)\nuse std.dense (dense_layer)", "wide(16, drop=0.3) -> dense_layer(drop=0.2)"),
+}
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_every_other_block_of_the_library_applies(name: str) -> None:
+    uses, flow = ONE_EACH[name]
+    graph_of(Source(f"{name}.arch", f"{uses}\n\nmodel one {{\n  input [16, 16, 16]\n  body: {flow}\n}}\n"))
+
+
+@pytest.mark.parametrize("name", std_names())
+def test_library_is_documented(name: str) -> None:
+    source = std_source(name)
+    assert source is not None
+    program = load(source)
+    assert [str(d) for d in program.diagnostics] == []
+    assert len(source.text.splitlines()) < 120
+
+
+def test_example_is_the_zoo_network() -> None:
+    own = graph_of(Source("own_block.arch", EXAMPLE.read_text(encoding="utf-8")))
+    assert cost(own) == cost(graph_of(zoo("attention56"))) or cost(own).params == 31_810_728
