@@ -39,7 +39,7 @@ def check(
     All models of a file are checked, or the one that is named; contracts are checked at each model's own defaults.
     """
     from archdsl.elaborate import elaborate, resolved
-    from archdsl.passes.contracts import check_contracts
+    from archdsl.passes.contracts import check_contracts, hold
 
     try:
         program, model = _open(spec, model)
@@ -47,9 +47,12 @@ def check(
         return list(error.diagnostics)
     found = list(resolved(program))
     for name in [model] if model is not None else program.models:
-        found += elaborate(program, name, _texts(settings), input).diagnostics
-        if name in program.models:
+        result = elaborate(program, name, _texts(settings), input)
+        found += result.diagnostics
+        if settings or input is not None:
             found += check_contracts(program, name)
+        elif result.graph is not None:
+            found += hold(result.graph, result.contracts)
     return _in_order(found)
 
 

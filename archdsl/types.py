@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
-__all__ = ["POISON", "Dim", "Expr", "Number", "Poison", "TensorType", "axis_names", "dim", "symbol"]
+__all__ = ["DTYPES", "POISON", "Dim", "Expr", "Number", "Poison", "TensorType", "axis_names", "dim", "symbol"]
 
 Number = int | Fraction | bool
+DTYPES: Final = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}  # and their bytes
 _LARGEST_EXPRESSION = 16  # beyond this many leaves nobody reads it: the number is written instead
 
 
@@ -75,6 +76,10 @@ def combine(op: str, *parts: Expr) -> Expr | None:
             return left
         if op == "+" and _is(left, 0) or op == "*" and _is(left, 1):
             return right
+        if op in ("*", "/", "//", "%") and _is(left, 0):
+            return None
+        if op in ("/", "//") and left.op == "*" and right in left.args:
+            return left.args[1] if left.args[0] == right else left.args[0]  # type: ignore[return-value]
         if op in ("+", "-") and right.op == "number" and left.op in ("+", "-") and left.args[1].op == "number":  # type: ignore[union-attr]
             return _add_numbers(left, op, right)
         if op == "+" and right.op == "number" and right.args[0] < 0:  # type: ignore[operator]
@@ -206,21 +211,22 @@ def _decimal(value: Fraction) -> str:
 def _arithmetic(op: str, a: Dim, other: Dim | Number) -> Dim:
     b = dim(other)
     value = _RULES[op](a.value, b.value)
-    if isinstance(value, Fraction) and value.denominator == 1:
+    if type(value) is Fraction and value.denominator == 1:
         value = int(value)
     if a.expr is None and b.expr is None:
         return Dim(value)
-    inexact = isinstance(value, int) and (isinstance(a.value, Fraction) or isinstance(b.value, Fraction))
+    inexact = type(value) is int and Fraction in (type(a.value), type(b.value))
     return Dim(value, None if inexact else combine(op, a.written, b.written))
 
 
 def dim(value: Dim | Number) -> Dim:
     """`value` as a Dim; whole fractions become ints."""
-    if isinstance(value, Dim):
-        return value
-    if isinstance(value, Fraction) and value.denominator == 1:
-        return Dim(int(value))
-    return Dim(value)
+    kind = type(value)  # Fraction is an abstract number to isinstance, which is slow
+    if kind is Dim:
+        return value  # type: ignore[return-value]
+    if kind is Fraction and value.denominator == 1:  # type: ignore[union-attr]
+        return Dim(int(value))  # type: ignore[arg-type]
+    return Dim(value)  # type: ignore[arg-type]
 
 
 def symbol(name: str) -> Expr:

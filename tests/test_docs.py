@@ -11,18 +11,17 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from textwrap import indent
 
 import pytest
 
-from archdsl.elaborate import load
+from archdsl.api import check
 from archdsl.elaborate.body import BUDGETS
 from archdsl.ops import OPS
 from archdsl.ops.op import Op, Setting, settings
-from archdsl.passes.contracts import check_contracts
 from archdsl.source import Source
 from archdsl.types import Dim
 
@@ -33,7 +32,7 @@ KINDS = {"arch", "sh", "python", "text"}
 SLOW = ("archdsl train", "archdsl eval")
 
 
-def fences(kinds: set[str]) -> list[object]:
+def fences(kinds: set[str]) -> Sequence[object]:
     """(how, text) of the fences of these kinds, named by page and line."""
     found = []
     for page in PAGES:
@@ -68,8 +67,7 @@ def test_fences_say_what_they_are() -> None:
 
 @pytest.mark.parametrize(("how", "text"), fences({"arch"}))
 def test_arch(how: str, text: str) -> None:
-    program = load(Source("page.arch", whole(text)))
-    found = [*program.diagnostics, *(d for model in program.models for d in check_contracts(program, model))]
+    found = check(Source("page.arch", whole(text)))
     assert sorted({d.code for d in found}) == how.split(), [str(d) for d in found]
 
 

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "E0604": "test_cli.py",
     "E0605": "test_cli.py",
     "E0608": "test_cli.py",
+    **{code: "test_train.py" for code in catalogue() if code.startswith("E08")},
 }
 PYTHON = re.compile(r"Traceback|<class |<archdsl|\bNoneType\b|\bobject at 0x|\bDim\(|\bFraction\(|\bSpan\(")
 

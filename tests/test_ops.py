@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import FrozenInstanceError
 from typing import Any
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,8 +58,19 @@ def test_example(cls: type[Op], given_: Any, values: dict[str, Any], expected: A
 def test_every_op_is_documented_and_has_examples(cls: type[Op]) -> None:
     assert cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(")
     assert cls.examples
-    known = {s.name for s in settings(cls)} | {cls.extra}
-    assert {f.name for f in fields(cls)} - known <= {"number_first"}
+    known = {s.field for s in settings(cls)} | {cls.extra}
+    assert {f.name for f in cls.declared} - known <= {"number_first"}
+
+
+def test_an_op_is_a_value() -> None:
+    made = make(Conv, c=8, k=3)
+    assert made == make(Conv, c=8, k=3) != make(Conv, c=8, k=5) and made != make(ConvTranspose, c=8, k=3)
+    assert "k=" in repr(made)
+    with pytest.raises(FrozenInstanceError):
+        made.c = dim(9)
+    for values in ({"c": 8}, {"c": 8, "k": 3, "kernel": 3}):
+        with pytest.raises(TypeError):
+            make(Conv, **values)
 
 
 def test_the_vocabulary_has_no_internal_op_and_every_theme_is_in_it() -> None:
@@ -100,6 +112,7 @@ PAIRS = st.tuples(st.integers(1, 4), st.integers(1, 4))
 PADDINGS = st.one_of(st.none(), st.tuples(st.integers(0, 3), st.integers(0, 3)))
 
 
+@hypothesis.settings(deadline=None)  # the framework is imported in the first case
 @given(st.sampled_from([Conv, MaxPool, AvgPool]), PAIRS, PAIRS, PADDINGS, PAIRS, st.booleans(), st.data())
 def test_windows_slide_as_the_framework_slides_them(
     cls: Any, k: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, data: st.DataObject

@@ -1,91 +1,29 @@
-"""The commands that read specs and need no framework, each a thin layer over a function."""
+"""The commands that need no framework, each a thin layer over a function: they return an exit code."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-from typer.core import TyperGroup
-
-from archdsl import __version__, api
-from archdsl.cli.options import (
-    Batch,
-    Code,
-    CostBy,
-    Drawing,
-    Dtype,
-    Expand,
-    Files,
-    Force,
-    Form,
-    Input,
-    Level,
-    Model,
-    OnlyCheck,
-    Output,
-    Picture,
-    Set,
-    Spec,
-    Specs,
-    To,
-    ZooName,
-)
+from archdsl import api
+from archdsl.cli.flags import FILES, FORMAT, SPEC, SPEC_FLAGS, SPECS, TO, Command, flag, positive
 from archdsl.cli.specs import find_backend, open_graph, open_spec, parse_settings
-from archdsl.cli.terminal import WRONG_SPEC, exit_code, fail, print_table, replace_file, report, say
+from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, exit_code, print_table, replace_file, report, say
 from archdsl.diagnostics import Diagnostic, SpecError, nearest, to_json
 from archdsl.errors.files import NotOurs
 from archdsl.resources import read_source, read_spec, zoo_names, zoo_source
 from archdsl.source import Source
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from archdsl.draw import Level
+
+__all__ = ["COMMANDS"]
 
 
-class Commands(TyperGroup):
-    """`train` and `eval` are loaded when they are asked for: their flags come from the recipe."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        known = super().list_commands(ctx)
-        at = known.index("compile") + 1
-        return [*known[:at], "train", "eval", *known[at:]]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in ("train", "eval"):
-            return super().get_command(ctx, cmd_name)
-        from archdsl.cli.training import training
-
-        return typer.main.get_command(training).commands[cmd_name]  # type: ignore[attr-defined]  # it is a group
-
-
-app = typer.Typer(
-    cls=Commands,
-    help="Check, show, draw, compile and train neural network architectures written as .arch specs.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        say(f"archdsl {__version__}")
-        raise typer.Exit
-
-
-Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
-
-
-@app.callback()
-def _options(version: Version = False) -> None:
-    pass
-
-
-@app.command()
-def check(specs: Specs, settings: Set = None, input: Input = None, model: Model = None, format: Form = "text") -> None:
+def check(specs: Sequence[str], settings: Sequence[str], input: str | None, model: str | None, format: str) -> int:
     """Say everything that is wrong with specs."""
     found: list[Diagnostic] = []
     for spec in specs:
@@ -98,30 +36,29 @@ def check(specs: Specs, settings: Set = None, input: Input = None, model: Model 
         say(json.dumps([to_json(d) for d in found], indent=2))
     else:
         report(found)
-    raise typer.Exit(exit_code(found))
+    return exit_code(found)
 
 
-@app.command()
 def show(
-    spec: Spec,
-    settings: Set = None,
-    input: Input = None,
-    model: Model = None,
-    format: Form = "text",
-    batch: Batch = 1,
-    dtype: Dtype = "float32",
-    cost_by: CostBy = "stage",
-    expand: Expand = False,
-) -> None:
+    spec: str,
+    settings: Sequence[str],
+    input: str | None,
+    model: str | None,
+    format: str,
+    batch: int,
+    dtype: str,
+    cost_by: str,
+    expand: bool,
+) -> int:
     """Show a model's table: outputs, parameters, multiply-adds, memory."""
     from archdsl import summary
     from archdsl.passes.cost import cost
 
     graph = open_graph(spec, model, settings, input)
-    if expand:
-        say(summary.expand(graph))
-        return
     costs = cost(graph, batch, dtype)
+    if expand:
+        say(summary.expand(graph, costs))
+        return 0
     if format == "json":
         say(json.dumps(summary.as_json(graph, costs), indent=2))
     elif cost_by == "line":
@@ -130,57 +67,59 @@ def show(
         print_table(summary.by_block(graph, costs))
     else:
         print_table(summary.table(graph, costs))
+    return 0
 
 
-@app.command()
 def draw(
-    spec: Spec,
-    output: Drawing,
-    settings: Set = None,
-    input: Input = None,
-    model: Model = None,
-    level: Level = "block",
-    format: Picture = None,
-) -> None:
+    spec: str,
+    settings: Sequence[str],
+    input: str | None,
+    model: str | None,
+    output: str,
+    level: Level,
+    format: str | None,
+) -> int:
     """Draw a model: svg and dot always, png and pdf where Graphviz is installed."""
     from archdsl.draw import FORMATS
     from archdsl.draw import draw as picture
 
     kind = format or (Path(output).suffix.lower().lstrip(".") if output != "-" else "svg")
     if kind not in FORMATS:
-        fail(f"`{output}` does not say what to draw: end it in .svg, .dot, .png or .pdf, or give --format")
+        raise WrongCommand(
+            f"`{output}` does not say what to draw: end it in .svg, .dot, .png or .pdf, or give --format"
+        )
     content = picture(open_graph(spec, model, settings, input), level, kind)
     if output == "-":
         sys.stdout.buffer.write(content)
     else:
         replace_file(Path(output), content)
+    return 0
 
 
-@app.command()
 def compile(
-    spec: Spec,
-    settings: Set = None,
-    input: Input = None,
-    model: Model = None,
-    to: To = "torch",
-    output: Output = None,
-    force: Force = False,
-) -> None:
+    spec: str,
+    settings: Sequence[str],
+    input: str | None,
+    model: str | None,
+    to: str,
+    output: str | None,
+    force: bool,
+) -> int:
     """Compile a model to readable source."""
     find_backend(to)
     source, named = open_spec(spec, model)
     text = api.compile(source, to, named, parse_settings(settings), input).text
     if output is None or output == "-":
         say(text)
-        return
+        return 0
     path = Path(output)
     if not force and not _may_replace(path):
         raise SpecError([NotOurs(output).at(Source(output, "").span())])
     replace_file(path, text.encode())
+    return 0
 
 
-@app.command()
-def explain(code: Code = None) -> None:
+def explain(code: str | None) -> int:
     """Explain a diagnostic by its code; without one, list all."""
     from archdsl.errors import catalogue, headline
     from archdsl.errors import explain as page
@@ -191,11 +130,11 @@ def explain(code: Code = None) -> None:
         say(text)
     else:
         hint = nearest(code.upper(), catalogue())
-        fail(f"there is no code `{code}`; " + (hint or "`archdsl explain` lists them"))
+        raise WrongCommand(f"there is no code `{code}`; " + (hint or "`archdsl explain` lists them"))
+    return 0
 
 
-@app.command()
-def fmt(files: Files, check: OnlyCheck = False) -> None:
+def fmt(files: Sequence[str], check: bool) -> int:
     """Put spec files into the one canonical layout; - formats standard input to standard output."""
     changed: list[str] = []
     found: list[Diagnostic] = []
@@ -208,7 +147,7 @@ def fmt(files: Files, check: OnlyCheck = False) -> None:
     for name in changed:
         sys.stderr.write(f"{'would reformat' if check else 'reformatted'} {name}\n")
     report(found)
-    raise typer.Exit(WRONG_SPEC if found or (check and changed) else 0)
+    return WRONG_SPEC if found or (check and changed) else 0
 
 
 def _format(source: Source, check: bool) -> list[str]:
@@ -226,8 +165,7 @@ def _format(source: Source, check: bool) -> list[str]:
     return [source.name]
 
 
-@app.command()
-def zoo(name: ZooName = None) -> None:
+def zoo(name: str | None) -> int:
     """List the shipped specs, or print one."""
     if name is None:
         width = max(map(len, zoo_names()), default=0)
@@ -235,7 +173,10 @@ def zoo(name: ZooName = None) -> None:
     elif source := zoo_source(name):
         say(source.text)
     else:
-        fail(f"there is no shipped spec `{name}`; " + (nearest(name, zoo_names()) or "`archdsl zoo` lists them"))
+        raise WrongCommand(
+            f"there is no shipped spec `{name}`; " + (nearest(name, zoo_names()) or "`archdsl zoo` lists them")
+        )
+    return 0
 
 
 def _first_comment(name: str) -> str:
@@ -253,3 +194,52 @@ def _may_replace(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(2000)
     return not head or HEADER.encode() in head
+
+
+COMMANDS = {
+    "check": Command(check, (SPECS, *SPEC_FLAGS, FORMAT)),
+    "show": Command(
+        show,
+        (
+            SPEC,
+            *SPEC_FLAGS,
+            FORMAT,
+            flag("--batch", type=positive, default=1, metavar="N", help="examples at once, for the memory figures"),
+            flag(
+                "--dtype",
+                choices=("float64", "float32", "bfloat16", "float16"),
+                default="float32",
+                help="of activations",
+            ),
+            flag("--cost-by", choices=("stage", "block", "line"), default="stage", help="what a row of the table is"),
+            flag("--expand", action="store_true", help="print the spec with everything worked out"),
+        ),
+    ),
+    "draw": Command(
+        draw,
+        (
+            SPEC,
+            *SPEC_FLAGS,
+            flag("-o", "--output", metavar="FILE", required=True, help="where to put it; - is standard output"),
+            flag("--level", choices=("stage", "block", "op"), default="block", help="how much to draw"),
+            flag("--format", choices=("svg", "dot", "png", "pdf"), help="as FILE ends, if not given"),
+        ),
+    ),
+    "compile": Command(
+        compile,
+        (
+            SPEC,
+            *SPEC_FLAGS,
+            TO,
+            flag("-o", "--output", metavar="FILE", help="where to put it; printed, if not given"),
+            flag("--force", action="store_true", help="replace FILE even where archdsl did not write it"),
+        ),
+    ),
+    "explain": Command(
+        explain, (flag("code", nargs="?", metavar="CODE", help="as in E0203; all of them, if not given"),)
+    ),
+    "fmt": Command(
+        fmt, (FILES, flag("--check", action="store_true", help="change nothing; exit 1 where something would"))
+    ),
+    "zoo": Command(zoo, (flag("name", nargs="?", metavar="NAME", help="print this one; list them, if not given"),)),
+}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archdsl import api
-from archdsl.cli.terminal import fail
+from archdsl.cli.terminal import WrongCommand
 from archdsl.resources import read_spec
 from archdsl.source import Source
 
@@ -21,26 +21,26 @@ def open_spec(spec: str, model: str | None) -> tuple[Source, str | None]:
     """The text of `SPEC[:MODEL]` and the model that is named. Raises SpecError."""
     source, named = read_spec(spec)
     if named and model and named != model:
-        fail(f"`{spec}` names the model `{named}`, and --model names `{model}`")
+        raise WrongCommand(f"`{spec}` names the model `{named}`, and --model names `{model}`")
     return source, model or named
 
 
-def open_graph(spec: str, model: str | None, settings: Sequence[str] | None, input: str | None) -> Graph:
+def open_graph(spec: str, model: str | None, settings: Sequence[str], input: str | None) -> Graph:
     """The checked graph of the model that the arguments name. Raises SpecError."""
     source, named = open_spec(spec, model)
     return api.model_graph(source, named, parse_settings(settings), input)
 
 
-def parse_settings(given: Sequence[str] | None) -> dict[str, str]:
+def parse_settings(given: Sequence[str]) -> dict[str, str]:
     """`NAME=VALUE`, each name once."""
     found: dict[str, str] = {}
-    for item in given or ():
+    for item in given:
         name, equals, value = item.partition("=")
         name, value = name.strip(), value.strip()
         if not (name and equals and value):
-            fail(f"--set takes NAME=VALUE, for example --set classes=10; this is `{item}`")
+            raise WrongCommand(f"--set takes NAME=VALUE, for example --set classes=10; this is `{item}`")
         if name in found:
-            fail(f"--set gives `{name}` twice: `{found[name]}` and `{value}`")
+            raise WrongCommand(f"--set gives `{name}` twice: `{found[name]}` and `{value}`")
         found[name] = value
     return found
 
@@ -50,4 +50,4 @@ def find_backend(name: str) -> Backend:
     try:
         return api.find(name)
     except ValueError as error:
-        fail(str(error))
+        raise WrongCommand(str(error)) from None

@@ -9,16 +9,17 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
-
-import typer
 
 from archdsl.diagnostics import Diagnostic, render
 from archdsl.errors.files import NotOurs, WhichModel
 
-__all__ = ["colours", "exit_code", "fail", "print_table", "replace_file", "report", "say"]
+__all__ = ["WrongCommand", "colours", "exit_code", "print_table", "replace_file", "report", "say"]
 
 WRONG_SPEC, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
+
+
+class WrongCommand(Exception):
+    """The command line cannot be carried out; the message is a sentence for the user."""
 
 
 def say(text: str) -> None:
@@ -68,12 +69,6 @@ def print_table(table: object) -> None:
     terminal = sys.stdout.isatty()
     console = Console(file=sys.stdout, no_color=not colours(terminal), width=None if terminal else 200, highlight=False)
     console.print(table)
-
-
-def fail(message: str, code: int = WRONG_COMMAND) -> NoReturn:
-    """End with a sentence."""
-    sys.stderr.write(f"archdsl: {message}\n")
-    raise typer.Exit(code)
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -4,109 +4,43 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
-from typing import Annotated
-
-import typer
-from typer import Argument, Option
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 
 from archdsl import api
-from archdsl.cli.options import Form, Input, Model, Set, Spec, To
+from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, TO, Command, Flag, flag
 from archdsl.cli.specs import find_backend, open_spec, parse_settings
-from archdsl.cli.terminal import fail, say
+from archdsl.cli.terminal import WrongCommand, say
 from archdsl.train.recipe import DEVICES, OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe
 
-__all__ = ["training"]
-
-training = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-usual = Recipe()
-
-Data = Annotated[
-    str, Option("--data", metavar="digits|FOLDER", help="A folder holds train/CLASS/FILE and test/CLASS/FILE.")
-]
-OtherData = Annotated[str | None, Option("--data", metavar="digits|FOLDER", help="Other data of the same classes.")]
-Folder = Annotated[str, Option("--output", metavar="DIR", help="Where the folders of runs are.")]
-RunName = Annotated[str | None, Option("--name", help="Of the run's folder; model, data and time without.")]
-Epochs = Annotated[int, Option("--epochs", metavar="N", help="Passes over the training images.")]
-BatchSize = Annotated[int, Option("-b", "--batch-size", metavar="N", help="Images in one step.")]
-Opt = Annotated[str, Option("--opt", metavar="|".join(OPTIMIZERS), help="Optimizer.")]
-Lr = Annotated[float, Option("--lr", metavar="X", help="Peak learning rate of one step.")]
-Momentum = Annotated[float, Option("--momentum", metavar="X", help="Of sgd; beta1 of adam and adamw.")]
-WeightDecay = Annotated[float, Option("--weight-decay", metavar="X", help="Of convolutions and dense layers.")]
-Sched = Annotated[
-    str, Option("--sched", metavar="|".join(SCHEDULES), help="What the learning rate does after its warm-up.")
-]
-Warmup = Annotated[float, Option("--warmup-epochs", metavar="X", help="Epochs in which the learning rate rises.")]
-Smoothing = Annotated[float, Option("--smoothing", metavar="X", help="Label smoothing.")]
-Hflip = Annotated[float, Option("--hflip", metavar="P", help="Probability of mirroring an image.")]
-CropPad = Annotated[int, Option("--crop-pad", metavar="N", help="Pixels of padding before a random crop.")]
-Seed = Annotated[int, Option("--seed", metavar="N", help="Of initialisation, order and augmentation.")]
-Device = Annotated[str, Option("--device", metavar="|".join(DEVICES), help="auto takes a GPU where there is one.")]
-OtherDevice = Annotated[str | None, Option("--device", metavar="|".join(DEVICES), help="The training's, if not given.")]
-Precision = Annotated[str, Option("--precision", metavar="|".join(PRECISIONS), help="Of activations and products.")]
-Amp = Annotated[bool, Option("--amp", help="The same as --precision bfloat16.")]
-Workers = Annotated[int, Option("-j", "--workers", metavar="N", help="Processes that decode images.")]
-RunFolder = Annotated[str, Argument(metavar="RUN", help="The folder of a run.")]
+__all__ = ["COMMANDS"]
 
 
-@training.command()
 def train(
-    spec: Spec,
-    data: Data,
-    settings: Set = None,
-    input: Input = None,
-    model: Model = None,
-    to: To = "torch",
-    output: Folder = "runs",
-    name: RunName = None,
-    epochs: Epochs = usual.epochs,
-    batch_size: BatchSize = usual.batch_size,
-    opt: Opt = usual.opt,
-    lr: Lr = usual.lr,
-    momentum: Momentum = usual.momentum,
-    weight_decay: WeightDecay = usual.weight_decay,
-    sched: Sched = usual.sched,
-    warmup_epochs: Warmup = usual.warmup_epochs,
-    smoothing: Smoothing = usual.smoothing,
-    hflip: Hflip = usual.hflip,
-    crop_pad: CropPad = usual.crop_pad,
-    seed: Seed = usual.seed,
-    device: Device = usual.device,
-    precision: Precision = usual.precision,
-    amp: Amp = False,
-    workers: Workers = usual.workers,
-) -> None:
-    """Train a model on images; leave weights, metrics and all that made them in a folder."""
-    if amp and precision != usual.precision:
-        fail("--amp and --precision both say the precision: give one of them")
-    recipe = Recipe(
-        epochs=epochs,
-        batch_size=batch_size,
-        opt=opt,
-        lr=lr,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        sched=sched,
-        warmup_epochs=warmup_epochs,
-        smoothing=smoothing,
-        hflip=hflip,
-        crop_pad=crop_pad,
-        seed=seed,
-        device=device,
-        precision="bfloat16" if amp else precision,
-        workers=workers,
-    )
+    spec: str,
+    settings: Sequence[str],
+    input: str | None,
+    model: str | None,
+    to: str,
+    data: str,
+    output: str,
+    name: str | None,
+    amp: bool,
+    **recipe: object,
+) -> int:
+    if amp and recipe["precision"] != Recipe.precision:
+        raise WrongCommand("--amp and --precision both say the precision: give one of them")
+    chosen = Recipe(**recipe | ({"precision": "bfloat16"} if amp else {}))  # type: ignore[arg-type]  # flags are its fields
     backend = find_backend(to)
-    source, named = open_spec(spec, model)
-    program, chosen = api.open_model(source, named)
+    program, block = api.open_model(*open_spec(spec, model))
     with api.needs(f"{backend.extra},data"):
         from archdsl.train import train as run_training
 
         run, result = run_training(
             program,
-            chosen,
+            block,
             data,
-            recipe,
+            chosen,
             settings=parse_settings(settings),
             input=input,
             to=to,
@@ -119,26 +53,21 @@ def train(
     of = f"of {result.count} held-out images"
     say(f"best {result.top1:.2f} % {of}, epoch {result.epoch} of {result.epochs}, {result.seconds:.0f} s")
     say(f"run {run.folder}: `archdsl eval {run.folder}` measures its weights again")
+    return 0
 
 
-@training.command("eval")
-def evaluate(run: RunFolder, data: OtherData = None, device: OtherDevice = None, format: Form = "text") -> None:
-    """Measure the best weights of a run on its held-out images."""
+def evaluate(run: str, data: str | None, device: str | None, format: str) -> int:
     with api.needs("torch,data"):
         from archdsl.train import evaluate as measure
 
-        quiet = format == "json"
-        found, result = measure(
-            run, data=data, device=device, say=_note if quiet else _line, progress=sys.stderr.isatty()
-        )
-    if quiet:
-        say(
-            json.dumps(
-                {"run": str(found.folder), **{k: asdict(result)[k] for k in ("top1", "loss", "count")}}, indent=2
-            )
-        )
+        note = _note if format == "json" else _line
+        found, result = measure(run, data=data, device=device, say=note, progress=sys.stderr.isatty())
+    if format == "json":
+        figures = {name: asdict(result)[name] for name in ("top1", "loss", "count")}
+        say(json.dumps({"run": str(found.folder), **figures}, indent=2))
     else:
         say(f"top-1 {result.top1:.2f} %, loss {result.loss:.4f}, on {result.count} held-out images of {found.folder}")
+    return 0
 
 
 def _line(text: str) -> None:
@@ -148,3 +77,66 @@ def _line(text: str) -> None:
 
 def _note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def _number(name: str, help: str, *short: str, metavar: str = "N") -> Flag:
+    kind = type(getattr(Recipe, name))
+    return flag(*short, _flag(name), type=kind, default=getattr(Recipe, name), metavar=metavar, help=help)
+
+
+def _word(name: str, words: Sequence[str], help: str) -> Flag:
+    return flag(_flag(name), default=getattr(Recipe, name), metavar="|".join(words), help=help)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+_RECIPE = (
+    _number("epochs", "passes over the training images"),
+    _number("batch_size", "images in one step", "-b"),
+    _word("opt", OPTIMIZERS, "optimizer"),
+    _number("lr", "peak learning rate of one step", metavar="X"),
+    _number("momentum", "of sgd; beta1 of adam and adamw", metavar="X"),
+    _number("weight_decay", "of convolutions and dense layers", metavar="X"),
+    _word("sched", SCHEDULES, "what the learning rate does after its warm-up"),
+    _number("warmup_epochs", "epochs in which the learning rate rises", metavar="X"),
+    _number("smoothing", "of labels", metavar="X"),
+    _number("hflip", "probability that an image is mirrored", metavar="P"),
+    _number("crop_pad", "pixels of padding before a random crop"),
+    _number("seed", "of initialisation, order and augmentation"),
+    _word("device", DEVICES, "auto takes a GPU where there is one"),
+    _word("precision", PRECISIONS, "of activations and products"),
+    _number("workers", "processes that decode images", "-j"),
+)
+assert len(_RECIPE) == len(fields(Recipe))
+
+COMMANDS = {
+    "train": Command(
+        train,
+        (
+            SPEC,
+            *SPEC_FLAGS,
+            TO,
+            flag(
+                "--data",
+                required=True,
+                metavar="digits|FOLDER",
+                help="a folder has train/CLASS/FILE and test/CLASS/FILE",
+            ),
+            flag("--output", default="runs", metavar="DIR", help="where the folders of runs are"),
+            flag("--name", metavar="NAME", help="of the run's folder; model, data and time, if not given"),
+            *_RECIPE,
+            flag("--amp", action="store_true", help="the same as --precision bfloat16"),
+        ),
+    ),
+    "eval": Command(
+        evaluate,
+        (
+            flag("run", metavar="RUN", help="the folder of a run"),
+            flag("--data", metavar="digits|FOLDER", help="other data of the same classes"),
+            flag("--device", metavar="|".join(DEVICES), help="the training's, if not given"),
+            FORMAT,
+        ),
+    ),
+}

@@ -9,10 +9,10 @@ from archdsl.codegen.bodies import Applied, Body, CallCode, ChainCode, FlowCode,
 from archdsl.codegen.code import Layer, Value
 from archdsl.codegen.names import Names, camel
 from archdsl.codegen.python import evaluate
-from archdsl.ir.graph import BlockValue, Choice, Graph, Select
+from archdsl.ir.graph import BlockValue, Graph, Select
 from archdsl.types import Dim, Expr, Number
 
-__all__ = ["Class", "Partition", "partition"]
+__all__ = ["Class", "Partition", "give_names", "guards_of", "partition"]
 
 _LISTED = 4  # so many values of a parameter are named one by one
 
@@ -78,7 +78,6 @@ class Partition:
     def _differences(self, cls: Class) -> list[list[Body]] | None:
         """How the bodies of a class must be parted, or None where they are one class."""
         bodies = cls.bodies
-        first = bodies[0].graph
         if groups := _part(bodies, lambda b: (tuple(e.name for e in b.graph.entries), b.graph.outputs)):
             return groups
         cls.mixed = {}
@@ -89,7 +88,6 @@ class Partition:
                 if cond is None:
                     return _part(bodies, lambda b, key=key: b.choices.get(key, "none"))  # type: ignore[misc]
                 cls.mixed[key] = cond
-        assert first is not None
         for name in dict.fromkeys(n for b in bodies for n in b.nodes):
             if groups := self._node_differences(cls, name):
                 return groups
@@ -97,8 +95,8 @@ class Partition:
 
     def _node_differences(self, cls: Class, name: str) -> list[list[Body]] | None:
         having = [b for b in cls.bodies if name in b.nodes]
-        guards = having[0].nodes[name].node.guards
-        lacking = [b for b in cls.bodies if name not in b.nodes and not _explained(b, guards, cls.mixed)]
+        guards = guards_of(cls, name)
+        lacking = [b for b in cls.bodies if name not in b.nodes and not _explained(b, guards)]
         if lacking:
             return [[b for b in cls.bodies if b not in lacking], lacking]
         groups = _part(having, lambda b: self._signature(cls, b, b.nodes[name]))
@@ -109,7 +107,7 @@ class Partition:
 
     def _signature(self, cls: Class, body: Body, placed: Placed) -> Hashable:
         node = placed.node
-        common = (node.shared, len(node.types), tuple((g.key, g.taken) for g in node.guards if g.key in cls.mixed))
+        common = (node.shared, len(node.types))
         if isinstance(node.op, Select) and node.op.choice.key in cls.mixed:
             by_outcome = [b for b in cls.bodies if b.choices.get(node.op.choice.key) is node.op.choice.taken]
             assert by_outcome
@@ -124,7 +122,7 @@ class Partition:
         """Equal for code that differs in numbers alone."""
         if isinstance(code, OpCode):
             c = code.code
-            return (c.text, _head(c.layer), c.stateful, tuple((n, _head(b)) for n, b in c.before), tuple(c.values),
+            return (c.text, _head(c.layer), _head(c.member), c.stateful, tuple((n, _head(b)) for n, b in c.before), tuple(c.values),
                     tuple(a.name for a in c.args), c.trailing)  # fmt: skip
         if isinstance(code, CallCode):
             return ("call", id(self.of[code.body]), tuple(code.inputs))
@@ -137,7 +135,7 @@ class Partition:
 
 
 def _head(layer: Layer | None) -> Hashable:
-    return layer and (layer.cls, tuple(a.name for a in layer.args))
+    return layer and (layer.cls, tuple((a.name, isinstance(a.value, Layer) and _head(a.value)) for a in layer.args))
 
 
 def _part(bodies: Sequence[Body], key: Callable[[Body], Hashable]) -> list[list[Body]] | None:
@@ -148,9 +146,23 @@ def _part(bodies: Sequence[Body], key: Callable[[Body], Hashable]) -> list[list[
     return list(groups.values()) if len(groups) > 1 else None
 
 
-def _explained(body: Body, guards: tuple[Choice, ...], mixed: dict[str, Expr]) -> bool:
+def guards_of(cls: Class, name: str) -> tuple[tuple[str, bool], ...]:
+    """The mixed conditionals that a node stands under, outermost first.
+
+    A name may be first asked for inside a branch and used outside as well: only conditionals that went the
+    same way in every body that has the node count.
+    """
+    having = [b for b in cls.bodies if name in b.nodes]
+    return tuple(
+        (g.key, g.taken)
+        for g in having[0].nodes[name].node.guards
+        if g.key in cls.mixed and all(b.choices.get(g.key) is g.taken for b in having)
+    )
+
+
+def _explained(body: Body, guards: tuple[tuple[str, bool], ...]) -> bool:
     """Whether a conditional of this body is why nodes under `guards` are missing."""
-    return any(g.key in mixed and body.choices.get(g.key) is (not g.taken) for g in guards)
+    return any(body.choices.get(key) is (not taken) for key, taken in guards)
 
 
 def _condition(key: str, bodies: Sequence[Body]) -> Expr | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Union
 
 from archdsl.codegen.python import ATOM
 from archdsl.types import Dim, TensorType
 
 __all__ = ["REQUIRED", "Arg", "Code", "Emitter", "Layer", "Value"]
 
-Value = Dim | str | bool | None | tuple["Value", ...]
+Value = Union[Dim, str, bool, None, "Layer", tuple["Value", ...]]
 
 
 class _Required:
@@ -53,6 +53,7 @@ class Code:
         sum, `{0!p}` as a product, `{0!u}` tighter than a product.
     level: how tightly the text binds.
     layer: the module that does the same; `stateful` where only the module will do (weights, or a mode).
+    member: the module that `{self}` is where that is not `layer`, because it alone is not the op.
     before: modules that stand before `layer` in a line of modules, by name.
     inplace: it can overwrite its input.  fresh: its output is new, and its own backward never reads it.
     elementwise: it broadcasts, so that an input without batch may stay so. `trailing` axes of 1 are appended to
@@ -63,6 +64,7 @@ class Code:
     text: str
     layer: Layer | None = None
     stateful: bool = False
+    member: Layer | None = None
     before: tuple[tuple[str, Layer], ...] = ()
     values: Mapping[str, Value] = field(default_factory=dict)
     args: tuple[Arg, ...] = ()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archdsl.codegen.bodies import Applied, Body, OpCode, is_module
-from archdsl.codegen.classes import Class
+from archdsl.codegen.classes import Class, guards_of
 from archdsl.ir.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target
 from archdsl.types import Expr
 
@@ -45,7 +45,6 @@ class Placing:
     statement: str
     is_value: bool
     inputs: tuple[Ref, ...]
-    keywords: tuple[str, ...]
     ranks: tuple[int, ...]
     guards: tuple[Guard, ...]
     items: Items
@@ -112,7 +111,9 @@ class _Structure:
     def _inputs(self, name: str) -> tuple[Ref, ...]:
         node = self._node(name)
         if not isinstance(node.op, Select):
-            return tuple(self._resolve(r) for r in self.at[name][0][1].inputs.values())
+            inputs = self.at[name][0][1].inputs
+            ports = [e.name for e in node.op.body.entries] if isinstance(node.op, Call) else list(inputs)
+            return tuple(self._resolve(inputs[port]) for port in ports)
         by_outcome: dict[bool, Ref] = {}
         for _, placed in self.at[name]:
             assert isinstance(placed.node.op, Select)
@@ -121,7 +122,7 @@ class _Structure:
         return by_outcome.get(True, some), by_outcome.get(False, some)
 
     def _guards(self, name: str) -> tuple[Guard, ...]:
-        return tuple((g.key, g.taken) for g in self._node(name).guards if g.key in self.cls.mixed)
+        return guards_of(self.cls, name) if self.cls.mixed else ()
 
     def _lines(self, statements: Mapping[str, str]) -> dict[str, list[str]]:
         """Statements that are one straight line of modules, some of them with weights: their nodes."""
@@ -151,20 +152,19 @@ class _Structure:
         ranks = tuple(t.rank for t in node.types)
         guards = self._guards(name)
         if isinstance(node.op, Select):
-            return Placing(name, statement, is_value, self.inputs[name], (), ranks, guards, [], None, node.op.choice.key)
+            return Placing(name, statement, is_value, self.inputs[name], ranks, guards, [], None, node.op.choice.key)
         member = None
         if _is_member(items[0][1]):
             member = tuple((node.shared or name).split("."))
             known = slots.get(member)
             slots[member] = Slot(member[-1], _common(known.guards, guards) if known else guards, known.items if known else items)
-        keywords = tuple(found[0][1].inputs) if isinstance(node.op, Call) else ()
-        return Placing(name, statement, is_value, self.inputs[name], keywords, ranks, guards, items, member)
+        return Placing(name, statement, is_value, self.inputs[name], ranks, guards, items, member)
 
     def _line_placing(self, names: Sequence[str], statement: str, slots: dict[tuple[str, ...], Slot]) -> Placing:
         line = tuple((n.split(".")[1], [(b, p.code) for b, p in self.at[n] if p.code is not None]) for n in names)
         slots[(statement,)] = Slot(statement, self._guards(names[0]), [], line)
         ranks = tuple(t.rank for t in self._node(names[-1]).types)
-        return Placing(names[-1], statement, True, self.inputs[names[0]], (), ranks, self._guards(names[0]), [], (statement,))
+        return Placing(names[-1], statement, True, self.inputs[names[0]], ranks, self._guards(names[0]), [], (statement,))
 
 
 def _is_member(code: Applied | None) -> bool:

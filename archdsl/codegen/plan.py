@@ -54,7 +54,6 @@ class Step:
     inputs: tuple[Ref, ...]
     ranks: tuple[int, ...]
     guards: tuple[Guard, ...]
-    keywords: tuple[str, ...] = ()
     code: WrittenCode | None = None
     member: tuple[str, ...] | None = None
     choice: str | None = None
@@ -174,4 +173,4 @@ def _step(p: Placing, resolver: Resolver) -> Step:
     if p.items and isinstance(p.items[0][1], OpCode):
         code = resolver.code([(b, c.code) for b, c in p.items if isinstance(c, OpCode)])
         fresh = code.code.fresh
-    return Step(p.node, p.statement, p.is_value, p.inputs, p.ranks, p.guards, p.keywords, code, p.member, p.choice, fresh)
+    return Step(p.node, p.statement, p.is_value, p.inputs, p.ranks, p.guards, code, p.member, p.choice, fresh)

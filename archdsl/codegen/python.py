@@ -11,14 +11,14 @@ from fractions import Fraction
 from archdsl.types import Expr, Number
 
 __all__ = [
-    "ARGUMENT", "ATOM", "WIDTH", "Bracket", "Doc", "Env", "Word", "docstring", "evaluate", "layout", "literal",
-    "number", "show", "wrap",
+    "ATOM", "CHOICE", "COMPARE", "NOT", "OR", "PRODUCT", "SUM", "UNARY", "WIDTH", "Bracket", "Doc", "Env", "Word",
+    "call_doc", "docstring", "evaluate", "flat", "indented", "layout", "literal", "number", "prefixed", "show", "wrap",
 ]  # fmt: skip
 
 WIDTH = 88
 Env = Mapping[str, Number]
 
-ARGUMENT, CHOICE, OR, AND, NOT, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = range(11)
+CHOICE, OR, AND, NOT, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = range(10)
 _LEVELS = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT}
 _COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
 
@@ -179,6 +179,58 @@ def layout(doc: Doc, indent: int = 0, prefix: str = "", suffix: str = "") -> lis
         for item in doc.items:
             lines += layout(item, indent + 4, "", comma)
     return [*lines, " " * indent + doc.tail + suffix]
+
+
+def prefixed(text: str, doc: Doc) -> Doc:
+    """`text` right before `doc`: `name=`, `*`."""
+    if isinstance(doc, Word):
+        return Word(text + doc.text)
+    return Bracket(text + doc.head, doc.items, doc.tail, doc.joint)
+
+
+def call_doc(text: str) -> Doc:
+    """A text that ends in a bracket, so that it can be broken there."""
+    if len(text) < WIDTH // 2 or text[-1] not in ")]" or text.startswith("(") and _opening(text) == 0:
+        return Word(text)
+    at = _opening(text)
+    return Bracket(text[: at + 1], tuple(call_doc(i) for i in _items(text[at + 1 : -1])), text[-1])
+
+
+def _opening(text: str) -> int:
+    """Where the bracket that ends `text` begins."""
+    stack: list[int] = []
+    opened = 0
+    for at, c in _outside_strings(text):
+        if c in "([{":
+            stack.append(at)
+        elif c in ")]}":
+            opened = stack.pop()
+    return opened
+
+
+def _items(text: str) -> Iterable[str]:
+    """What stands between the commas of a bracket."""
+    depth, start = 0, 0
+    for at, c in _outside_strings(text):
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0:
+            yield text[start:at].strip()
+            start = at + 1
+    if text[start:].strip():
+        yield text[start:].strip()
+
+
+def _outside_strings(text: str) -> Iterable[tuple[int, str]]:
+    """Every character that is not inside a string, with its place."""
+    inside = escaped = False
+    for at, c in enumerate(text):
+        if inside:
+            inside = escaped or c != '"'
+            escaped = c == "\\" and not escaped
+        elif c == '"':
+            inside = True
+        else:
+            yield at, c
 
 
 def docstring(text: str, indent: int = 0) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Union
 
 from archdsl.codegen.bodies import Applied, Body, CallCode, ChainCode, FlowCode, OpCode
 from archdsl.codegen.classes import Class
@@ -34,7 +35,7 @@ class Column:
     hint: str
 
 
-Val = Expr | Const | Column | tuple["Val", ...]
+Val = Union[Expr, Const, Column, "New", tuple["Val", ...]]
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,6 @@ class Resolver:
         """What one member is, over the bodies that have it."""
         first = items[0][1]
         if isinstance(first, OpCode):
-            assert first.code.layer is not None
             return self.layer([(b, _layer(code)) for b, code in items])
         if isinstance(first, CallCode):
             return self._call([(b, code) for b, code in items if isinstance(code, CallCode)])
@@ -263,6 +263,8 @@ class Resolver:
     def value(self, values: Values, hint: str) -> Val:
         """One way to write what each body wants."""
         first = values[0][1]
+        if isinstance(first, Layer):
+            return self.layer([(b, v) for b, v in values if isinstance(v, Layer)])
         if isinstance(first, tuple) and all(isinstance(v, tuple) and len(v) == len(first) for _, v in values):
             if self._differ(values) and len(first) > 3:
                 return self._hoist({b: v for b, v in values}, hint)
@@ -467,8 +469,10 @@ def _times(chain: ChainCode) -> Dim:
 
 
 def _layer(code: Applied) -> Layer:
-    assert isinstance(code, OpCode) and code.code.layer is not None
-    return code.code.layer
+    assert isinstance(code, OpCode)
+    layer = code.code.member or code.code.layer
+    assert layer is not None
+    return layer
 
 
 def _kind(code: Applied, of: Mapping[Body, Class]) -> object:

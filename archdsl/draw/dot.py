@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from html import escape as escape_html
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Final
 
 from graphviz import Digraph
@@ -26,12 +27,13 @@ _MEANING: Final[dict[Role, str]] = {
     "mask": "what gates it",
     "skip": "the shorter way into a sum",
 }
-_SAMPLES: Final[dict[Role, str]] = {"trunk": "———", "mask": "━━━", "skip": "- - - -"}
+_SAMPLES: Final[dict[Role, str]] = {"trunk": "———", "mask": "<b>———</b>", "skip": "- - - -"}
 _FONT: Final = "Helvetica"
 _LEGEND: Final = "legend"
 _GREY: Final = "#666666"
 _TEXT_WIDTH: Final = 34
 _PAGE: Final = (842, 595)  # A4 in points, the longer side first
+_MOST_COLUMNS: Final = 12
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -39,9 +41,9 @@ def to_dot(figure: Figure) -> str:
     """The figure as DOT text."""
     graph = Digraph(
         graph_attr={"label": _title(figure), "labelloc": "t", "fontname": _FONT, "fontsize": "11", "rankdir": "TB",
-                    "nodesep": "0.22", "ranksep": "0.28", "margin": "0.15", "bgcolor": "white"},
-        node_attr={"fontname": _FONT, "fontsize": "10", "shape": "box", "margin": "0.15,0.05", "height": "0.3"},
-        edge_attr={"fontname": _FONT, "fontsize": "8", "fontcolor": _GREY, "arrowsize": "0.6"},
+                    "nodesep": "0.2", "ranksep": "0.2", "margin": "0.15", "bgcolor": "white"},
+        node_attr={"fontname": _FONT, "fontsize": "11", "shape": "box", "margin": "0.15,0.05", "height": "0.3"},
+        edge_attr={"fontname": _FONT, "fontsize": "9", "fontcolor": _GREY, "arrowsize": "0.6"},
     )  # fmt: skip
     for number, panel in enumerate(figure.panels):
         _add_panel(graph, panel, number)
@@ -75,7 +77,8 @@ def _add_panel(graph: Digraph, panel: Panel, number: int) -> None:
     with ExitStack() as around:
         sub = graph
         if panel.title:
-            frame = {"label": _panel_title(panel), "style": "rounded", "color": "#999999", "bgcolor": "#FAFAFA"}
+            frame = {"label": _panel_title(panel), "style": "rounded", "color": "#999999", "bgcolor": "#FAFAFA",
+                     "peripheries": "1"}  # fmt: skip
             room = {"label": "", "peripheries": "0", "margin": "9"}  # clusters that stand side by side would touch
             sub = around.enter_context(sub.subgraph(name=f"cluster_{number}_room", graph_attr=room))
             sub = around.enter_context(
@@ -92,9 +95,9 @@ def _add_panel(graph: Digraph, panel: Panel, number: int) -> None:
 
 def _panel_title(panel: Panel) -> str:
     kind, _, name = panel.title.partition(" ")
-    notes = [_font(_text(row), 9) for note in panel.notes for row in lines(note, 48, 3)]
+    notes = [_font(_text(row), 10) for note in panel.notes for row in lines(note, 56, 3)]
     left = '<br align="left"/>'
-    rows = [f'{_font(_text(kind), 10)} <b><font point-size="12">{_text(name)}</font></b>', *notes]
+    rows = [f'{_font(_text(kind), 10)} <b><font point-size="13">{_text(name)}</font></b>', *notes]
     return "<" + left.join(rows) + left + ">"
 
 
@@ -118,13 +121,15 @@ def _add_box(graph: Digraph, box: Box, key: str) -> None:
         return
     rows = [f"<b>{_text(row)}</b>" for row in lines(box.name, _TEXT_WIDTH, 2)] if box.name else []
     rows += [_text(row) for row in lines(box.text, _TEXT_WIDTH)] if box.text else []
-    rows += [_font(_text(row), 8) for row in lines(box.note, _TEXT_WIDTH + 10)] if box.note else []
+    rows += [_font(_text(row), 9) for row in lines(box.note, _TEXT_WIDTH + 10)] if box.note else []
     style, width = ("filled", "1.4") if box.kind == "call" else ("rounded,filled", "0.8")
     graph.node(key, _html(*rows), style=style, penwidth=width, color=line, fillcolor=fill)
 
 
 def _add_arrow(graph: Digraph, arrow: Arrow, keys: dict[str, str]) -> None:
     text = f"<i>{_text(arrow.port)}</i>: {_text(arrow.shape)}" if arrow.port else _text(arrow.shape)
+    if arrow.when:
+        text = f'<i>{_text(arrow.when)}</i><br align="left"/>&nbsp;{text}<br align="left"/>'
     graph.edge(keys[arrow.source], keys[arrow.target], f"<&nbsp;{text}>", color=_LINES[arrow.role],
                style=_STYLES[arrow.role], penwidth="1.6" if arrow.role == "mask" else "1.1")  # fmt: skip
 
@@ -133,7 +138,7 @@ def _add_legend(graph: Digraph, roles: Sequence[Role]) -> None:
     """What colours, lines and corners mean, as one table."""
     rows = [
         f'<tr><td border="1" color="{_LINES[role]}" bgcolor="{_FILLS[role]}">{role}</td>'
-        f'<td><font color="{_LINES[role]}"><b>{_SAMPLES[role]}</b></font></td>'
+        f'<td><font color="{_LINES[role]}">{_SAMPLES[role]}</font></td>'
         f'<td align="left">{_MEANING[role]}</td></tr>'
         for role in roles
     ]
@@ -149,47 +154,53 @@ def _add_legend(graph: Digraph, roles: Sequence[Role]) -> None:
 # --- columns, so that the panels fill a page ------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Extent:
+    """About how much room a panel takes, in points: its width, and the height of each of its ranks."""
+
+    width: float
+    ranks: tuple[float, ...]
+
+
 def _stack(graph: Digraph, figure: Figure) -> None:
     """Put panels below one another, by invisible edges, in as many columns as show them largest on a page."""
-    sizes = [_size(panel) for panel in figure.panels]
-    tops = [(f"p{i}n0", f"p{i}n{len(panel.boxes) - 1}") for i, panel in enumerate(figure.panels)]
-    sizes.append((200.0, 110.0))
-    tops.append((_LEGEND, _LEGEND))
-    choices = [_columns(sizes, count) for count in range(1, len(sizes) + 1)]
-    best = max(choices, key=lambda columns: _scale(sizes, columns))
-    for column in best:
+    extents = [_extent(panel) for panel in figure.panels] + [_Extent(200, (110,))]
+    ends = [(f"p{i}n0", f"p{i}n{len(panel.boxes) - 1}") for i, panel in enumerate(figure.panels)] + [(_LEGEND, _LEGEND)]
+    choices = [_columns(extents, count) for count in range(1, min(len(extents), _MOST_COLUMNS) + 1)]
+    for column in max(choices, key=lambda columns: _scale(extents, columns)):
         for upper, lower in pairwise(column):
-            graph.edge(tops[upper][1], tops[lower][0], style="invis")
+            graph.edge(ends[upper][1], ends[lower][0], style="invis")
 
 
-def _size(panel: Panel) -> tuple[float, float]:
-    """About how wide and high a panel will be, in points."""
-    rank: dict[str, int] = {}
-    widths: dict[int, float] = {}
-    heights: dict[int, float] = {}
+def _extent(panel: Panel) -> _Extent:
     before: dict[str, list[str]] = {}
     for arrow in panel.arrows:
         before.setdefault(arrow.target, []).append(arrow.source)
+    rank: dict[str, int] = {}
+    widths: dict[int, float] = {}
+    heights: dict[int, float] = {}
     for box in panel.boxes:
         level = rank[box.key] = 1 + max((rank[source] for source in before.get(box.key, ())), default=0)
         small = box.kind in ("port", "join")
         rows = 1 if small else len(lines(box.text, _TEXT_WIDTH)) + bool(box.name) + len(box.note.splitlines())
-        widths[level] = widths.get(level, 0) + (60 if small else 180)
-        heights[level] = max(heights.get(level, 0), 11 * rows + 10)
-    return max(widths.values(), default=0) + 30, sum(heights.values()) + 46 * len(heights) + 12 * len(panel.notes) + 40
+        widths[level] = widths.get(level, 0) + (60 if small else 170)
+        heights[level] = max(heights.get(level, 0), 11 * rows + 40)
+    heights[1] = heights.get(1, 0) + 12 * len(panel.notes) + 30
+    return _Extent(max(widths.values()) + 40, tuple(heights[level] for level in sorted(heights)))
 
 
-def _columns(sizes: Sequence[tuple[float, float]], count: int) -> list[list[int]]:
-    """Panels in `count` columns, each next one put where there is most room; the first column starts with the first."""
+def _columns(extents: Sequence[_Extent], count: int) -> list[list[int]]:
+    """Panels in `count` columns: the longest first, each put where there is most room; in a column in their order."""
     columns: list[list[int]] = [[] for _ in range(count)]
-    for i in range(len(sizes)):
-        min(columns, key=lambda column: sum(sizes[j][1] for j in column)).append(i)
-    return columns
+    for i in sorted(range(len(extents)), key=lambda i: (-len(extents[i].ranks), i)):
+        min(columns, key=lambda column: sum(len(extents[j].ranks) for j in column)).append(i)
+    return [sorted(column) for column in columns]
 
 
-def _scale(sizes: Sequence[tuple[float, float]], columns: Sequence[Sequence[int]]) -> float:
-    """How large the picture comes out on a page, upright or across."""
-    width = sum(max(sizes[i][0] for i in column) for column in columns if column)
-    height = max(sum(sizes[i][1] for i in column) for column in columns)
+def _scale(extents: Sequence[_Extent], columns: Sequence[Sequence[int]]) -> float:
+    """How large the picture comes out on a page, upright or across. Ranks run through all columns."""
+    width = sum(max(extents[i].width for i in column) for column in columns)
+    ranks = zip_longest(*([h for i in column for h in extents[i].ranks] for column in columns), fillvalue=0.0)
+    height = sum(max(rank) for rank in ranks) + 60
     long, short = _PAGE
     return max(min(long / width, short / height), min(short / width, long / height))

@@ -1,18 +1,19 @@
 """What is in a picture, before anything of Graphviz: panels of boxes and arrows.
 
-A panel is a model or a block. Bodies of one block that differ in numbers only are one panel, whose
-sizes are written as the author wrote them; where a condition went both ways the block has a panel for each.
+A panel is a model or a block. All bodies of a block are one panel: sizes that differ are written as the
+author wrote them, or as a range; where a condition went both ways, both ways are drawn and say when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import Literal
 
 from archdsl.draw.roles import ROLES, Role, Roles, depths, roles
-from archdsl.draw.words import kind, params_text, shape, short, values, words
-from archdsl.ir.graph import Call, Chain, Choice, Graph, Input, Node, Select, Target, bodies, parts
+from archdsl.draw.words import kind, merged, params_text, shape, short, values, words
+from archdsl.ir.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target, bodies, parts
 from archdsl.ir.text import by_appearance, guard_text
 from archdsl.ops.merge import Add, Div, Mul, Sub, WithNumber
 from archdsl.ops.op import Op
@@ -43,13 +44,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """An edge between boxes; `port` says what it is read as, where that is not clear."""
+    """An edge between boxes; `port` says what it is read as, `when` under which condition, where that is not clear."""
 
     source: str
     target: str
     shape: str
     role: Role = "trunk"
     port: str = ""
+    when: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,8 @@ def figure(graph: Graph, found: Cost, level: Level = "block") -> Figure:
     if level == "stage":
         panels = [_stage_panel(graph, found)]
     else:
-        ordered = bodies(graph)
-        depth = depths(ordered)
-        sets = _alike([b for b in by_appearance(graph) if b.kind != "flow"])
-        panels = [_panel(alike, sets, found, roles(alike[0], depth), level) for alike in sets]
+        depth = depths(bodies(graph))
+        panels = [_panel(union, found, level) for union in _unions(graph, depth)]
     seen = {box.role for p in panels for box in p.boxes} | {arrow.role for p in panels for arrow in p.arrows}
     used = tuple(role for role in ROLES if role in seen)
     doc = graph.doc.strip().partition("\n")[0]
@@ -99,108 +99,158 @@ def figure(graph: Graph, found: Cost, level: Level = "block") -> Figure:
     return Figure(graph.block, tuple(n for n in (short(doc, 110), totals) if n), tuple(panels), used)
 
 
-# --- which bodies are one panel ----------------------------------------------------------------
+# --- all bodies of a block as one ----------------------------------------------------------------
 
 
-def _alike(ordered: Sequence[Graph]) -> list[list[Graph]]:
-    """Bodies that make the same picture but for numbers, blocks in the order of their first use."""
+@dataclass
+class _Way:
+    """An edge of some bodies: where they hold it, its role, and the conditions that led to it."""
+
+    bodies: list[Graph]
+    role: Role
+    choices: tuple[Choice, ...]
+    types: list[TensorType]
+
+
+class _Union:
+    """The bodies of one block laid upon one another, by the names of their nodes.
+
+    names: of all nodes but inputs' selections, each after what it reads. held: which bodies have a node.
+    reads: by node, port and source, the edges; outputs are nodes `out.0`, `out.1` with a port "".
+    """
+
+    def __init__(self, held: list[Graph], depth: Mapping[Graph, int]) -> None:
+        self.bodies = held
+        self.held: dict[str, list[Graph]] = {}
+        self.roles: dict[str, Role] = {}
+        self.reads: dict[str, dict[str, dict[str, _Way]]] = {}
+        known: dict[object, Roles] = {}
+        for body in held:
+            form = _form(body)
+            if form not in known:
+                known[form] = roles(body, depth)
+                self._place([node.name for node in body if not isinstance(node.op, Select)])
+            self._add(body, known[form])
+        self.outputs = max(len(body.outputs) for body in held)
+        self.consumers = Counter(s for ports in self.reads.values() for ways in ports.values() for s in ways)
+
+    def _place(self, names: Sequence[str]) -> None:
+        """Bring the names of a body into the order of all, each new one behind what it follows."""
+        order = list(self.held)
+        place = -1
+        for name in names:
+            if name in self.held:
+                place = order.index(name)
+            else:
+                place += 1
+                order.insert(place, name)
+        self.held = {name: self.held.get(name, []) for name in order}
+
+    def _add(self, body: Graph, role: Roles) -> None:
+        for node in body:
+            if isinstance(node.op, Select):
+                continue
+            self.held[node.name].append(body)
+            if self.roles.get(node.name, "trunk") == "trunk":
+                self.roles[node.name] = role.node(node.name)
+            for port, ref in body.inputs(node.name).items():
+                self._connect(body, node.name, port, ref, role.edge(node.name, port))
+        for i, ref in enumerate(body.outputs):
+            self._connect(body, f"out.{i}", "", ref, "trunk")
+
+    def _connect(self, body: Graph, name: str, port: str, ref: Ref, role: Role) -> None:
+        choices: list[Choice] = []
+        source = body[ref.node]
+        while isinstance(source.op, Select):
+            choices.append(source.op.choice)
+            source = body[next(iter(body.inputs(source.name).values())).node]
+        ways = self.reads.setdefault(name, {}).setdefault(port, {})
+        way = ways.setdefault(source.name, _Way([], role, tuple(choices), []))
+        way.bodies.append(body)
+        way.types.append(body.type_of(ref))
+
+    def node(self, name: str) -> Node:
+        return self.held[name][0][name]
+
+    def targets(self, name: str) -> list[Target]:
+        """What a node applies, in each body that has it."""
+        return [op for body in self.held[name] if isinstance(op := body[name].op, Op | Call | Chain)]
+
+
+def _unions(graph: Graph, depth: Mapping[Graph, int]) -> list[_Union]:
+    """The model and each block, in the order of their first use."""
     groups: dict[object, list[Graph]] = {}
-    for body in ordered:
-        groups.setdefault((body.block, _form(body)), []).append(body)
-    blocks = {body.block: i for i, body in reversed(list(enumerate(ordered)))}
-    return sorted(groups.values(), key=lambda alike: blocks[alike[0].block])
+    for body in by_appearance(graph):
+        if body.kind != "flow":
+            groups.setdefault((body.block, body.span.source.name, body.span.start), []).append(body)
+    return [_Union(held, depth) for held in groups.values()]
 
 
 def _form(body: Graph) -> tuple[object, ...]:
-    return tuple((node.name, _node_kind(node), tuple(body.inputs(node.name).items())) for node in body) + body.outputs
-
-
-def _node_kind(node: Node) -> object:
-    if isinstance(node.op, Input):
-        return "input"
-    return ("select", node.op.choice.taken) if isinstance(node.op, Select) else kind(node.op)
-
-
-def _condition(alike: Sequence[Graph], sets: Sequence[Sequence[Graph]]) -> str:
-    """What tells the bodies of a panel from the other bodies of the block: conditions that went one way here only."""
-    others = [b for group in sets if group is not alike for b in group if b.block == alike[0].block]
-    here, there = _choices(alike), _choices(others)
-    deciding = [choices[0] for key, choices in here.items() if len({c.taken for c in choices + there.get(key, [])}) > 1]
-    return " and ".join(short(guard_text(c), 60) for c in deciding[:2] if len({x.taken for x in here[c.key]}) == 1)
-
-
-def _choices(group: Sequence[Graph]) -> dict[str, list[Choice]]:
-    found: dict[str, list[Choice]] = {}
-    for body in group:
-        for node in body:
-            for choice in (*node.guards, *((node.op.choice,) if isinstance(node.op, Select) else ())):
-                found.setdefault(choice.key, []).append(choice)
-    return found
+    """What bodies have in common that differ in numbers only."""
+    return tuple((node.name, kind(node.op), tuple(body.inputs(node.name).items())) for node in body) + body.outputs
 
 
 # --- panels of models and blocks -----------------------------------------------------------------
 
 
-def _panel(alike: list[Graph], sets: Sequence[Sequence[Graph]], found: Cost, role: Roles, level: Level) -> Panel:
-    body = alike[0]
-    runs = _runs(body, role) if level == "block" else [[n] for n in body if not isinstance(n.op, Select)]
-    holder = {node.name: run[0].name for run in runs for node in run}
-    boxes = [_box(run, alike, found, role) for run in runs]
-    outputs = [_output(i, len(body.outputs)) for i in range(len(body.outputs))]
-    arrows = _arrows(alike, runs, holder, role)
-    groups = _groups(body, runs, boxes)
+def _panel(union: _Union, found: Cost, level: Level) -> Panel:
+    body = union.bodies[0]
+    runs = _runs(union) if level == "block" else [[name] for name in union.held]
+    holder = {name: run[0] for run in runs for name in run}
+    boxes = [_box(run, union, found) for run in runs]
+    groups = _groups(boxes)
     grouped = {key for g in groups for key in g.keys}
     boxes = [replace(b, name="") if b.key in grouped else b for b in boxes]
-    return Panel(_title(body), _notes(alike, sets, found), (*boxes, *outputs), tuple(arrows), tuple(groups))
+    outputs = [_output(i, union.outputs) for i in range(union.outputs)]
+    targets = [run[0] for run in runs] + [box.key for box in outputs]
+    arrows = [arrow for name in targets for arrow in _arrows(union, name, holder)]
+    return Panel(f"{body.kind} {body.block}", _notes(union, found), (*boxes, *outputs), tuple(arrows), tuple(groups))
 
 
-def _title(body: Graph) -> str:
-    return f"{body.kind} {body.block}"
-
-
-def _notes(alike: Sequence[Graph], sets: Sequence[Sequence[Graph]], found: Cost) -> tuple[str, ...]:
-    body = alike[0]
-    notes = [f"if {text}" if (text := _condition(alike, sets)) else ""]
-    if body.params:
-        notes.append(
-            "; ".join(values(name, [b.params[name] for b in alike if name in b.params]) for name in body.params)
-        )
+def _notes(union: _Union, found: Cost) -> tuple[str, ...]:
+    body, held = union.bodies[0], union.bodies
+    notes = ["; ".join(values(name, [b.params[name] for b in held if name in b.params]) for name in body.params)]
     if body.kind != "model":
-        uses = sum(found.uses[b][0] for b in alike)
-        totals = [found.bodies[b].total for b in alike]
-        each = params_text([t.params for t in totals], [t.macs for t in totals])
-        notes.append(f"×{uses} in the model" + (f", each {each}" if each else "").replace("\n", " · "))
-        notes.append(short(body.doc.strip().partition("\n")[0], 70))
+        totals = [found.bodies[b].total for b in held]
+        each = params_text([t.params for t in totals], [t.macs for t in totals]).replace("\n", " · ")
+        notes += [f"×{sum(found.uses[b][0] for b in held)} in the model", f"each {each}" if each else ""]
+        notes.append(short(body.doc.strip().partition("\n")[0], 100))
     return tuple(n for n in notes if n)
 
 
-def _runs(body: Graph, role: Roles) -> list[list[Node]]:
+def _runs(union: _Union) -> list[list[str]]:
     """Lines of plain ops of one statement, each to be one box; everything else stands alone."""
-    runs: dict[str, list[Node]] = {}
-    returned = {ref.node for ref in (*body.outputs, *body.stages.values())}
-    for node in body:
-        if isinstance(node.op, Select):
-            continue
-        reads = list(body.inputs(node.name).values())
-        before = runs.get(reads[0].node) if len(reads) == 1 else None
-        if (
-            before is not None
-            and _is_plain(node)
-            and all(_is_plain(n) for n in before)
-            and _statement(node.name) == _statement(before[-1].name)
-            and len(body.consumers(before[-1].name)) == 1
-            and before[-1].name not in returned
-            and role.node(node.name) == role.node(before[-1].name)
-        ):
-            before.append(node)
-            runs[node.name] = before
-        else:
-            runs[node.name] = [node]
+    runs: dict[str, list[str]] = {}
+    for name in union.held:
+        before = _only_source(union, name)
+        run = runs.get(before, [])
+        runs[name] = run if run and _continues(union, run, name) else []
+        runs[name].append(name)
     return list({id(run): run for run in runs.values()}.values())
 
 
-def _is_plain(node: Node) -> bool:
-    target: Target | Select | Input = node.op
+def _only_source(union: _Union, name: str) -> str:
+    """The one node that a node reads, or "" where there are others."""
+    sources = [source for ways in union.reads.get(name, {}).values() for source in ways]
+    return sources[0] if len(sources) == 1 else ""
+
+
+def _continues(union: _Union, run: Sequence[str], name: str) -> bool:
+    last, first = run[-1], union.bodies[0]
+    return (
+        _is_plain(union, name)
+        and _is_plain(union, last)
+        and union.consumers[last] == 1
+        and union.held[name] == union.held[last]
+        and union.roles[name] == union.roles[last]
+        and _statement(first, union.node(name)) == _statement(first, union.node(last))
+        and last not in {ref.node for ref in first.stages.values()}
+    )
+
+
+def _is_plain(union: _Union, name: str) -> bool:
+    target = union.node(name).op
     return (
         isinstance(target, Op | Chain)
         and not isinstance(target, (*_SYMBOLS, WithNumber))
@@ -208,34 +258,44 @@ def _is_plain(node: Node) -> bool:
     )
 
 
-def _statement(name: str) -> str:
-    """The first part of a path where it is a name and not all of it: what the author bound, or a stage's label."""
-    first, dot, _ = name.partition(".")
-    return first if dot else ""
+def _statement(body: Graph, node: Node) -> str:
+    """What the author bound the statement of a node to, or a stage's label; "" for what stands on its own."""
+    first, dot, _ = node.name.partition(".")
+    if dot or node.name in body.stages:
+        return first
+    return "" if node.name.rstrip("0123456789") in _plain_names(node.op) else node.name
 
 
-def _box(run: Sequence[Node], alike: Sequence[Graph], found: Cost, role: Roles) -> Box:
-    node = run[0]
-    name, tint = _statement(node.name), role.node(node.name)
+def _plain_names(target: object) -> set[str]:
+    """What an application is called where its author did not name it."""
+    if isinstance(target, Chain):
+        return {"group"}.union(*(_plain_names(step.target) for step in target.steps))
+    if isinstance(target, Call):
+        return {target.block or "group"}
+    return {target.name} if isinstance(target, Op) else set()
+
+
+def _box(run: Sequence[str], union: _Union, found: Cost) -> Box:
+    node = union.node(run[0])
+    name, tint = _statement(union.bodies[0], node), union.roles[node.name]
     if isinstance(node.op, Input):
         return Box(node.name, "port", node.name)
     if isinstance(node.op, WithNumber):
-        return Box(node.name, "join", _with_number([cast(WithNumber, b[node.name].op) for b in alike]), role=tint)
-    if type(node.op) in _SYMBOLS:
-        return Box(node.name, "join", _SYMBOLS[cast(type[Op], type(node.op))], role=tint)
-    text = " → ".join(words([cast(Target, b[n.name].op) for b in alike]) for n in run)
-    counts = [[found.bodies[b].nodes[n.name] for n in run] for b in alike]
+        return Box(node.name, "join", _with_number(union.targets(node.name)), name, role=tint)
+    if isinstance(node.op, Op) and type(node.op) in _SYMBOLS:
+        return Box(node.name, "join", _SYMBOLS[type(node.op)], name, role=tint)
+    text = " → ".join(words(union.targets(n)) for n in run)
+    counts = [[found.bodies[b].nodes[n] for n in run] for b in union.held[node.name]]
     note = params_text([sum(c.params for c in cs) for cs in counts], [sum(c.macs for c in cs) for cs in counts])
-    if not name and (node.name in alike[0].stages or node.name.rstrip("0123456789") != text.partition("(")[0]):
-        name = node.name
-    shape_kind = "call" if any(isinstance(p, Call) for n in run for p, _ in parts(n.op)) else "op"
-    return Box(node.name, shape_kind, text, name, note + (f" (shared as {node.shared})" if node.shared else ""), tint)
+    calls = any(isinstance(p, Call) and p.block for t in union.targets(node.name) for p, _ in parts(t))
+    shared = f"\n(weights shared: {node.shared})" if node.shared else ""
+    return Box(node.name, "call" if calls else "op", text, name, note + shared, tint)
 
 
-def _with_number(ops: Sequence[WithNumber]) -> str:
+def _with_number(targets: Sequence[Target]) -> str:
+    ops = [op for op in targets if isinstance(op, WithNumber)]
     symbol = {"*": "×", "-": "−", "/": "÷"}.get(ops[0].symbol, ops[0].symbol)
-    numbers = {str(op.number) for op in ops}
-    number = numbers.pop() if len(numbers) == 1 else "number"
+    number = merged([op.number for op in ops])
     return f"{number} {symbol}" if ops[0].number_first else f"{symbol} {number}"
 
 
@@ -243,27 +303,24 @@ def _output(index: int, count: int) -> Box:
     return Box(f"out.{index}", "port", "out" if count == 1 else f"out[{index}]")
 
 
-def _arrows(
-    alike: Sequence[Graph], runs: Sequence[Sequence[Node]], holder: Mapping[str, str], role: Roles
-) -> list[Arrow]:
-    body = alike[0]
-    arrows = []
-    for run in runs:
-        inputs = body.inputs(run[0].name)
-        for port, ref in inputs.items():
-            source, types = _behind_selects(body, ref.node), [b.type_of(ref) for b in alike]
-            label = port if _tells(run[0], port, len(inputs)) else ""
-            arrows.append(Arrow(holder[source], run[0].name, shape(types), role.edge(run[0].name, port), label))
-    for i, ref in enumerate(body.outputs):
-        source = _behind_selects(body, ref.node)
-        arrows.append(Arrow(holder[source], f"out.{i}", shape([b.type_of(ref) for b in alike])))
-    return arrows
+def _arrows(union: _Union, name: str, holder: Mapping[str, str]) -> Iterator[Arrow]:
+    """The arrows into a node; where bodies read different tensors, each says when."""
+    ports = union.reads.get(name, {})
+    for port, ways in ports.items():
+        label = port if name in union.held and _tells(union.node(name), port, len(ports)) else ""
+        for source, way in ways.items():
+            others = [w for w in ways.values() if w is not way]
+            yield Arrow(holder[source], name, shape(way.types), way.role, label, _when(way, others))
 
 
-def _behind_selects(body: Graph, name: str) -> str:
-    while isinstance(body[name].op, Select):
-        name = next(iter(body.inputs(name).values())).node
-    return name
+def _when(way: _Way, others: Sequence[_Way]) -> str:
+    """The condition under which a tensor is read, where there are others."""
+    if not others or not way.choices:
+        return ""
+    choice = way.choices[0]
+    if not choice.taken and any(c.key == choice.key and c.taken for w in others for c in w.choices):
+        return "else"
+    return "if " + short(guard_text(choice), 44)
 
 
 def _tells(node: Node, port: str, count: int) -> bool:
@@ -273,12 +330,12 @@ def _tells(node: Node, port: str, count: int) -> bool:
     return count > 1 and isinstance(node.op, Op) and not isinstance(node.op, Add | Mul) and not port.isdigit()
 
 
-def _groups(body: Graph, runs: Sequence[Sequence[Node]], boxes: Sequence[Box]) -> list[Group]:
+def _groups(boxes: Sequence[Box]) -> list[Group]:
     """Statements and stages of several boxes, each with its author's name."""
     members: dict[str, list[Box]] = {}
-    for run, box in zip(runs, boxes, strict=True):
-        if name := _statement(run[0].name):
-            members.setdefault(name, []).append(box)
+    for box in boxes:
+        if box.name:
+            members.setdefault(box.name, []).append(box)
     return [
         Group(name, tuple(b.key for b in held), held[0].role if len({b.role for b in held}) == 1 else "trunk")
         for name, held in members.items()

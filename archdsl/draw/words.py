@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 
-from archdsl.ir.graph import BlockValue, Call, Chain, Graph, Target
+from archdsl.ir.graph import BlockValue, Call, Chain, Graph, Input, Select, Target
 from archdsl.ir.text import argument, expression, op_settings
 from archdsl.ops.op import Op, settings
 from archdsl.types import Dim, TensorType
@@ -35,7 +35,11 @@ def shape(types: Sequence[TensorType]) -> str:
 
 
 def words(targets: Sequence[Target]) -> str:
-    """What a node applies, in several bodies: `conv(c/4, 3, stride)`, `unit(c) ×2`, `bn → relu`."""
+    """What a node applies, in several bodies: `conv(c/4, 3, stride)`, `unit(c) ×2`; `a | b` where they differ."""
+    return " | ".join(_words(group) for group in _distinct(targets))
+
+
+def _words(targets: Sequence[Target]) -> str:
     first = targets[0]
     if isinstance(first, Chain):
         return _chain([t for t in targets if isinstance(t, Chain)])
@@ -68,10 +72,9 @@ def _flow(bodies: Sequence[Graph]) -> str:
 
 
 def _chain(chains: Sequence[Chain]) -> str:
-    items = _distinct([s.target for c in chains for s in c.steps])
-    inner = " | ".join(words(group) for group in items)
-    if any(" " in words(group) and "→" in words(group) for group in items) or len(items) > 1:
-        inner = f"({inner})"
+    groups = [_words(group) for group in _distinct([s.target for c in chains for s in c.steps])]
+    inner = " | ".join(groups)
+    inner = f"({inner})" if len(groups) > 1 or " → " in inner else inner
     times = merged([c.times if c.times is not None else Dim(c.length) for c in chains])
     return inner if times == "1" else f"{inner} ×{times}"
 
@@ -84,13 +87,15 @@ def _distinct(targets: Iterable[Target]) -> list[list[Target]]:
     return list(groups.values())
 
 
-def kind(target: Target) -> object:
+def kind(target: Target | Select | Input) -> object:
     """What makes two targets alike but for their numbers."""
     if isinstance(target, Chain):
         return ("chain", *dict.fromkeys(kind(s.target) for s in target.steps))
     if isinstance(target, Call):
         return ("call", target.block) if target.block else ("flow", *map(kind, _items(target.body)))
-    return target.name
+    if isinstance(target, Select):
+        return ("select", target.choice.taken)
+    return target.name if isinstance(target, Op) else "input"
 
 
 def _items(flow: Graph) -> list[Target]:
@@ -138,15 +143,12 @@ def short(text: str, length: int) -> str:
 
 def lines(text: str, width: int, most: int = 6) -> list[str]:
     """Wrapped to a width, and not more lines than that; line ends stay. Brackets are kept whole where they fit."""
-    found = []
+    found: list[str] = []
     for paragraph in text.splitlines():
-        kept = wrap(
-            paragraph.replace(", ", ",\u00a0").replace(" = ", "\u00a0=\u00a0"),
-            width,
-            break_long_words=True,
-            break_on_hyphens=False,
-        )
-        found += [row.replace("\u00a0", " ") for row in kept]
+        whole = paragraph.replace(", ", ",\u00a0").replace(" = ", "\u00a0=\u00a0")
+        fits = all(len(word) <= width for word in whole.split(" "))
+        found += wrap(whole if fits else paragraph, width, break_long_words=True, break_on_hyphens=False)
+    found = [row.replace("\u00a0", " ") for row in found]
     return found if len(found) <= most else [*found[: most - 1], "…"]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from archdsl.diagnostics import Diagnostic, nearest
@@ -46,7 +46,7 @@ def resolved(program: Program) -> tuple[Diagnostic, ...]:
 def elaborate(
     program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
 ) -> Result:
-    """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language) and another input (`"3x32x32"`)."""
+    """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language) and another input ("3x32x32")."""
     found = list(resolved(program))
     declared = program.main.own.get(model)
     if declared is None or declared.node.kind != "model":
@@ -56,12 +56,10 @@ def elaborate(
         )
         return Result(None, (*found, UnknownModel(model, program.main.source.name, hint).at(source.span())))
     session = Session(program.names, elaborate_block)
-    graph, contracts = None, ()
-    with _deep_recursion():
-        try:
-            graph, contracts = elaborate_model(session, declared, settings or {}, input)
-        except Abort:
-            pass
+    graph: Graph | None = None
+    contracts: tuple[Contract, ...] = ()
+    with _deep_recursion(), suppress(Abort):
+        graph, contracts = elaborate_model(session, declared, settings or {}, input)
     found = _distinct([*found, *session.diagnostics])
     failed = any(d.severity == "error" for d in found)
     return Result(None if failed else graph, tuple(found), contracts)

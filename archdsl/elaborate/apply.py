@@ -10,7 +10,18 @@ from archdsl.elaborate.body import Body
 from archdsl.elaborate.division import not_whole
 from archdsl.elaborate.finish import finish
 from archdsl.elaborate.values import (
-    ApplyBlock, ApplyOp, Chosen, Repeat, Sequence, Shared, Template, Tensor, Value, describe, holds_shared, key,
+    ApplyBlock,
+    ApplyOp,
+    Chosen,
+    Repeat,
+    Sequence,
+    Shared,
+    Template,
+    Tensor,
+    Value,
+    describe,
+    holds_shared,
+    key,
     tensors_in,
 )  # fmt: skip
 from archdsl.errors.names import MissingArgument
@@ -18,7 +29,7 @@ from archdsl.errors.values import NegativeRepeat, NotATensor, SharedMisfit
 from archdsl.ir.graph import Call, Chain, Graph, Node, Ref, Select, Step, Target
 from archdsl.ops.op import Op, Reject, Shape, settings
 from archdsl.source import Span
-from archdsl.types import POISON, Dim, Poison, TensorType
+from archdsl.types import POISON, Poison, TensorType
 
 __all__ = ["apply", "apply_op", "make_op"]
 
@@ -38,10 +49,10 @@ def apply(body: Body, template: Value, x: Value, span: Span) -> Value:
     match template:
         case Chosen():
             with body.within(guard=template.choice):
-                value = apply(body, template.item, x, span)
-            if not isinstance(value, Tensor):
-                return value
-            return body.add(template.node, Select(template.choice), (value.type,), {"x": value}, span)[0]
+                chosen = apply(body, template.item, x, span)
+            if not isinstance(chosen, Tensor):
+                return chosen
+            return body.add(template.node, Select(template.choice), (chosen.type,), {"x": chosen}, span)[0]
         case Sequence():
             with body.within(body.session.names.get(id(template.site), "") if template.named else ""):
                 value: Value = x
@@ -75,10 +86,12 @@ def make_op(body: Body, template: ApplyOp, span: Span) -> Op | None:
             example = f"{op.name}({', '.join(k.name for k in known if k.required)})"
             body.session.report(MissingArgument(op.name, s.name, example), span)
             return None
-    names = {s.name for s in known}
-    values = {n: True if isinstance(b.value, Tensor) else b.value for n, b in template.args.items() if n in names}
+    fields = {s.name: s.field for s in known}
+    values = {
+        fields[n]: True if isinstance(b.value, Tensor) else b.value for n, b in template.args.items() if n in fields
+    }
     if op.extra:
-        values[op.extra] = tuple((n, b.value) for n, b in template.args.items() if n not in names)  # type: ignore[assignment]
+        values[op.extra] = tuple((n, b.value) for n, b in template.args.items() if n not in fields)
     return op(**values)
 
 

@@ -10,7 +10,14 @@ from archdsl.elaborate.apply import apply_op, make_op
 from archdsl.elaborate.body import Body
 from archdsl.elaborate.division import not_whole
 from archdsl.elaborate.values import (
-    ApplyBlock, ApplyOp, Bound, Tensor, Value, describe, is_template, is_tensor_list,
+    ApplyBlock,
+    ApplyOp,
+    Bound,
+    Tensor,
+    Value,
+    describe,
+    is_template,
+    is_tensor_list,
 )  # fmt: skip
 from archdsl.errors.names import ArgumentTwice, TooManyArguments, UnknownArgument
 from archdsl.errors.values import BadCall, OutOfRange, WrongKind
@@ -72,14 +79,17 @@ def _fill_setting(
     value: Value, values: Values,
 ) -> bool:  # fmt: skip
     """Put one argument where it belongs; False with a report where it does not fit."""
-    name = arg.name or next((n for n in known if n not in args), None)
+    free = [s for s in known.values() if s.name not in args]
+    if isinstance(value, Tensor):
+        free = [s for s in free if s.kind == "tensor"]
+    name = arg.name or next((s.name for s in free), None)
     if name is None:
         if isinstance(value, Tensor):
             return _report_tensor_in_op(body, node, op, values)
         _report_too_many(body, op.name, list(known), arg)
         return False
     if name not in known and op.extra:
-        setting = Setting(name, "int", True, None, low=1)
+        setting = Setting(name, name, "int", True, None, low=1)
     elif name not in known:
         _report_unknown(body, op.name, name, list(known), arg)
         return False
@@ -88,8 +98,6 @@ def _fill_setting(
     if name in args:
         _report_twice(body, op.name, name, args[name], arg)
         return False
-    if isinstance(value, Tensor) and arg.name is None and setting.kind != "tensor":
-        return _report_tensor_in_op(body, node, op, values)
     fitted = _fit(body, op.name, setting, value, arg.value)
     if fitted is POISON:
         return False
@@ -98,7 +106,7 @@ def _fill_setting(
 
 
 def _report_tensor_in_op(body: Body, node: ast.Call, op: type[Op], values: Values) -> bool:
-    hint = f"write `{_written_call(op.name, values)}`"
+    hint = f"write `{_written_call(node.func.span.text, values)}`"
     body.session.report(BadCall(f"`{op.name}` is configured by its arguments; data flows into it", hint), node.span)
     return False
 
@@ -163,7 +171,7 @@ def _fit(body: Body, callee: str, setting: Setting, value: Value, node: ast.Expr
             if isinstance(value, Dim) and setting.kind == "ints":
                 return _whole(body, callee, setting, value, node)
         case "axis":
-            if isinstance(value, str) or isinstance(value, Dim) and value.is_int:
+            if isinstance(value, str) or (isinstance(value, Dim) and value.is_int):
                 return value
         case "tensor":
             if isinstance(value, Tensor):
@@ -182,9 +190,9 @@ def _number(body: Body, callee: str, setting: Setting, value: Value, node: ast.E
         _report_kind(body, callee, setting, value, node)
         return POISON
     low, high = setting.low, setting.high
-    if low is not None and value.value < low or high is not None and value.value > high:
+    if (low is not None and value.value < low) or (high is not None and value.value > high):
         limits = f"between {low} and {high}" if low is not None and high is not None else f"at least {low}"
-        body.session.report(OutOfRange(setting.name, callee, limits, str(value)), node.span)
+        body.session.report(OutOfRange(callee, setting.name, limits, str(value)), node.span)
         return POISON
     return value
 

@@ -13,20 +13,32 @@ from archdsl.elaborate.finish import finish
 from archdsl.elaborate.naming import statement_name
 from archdsl.elaborate.program import Declared
 from archdsl.elaborate.values import (
-    ApplyBlock, Bound, Template, Tensor, Value, as_argument, describe, holds_shared, is_op_list, key, literal,
+    ApplyBlock,
+    Bound,
+    Template,
+    Tensor,
+    Value,
+    as_argument,
+    describe,
+    holds_shared,
+    is_op_list,
+    key,
+    literal,
     tensors_in,
 )  # fmt: skip
 from archdsl.errors.limits import DoesNotShrink, TooDeep
 from archdsl.errors.names import MissingArgument
 from archdsl.errors.values import BadUnpack, NotATensor, TensorCrosses
 from archdsl.ir.graph import Argument, Call, Graph
+from archdsl.ops import OPS
 from archdsl.source import Span
 from archdsl.syntax import ast
 from archdsl.types import POISON, Dim, Expr, TensorType, axis_names, symbol
 
-__all__ = ["bind_names", "body_of", "elaborate_block", "fill_parameters"]
+__all__ = ["bind_names", "body_of", "elaborate_block", "fill_parameters", "missing"]
 
 _SELF_NESTING, _NESTING = 64, 256
+_OPEN = object()  # stands for a body that is being elaborated
 
 
 @dataclass(frozen=True)
@@ -51,11 +63,13 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
     )
     memo = (block, args, tuple(inputs.items()))
     if memo not in session.bodies:
-        session.bodies[memo] = None  # what fails is not tried again
+        session.bodies[memo] = _OPEN
         session.bodies[memo] = _elaborate(session, template, inputs, span)
-    found: _Elaborated | None = session.bodies[memo]
-    if found is None:
-        return None
+    found = session.bodies[memo]
+    if found is _OPEN:
+        session.report(DoesNotShrink(block.name), span)
+    if not isinstance(found, _Elaborated):
+        return None  # it failed, and that was reported
     names = _caller_names(found.graph, template, inputs)
     types = tuple(t.rewritten(lambda d: d.rerooted(d.expr and d.expr.substitute(names))) for t in found.types)
     call = Call(block.name, _call_args(found.graph, template, names), frozenset(template.args), found.graph)
@@ -121,12 +135,14 @@ def _elaborate(
     if len(session.stack) >= _NESTING:
         session.report(TooDeep(_NESTING, len(session.stack) + 1), span)
         return None
+    if missing(session, block, template.args, span):
+        return None
     body = body_of(session, block, "block")
     for port, type in inputs.items():
         body.scope[port] = body.enter(port, _rerooted(port, type), block.node.name_span)
     session.stack.append(Active(block, span, {}, frozenset()))
     try:
-        if not fill_parameters(body, block, template.args, span) or not _shrinks(session, block, body, span):
+        if not fill_parameters(body, block, template.args) or not _shrinks(session, block, body, span):
             return None
         for statement in block.node.body:
             if isinstance(statement, ast.Bind):
@@ -141,8 +157,8 @@ def body_of(session: Session, block: Declared, kind: str) -> Body:
     node = block.node
     bound = [n.name for s in node.body if isinstance(s, ast.Bind) for n in s.names]
     labels = [s.label.name for s in node.body if isinstance(s, ast.Stage)]
-    labels = [n for n in labels if n not in block.file.blocks and n not in block.file.own]
-    return Body(session, Graph(node.name, kind, node.doc, {}, node.span), block.file, later=frozenset(bound + labels))
+    labels = [n for n in labels if n not in block.file.blocks and n not in OPS]
+    return Body(session, Graph(node.name, kind, node.doc, {}, node.span), block.file, later={*bound, *labels})
 
 
 def _rerooted(port: str, type: TensorType) -> TensorType:
@@ -153,18 +169,23 @@ def _rerooted(port: str, type: TensorType) -> TensorType:
     )
 
 
-def fill_parameters(body: Body, block: Declared, given: Mapping[str, Bound], span: Span) -> bool:
-    """Give every parameter its value, from left to right; False with reports where one has none."""
+def missing(session: Session, block: Declared, given: Mapping[str, Bound], span: Span) -> bool:
+    """Report every parameter that has neither a value nor a default."""
+    found = [p for p in block.node.params if p.name not in given and p.default is None]
+    for param in found:
+        error = MissingArgument(block.name, param.name, f"{block.name}({param.name}=…)")
+        session.report(error, span, [_declared_here(param)])
+    return bool(found)
+
+
+def fill_parameters(body: Body, block: Declared, given: Mapping[str, Bound]) -> bool:
+    """Give every parameter its value, from left to right; False, with reports, where one has failed."""
     ok = True
     for param in block.node.params:
         bound = given.get(param.name)
         if bound is not None:
             value = _received(body, param, bound.value)
             _note_default(body, param)
-        elif param.default is None:
-            example = f"{block.name}({param.name}=…)"
-            body.session.report(MissingArgument(block.name, param.name, example), span, [_declared_here(param)])
-            value = POISON
         else:
             value = _own_default(body, param)
         ok = ok and value is not POISON
@@ -216,7 +237,7 @@ def bind_names(body: Body, statement: ast.Bind) -> None:
     with body.within(statement_name(statement)):
         value = evaluate(body, statement.value)
     names = [n.name for n in statement.names]
-    body.later -= set(names)
+    body.later.difference_update(names)
     if len(names) == 1:
         body.scope[names[0]] = _bound(body, names[0], value)
         return

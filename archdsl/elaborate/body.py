@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.diagnostics import Diagnostic, Error, Frame, Label
 from archdsl.elaborate.values import Tensor, Value
 from archdsl.errors.limits import NumberTooLarge, OverBudget
-from archdsl.ir.graph import Choice, Graph, Input, Node, Ref, Select, Target
+from archdsl.ir.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target
 from archdsl.source import Span
 from archdsl.syntax import ast
 from archdsl.types import TensorType
@@ -23,7 +23,7 @@ __all__ = ["BUDGETS", "Abort", "Active", "Body", "Session"]
 BUDGETS = {
     "evaluated bodies": 20_000,
     "evaluation steps": 5_000_000,
-    "list elements": 1_000_000,
+    "list elements": 250_000,
     "nodes": 250_000,
     "layers, repeats counted out": 1_000_000,
 }
@@ -42,6 +42,13 @@ class Active:
     call: Span
     numbers: dict[str, int]
     shrinking: frozenset[str]
+
+
+def _kind(op: Target | Select) -> str:
+    """What an application is called where its place in the text has no name."""
+    if isinstance(op, Select):
+        return "choice"
+    return "group" if isinstance(op, Chain) else op.block or "group" if isinstance(op, Call) else op.name
 
 
 def _label(active: Active, uses: list[Active]) -> str:
@@ -107,7 +114,7 @@ class Session:
 class Body:
     """A graph under construction and what its text can see.
 
-    scope: bound names, parameters and `in`. seen: blocks of its file. prefix: of the names of what is applied now.
+    scope: bound names, parameters and `in`. later: names that are bound further down. seen: blocks of its file. prefix: of the names of what is applied now.
     index: of the list items that are being evaluated. guards: the choices that led here.
     shared: the weights of each `share`, by its name.
     """
@@ -116,7 +123,7 @@ class Body:
     graph: Graph
     file: Scope
     scope: dict[str, Value] = field(default_factory=dict)
-    later: frozenset[str] = frozenset()
+    later: set[str] = field(default_factory=set)
     prefix: tuple[str, ...] = ()
     index: tuple[int, ...] = ()
     guards: tuple[Choice, ...] = ()
@@ -132,10 +139,10 @@ class Body:
         """A body for a parenthesised flow in this one."""
         return Body(self.session, graph, self.file, outer=self)
 
-    def name(self, site: ast.Node | None) -> str:
-        """The full name in this body of what is applied at `site`."""
-        own = self.session.names.get(id(site), "")
-        wanted = ".".join(p for p in (*self.prefix, own, *map(str, self.index)) if p) or "value"
+    def name(self, site: ast.Node | None, kind: str) -> str:
+        """The full name in this body of what is applied at `site`; `kind` where the text gives it none."""
+        own = self.session.names.get(id(site), kind if site is not None else "")
+        wanted = ".".join(p for p in (*self.prefix, own, *map(str, self.index)) if p) or kind
         name, n = wanted, 1
         while name in self.graph:
             n += 1
@@ -181,7 +188,7 @@ class Body:
     ) -> tuple[Tensor, ...]:
         """A node, named after `site`; its outputs."""
         self.session.spend("nodes", 1, span)
-        node = Node(self.name(site), op, types, span, self.guards, shared)
+        node = Node(self.name(site, _kind(op)), op, types, span, self.guards, shared)
         self.graph.add(node, {port: t.ref for port, t in inputs.items()})
         return tuple(Tensor(Ref(node.name, i), t, self, span) for i, t in enumerate(types))
 

@@ -14,7 +14,18 @@ from archdsl.elaborate.functions import Misuse, call_function
 from archdsl.elaborate.naming import FUNCTIONS
 from archdsl.elaborate.operators import arithmetic, compare, negative
 from archdsl.elaborate.values import (
-    ApplyBlock, ApplyOp, Chosen, Function, Repeat, Sequence, Shared, Template, Tensor, Value, describe, is_op_list,
+    ApplyBlock,
+    ApplyOp,
+    Chosen,
+    Function,
+    Repeat,
+    Sequence,
+    Shared,
+    Template,
+    Tensor,
+    Value,
+    describe,
+    is_op_list,
     is_template,
 )  # fmt: skip
 from archdsl.errors.names import LabelAsOp, NotYetBound, UnknownAttribute
@@ -101,18 +112,24 @@ def _index(body: Body, node: ast.Index) -> Value:
 
 def _slice(body: Body, node: ast.Slice) -> Value:
     value = evaluate(body, node.value)
-    ends = [None if e is None else evaluate(body, e) for e in (node.start, node.stop)]
-    if value is POISON or any(e is POISON for e in ends):
+    ends: list[int | None] = []
+    for at in (node.start, node.stop):
+        end = None if at is None else evaluate(body, at)
+        if isinstance(end, Dim) and end.is_int:
+            ends.append(int(end))
+        elif end is None:
+            ends.append(None)
+        else:
+            value = POISON
+            if end is not POISON and at is not None:
+                error = BadIndex(f"the ends of a slice are whole numbers, not {describe(end)}")
+                body.session.report(error, at.span)
+    if value is POISON:
         return POISON
     if not isinstance(value, tuple):
         body.session.report(BadIndex(f"a slice of {describe(value)}", "only lists have items"), node.span)
         return POISON
-    for end, at in zip(ends, (node.start, node.stop), strict=True):
-        if end is not None and at is not None and not (isinstance(end, Dim) and end.is_int):
-            body.session.report(BadIndex(f"the ends of a slice are whole numbers, not {describe(end)}"), at.span)
-            return POISON
-    start, stop = (None if e is None else int(e) for e in ends)  # type: ignore[call-overload]
-    return value[start:stop]
+    return value[ends[0] : ends[1]]
 
 
 def _call(body: Body, node: ast.Call) -> Value:
@@ -193,7 +210,7 @@ def _flow(body: Body, node: ast.Flow) -> Value:
         return replace(value, span=node.span) if isinstance(value, Tensor) else value
     if first is POISON:
         return POISON
-    if isinstance(first, tuple) and not is_op_list(first) or isinstance(first, Dim | str | Function):
+    if (isinstance(first, tuple) and not is_op_list(first)) or isinstance(first, Dim | str | Function):
         hint = "begin with a tensor (`in -> …`), or with an op for a flow without a source"
         if isinstance(first, tuple) and first:
             hint = "a list of tensors is an argument: `concat([...])`"
@@ -225,7 +242,7 @@ def as_template(body: Body, value: Value, node: ast.Expr) -> Value:
 
 def _condition(body: Body, node: ast.Expr) -> Value:
     value = evaluate(body, node)
-    if value is POISON or isinstance(value, Dim) and isinstance(value.value, bool):
+    if value is POISON or (isinstance(value, Dim) and isinstance(value.value, bool)):
         return value
     example = f"{node.span.text} > 0" if isinstance(value, Dim) and len(node.span.text) < 30 else "depth > 1"
     body.session.report(NotACondition(describe(value), example), node.span)
@@ -265,7 +282,7 @@ def _bool_op(body: Body, node: ast.BoolOp) -> Value:
             value = _condition(body, operand)
             failed = failed or value is POISON
         parts.append(value)
-        decided = decided or isinstance(value, Dim) and bool(value) == (node.op == "or")
+        decided = decided or (isinstance(value, Dim) and bool(value) == (node.op == "or"))
     if failed:
         return POISON
     result = any(bool(p) for p in parts if isinstance(p, Dim)) if node.op == "or" else not decided

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import networkx as nx
-
 from archdsl.elaborate.body import Session
 from archdsl.ir.graph import Call, Chain, Choice, Graph, Input, Select, Target
 from archdsl.ops.op import Op
@@ -25,10 +23,8 @@ def finish(session: Session, graph: Graph, span: Span) -> None:
 
 def _drop_unread(graph: Graph) -> None:
     """Remove what feeds no output: a value that a conditional passed over is not part of this network."""
-    read = {ref.node for ref in graph.outputs}
-    for ref in graph.outputs:
-        read |= nx.ancestors(graph.nx, ref.node)
-    graph.nx.remove_nodes_from([n.name for n in graph if n.name not in read and not isinstance(n.op, Input)])
+    read = graph.sources_of(ref.node for ref in graph.outputs)
+    graph.remove(n.name for n in list(graph) if n.name not in read and not isinstance(n.op, Input))
 
 
 def _complete_guards(graph: Graph) -> None:
@@ -43,7 +39,7 @@ def _complete_guards(graph: Graph) -> None:
             continue
         common = _common(_reader_guards(graph, target) for target, _ in graph.consumers(node.name))
         if len(common) > len(node.guards):
-            graph.nx.nodes[node.name]["node"] = replace(node, guards=common)
+            graph.replace(replace(node, guards=common))
 
 
 def _reader_guards(graph: Graph, name: str) -> tuple[Choice, ...]:

@@ -57,7 +57,7 @@ def call_function(name: str, args: Sequence[Value], keywords: dict[str, Value], 
             return total
         case "abs":
             x = _number(name, _only(name, args), 0)
-            return Dim(abs(x.value), x.expr if x.value >= 0 else None)
+            return x if x.value >= 0 else -x.rerooted(None)
         case "sqrt":
             return _sqrt(_number(name, _only(name, args), 0))
         case _:
@@ -123,7 +123,7 @@ def _sqrt(x: Dim) -> Dim:
 
 def _rounded(name: str, args: Sequence[Value], keywords: dict[str, Value]) -> Dim:
     """`floor`, `ceil`, `round`; `round(x, to=8)` to the nearest multiple, halves up."""
-    x = _number(name, args[0] if args else None or _only(name, args), 0)
+    x = _number(name, args[0] if args else _only(name, args), 0)
     unit = dim(1)
     if name == "round" and (len(args) == 2 or keywords):
         unit = _number(name, keywords["to"] if keywords else args[1], 1)

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 from archdsl.diagnostics import nearest
 from archdsl.elaborate.apply import apply
-from archdsl.elaborate.blocks import bind_names, body_of, fill_parameters
+from archdsl.elaborate.blocks import bind_names, body_of, fill_parameters, missing
 from archdsl.elaborate.body import Body, Session
 from archdsl.elaborate.evaluate import as_template, evaluate
 from archdsl.elaborate.finish import finish
 from archdsl.elaborate.naming import name_expression
 from archdsl.elaborate.program import Declared
 from archdsl.elaborate.resolve import resolve_expression
-from archdsl.elaborate.values import Bound, Function, Template, Tensor, Value, describe, is_op_list, is_template
+from archdsl.elaborate.values import Bound, Function, Tensor, Value, describe, is_template
 from archdsl.errors.models import BadContract, BadInput, NotAStage, UnknownSetting
 from archdsl.errors.names import Unused
 from archdsl.ir.graph import Graph
 from archdsl.source import Source
 from archdsl.syntax import ast
 from archdsl.syntax.parse import parse_expression
-from archdsl.types import POISON, Dim, TensorType
+from archdsl.types import DTYPES, POISON, Dim, TensorType
 
 __all__ = ["Contract", "elaborate_model"]
 
@@ -44,11 +44,14 @@ def elaborate_model(
     """A model's graph, or None where something failed, and its contracts."""
     body = body_of(session, model, "model")
     given, failed = _settings(body, model, settings)
-    ok = fill_parameters(body, model, given, model.node.name_span) and not failed
+    if missing(session, model, given, model.node.name_span):
+        return None, ()
+    ok = fill_parameters(body, model, given) and not failed
     type = _input(body, model, input)
     if type is None or not ok:
         return None, ()
-    body.scope["in"] = body.enter("in", type, model.node.name_span)
+    declared = next((s.span for s in model.node.body if isinstance(s, ast.InputDecl)), model.node.name_span)
+    body.scope["in"] = body.enter("in", type, declared)
     stages: dict[str, tuple[ast.Stage, Value]] = {}
     for statement in model.node.body:
         if isinstance(statement, ast.Bind):
@@ -71,7 +74,8 @@ def _settings(body: Body, model: Declared, settings: Mapping[str, str]) -> tuple
         source = Source(f"--set {name}", text)
         if name not in known:
             hint = nearest(name, known) or ("it has " + ", ".join(f"`{k}`" for k in known) if known else "it has none")
-            body.session.report(UnknownSetting(model.name, name, hint), source.span())
+            shown = Source("--set", f"{name}={text}")
+            body.session.report(UnknownSetting(model.name, name, hint), shown.span(0, len(name)))
             failed = True
             continue
         value = _setting(body, source)
@@ -140,7 +144,7 @@ def _stage(body: Body, stage: ast.Stage) -> Value:
     if value is not POISON and not isinstance(value, Tensor):
         body.session.report(NotAStage(describe(value), _stage_hint(stage, value)), stage.value.span)
         value = POISON
-    body.later -= {name}
+    body.later.discard(name)
     body.scope[name] = body.scope["in"] = value
     return value
 
@@ -182,18 +186,24 @@ def _names_read(node: ast.Block) -> set[str]:
 # --- contracts -------------------------------------------------------------------------------------
 
 
+_COUNTS = ("params", "macs", "state")
+
+
 def _contracts(body: Body, model: Declared) -> tuple[Contract, ...]:
     found = []
     for statement in model.node.body:
-        if isinstance(statement, ast.Expect):
-            value = evaluate(body, statement.value)
-            args = {a.name or str(i): _contract_arg(body, a, i) for i, a in enumerate(statement.args)}
-            if isinstance(value, Dim) and not isinstance(value.value, bool):
-                found.append(Contract(statement, value, args))
-            elif value is not POISON:
-                body.session.report(
-                    BadContract(f"a contract compares with a number, not with {describe(value)}"), statement.value.span
-                )
+        if not isinstance(statement, ast.Expect):
+            continue
+        value = evaluate(body, statement.value)
+        args = {a.name or str(i): _contract_arg(body, a, i) for i, a in enumerate(statement.args)}
+        problem = _problem(statement.quantity.name, args)
+        if problem:
+            body.session.report(BadContract(problem), statement.quantity.span)
+        elif isinstance(value, Dim) and not isinstance(value.value, bool):
+            found.append(Contract(statement, value, args))
+        elif value is not POISON:
+            error = BadContract(f"a contract compares with a number, not with {describe(value)}")
+            body.session.report(error, statement.value.span)
     return tuple(found)
 
 
@@ -202,3 +212,20 @@ def _contract_arg(body: Body, arg: ast.Arg, position: int) -> Value:
     if position == 0 and isinstance(arg.value, ast.Name) and arg.name is None:
         return arg.value.name
     return evaluate(body, arg.value)
+
+
+def _problem(quantity: str, args: Mapping[str, Value]) -> str:
+    """What makes a contract meaningless; empty where it has a meaning."""
+    if quantity in _COUNTS:
+        return f"`{quantity}` takes no arguments" if args else ""
+    if quantity != "memory":
+        return f"nothing is known of `{quantity}`"
+    if args.get("0") not in ("train", "infer"):
+        return "`memory` wants to know which: `memory(train)` or `memory(infer)`"
+    unknown = sorted(set(args) - {"0", "batch", "dtype"})
+    if unknown:
+        return f"`memory` has no `{unknown[0]}`"
+    batch = args.get("batch", Dim(1))
+    if not isinstance(batch, Dim) or not batch.is_int or batch.value < 1:
+        return "`batch` is a whole number from 1"
+    return "" if args.get("dtype", "float32") in DTYPES else "`dtype` is one of " + ", ".join(f'"{d}"' for d in DTYPES)

@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterator
 from archdsl.ops import OPS
 from archdsl.syntax import ast
 
-__all__ = ["FUNCTIONS", "OPERATORS", "name_applications", "name_expression", "statement_name"]
+__all__ = ["FUNCTIONS", "name_applications", "name_expression", "statement_name"]
 
 FUNCTIONS = frozenset(
-    "range zip enumerate len min max sum abs round floor ceil sqrt".split()
+    ["range", "zip", "enumerate", "len", "min", "max", "sum", "abs", "round", "floor", "ceil", "sqrt"]
 )  # fmt: skip
-OPERATORS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
+# What is applied and can hold no weights is marked by a dot: it does not count as an application.
+_OPERATORS = {"+": ".add", "-": ".sub", "*": ".mul", "/": ".div"}
+_CHOICE = ".choice"
 
 
 def statement_name(statement: ast.Bind | ast.Stage) -> str:
@@ -62,8 +64,8 @@ class _Namer:
     def group(self, value: ast.Expr, collapse: bool, taken: Collection[str] = ()) -> None:
         """Name the applications of one statement, argument or repeated flow."""
         sites = list(self._sites(value))
-        operators = [(s, n) for s, n in sites if n in OPERATORS.values()]
-        applied = [(s, n) for s, n in sites if n not in OPERATORS.values()]
+        operators = [(s, n[1:]) for s, n in sites if n.startswith(".")]
+        applied = [(s, n) for s, n in sites if not n.startswith(".")]
         if collapse and len(applied) == 1:
             self._name(applied[0][0], "")
             applied = []
@@ -111,16 +113,16 @@ class _Namer:
             case ast.IfElse():
                 yield from self._sites(value.then, applied)
                 yield from self._sites(value.orelse, applied)
-                yield value, "choice"
+                yield value, _CHOICE
             case ast.Binary(op="*") if self.is_op(value.left) or applied:
                 yield from self._repeated(value.left)
             case ast.Binary():
                 yield from self._sites(value.left)
                 yield from self._sites(value.right)
-                yield value, OPERATORS.get(value.op, value.op)
+                yield value, _OPERATORS.get(value.op, ".value")
             case ast.Unary():
                 yield from self._sites(value.value)
-                yield value, "mul"
+                yield value, _OPERATORS["*"]
             case ast.Call():
                 yield from self._call(value, applied)
             case ast.Name():
@@ -158,7 +160,7 @@ class _Namer:
     def _item(self, value: ast.Expr) -> list[tuple[ast.Node, str]]:
         """One item of a list: named inside by itself, since `[i]` tells it apart."""
         found = list(self._repeated(value)) if not isinstance(value, ast.IfElse) else list(self._sites(value, True))
-        real = [f for f in found if f[1] != "choice"]
+        real = [f for f in found if f[1] != _CHOICE]
         for site, _ in real:
             self._name(site, "")
         return real
@@ -174,7 +176,9 @@ class _Namer:
             if self.is_op(arg.value):
                 self.group(arg.value, collapse=True)
             else:
-                yield from self._sites(arg.value)
+                sites = list(self._sites(arg.value))
+                if not all(kind.startswith(".") for _, kind in sites):
+                    yield from sites  # else it calculates with numbers
         if name and name not in FUNCTIONS:
             yield value, name
         elif not name:

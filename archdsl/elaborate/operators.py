@@ -22,6 +22,10 @@ __all__ = ["arithmetic", "compare", "negative"]
 
 _LARGEST, _LARGEST_EXPONENT = 2**63, 64
 _TENSORS = {"+": Add, "-": Sub, "*": Mul, "/": Div}
+_CALCULATE: dict[str, Callable[[Any, Any], Dim]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul,
+    "/": operator.truediv, "//": operator.floordiv, "%": operator.mod,
+}  # fmt: skip
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -36,7 +40,7 @@ def arithmetic(body: Body, node: ast.Binary, left: Value, right: Value) -> Value
             body.session.report(AddedToItself(node.left.span.text, node.right.span.text), node.span)
         return apply_op(body, node, _TENSORS[node.op](), {"a": left, "b": right}, node.op_span)
     if node.op in _TENSORS and (
-        isinstance(left, Tensor) and _is_number(right) or isinstance(right, Tensor) and _is_number(left)
+        (isinstance(left, Tensor) and _is_number(right)) or (isinstance(right, Tensor) and _is_number(left))
     ):
         return _with_number(body, node, left, right)
     if isinstance(left, tuple) and isinstance(right, tuple) and node.op == "+":
@@ -61,9 +65,9 @@ def _operand_hint(node: ast.Binary, left: Value, right: Value) -> str:
         a, b = "a", "b"
     if is_template(right) and isinstance(left, Dim) and node.op == "*":
         return f"to repeat, the op comes first: `{b} * {a}`"
-    if is_template(left) and isinstance(right, Tensor) or is_template(right) and isinstance(left, Tensor):
-        op, other = (a, b) if is_template(left) else (b, a)
-        return f"an op has no value until something flows through it: `(in -> {op}) {node.op} {other}`"
+    if (is_template(left) and isinstance(right, Tensor)) or (is_template(right) and isinstance(left, Tensor)):
+        written = f"(in -> {a}) {node.op} {b}" if is_template(left) else f"{a} {node.op} (in -> {b})"
+        return f"an op has no value until something flows through it: `{written}`"
     if is_template(left) and is_template(right):
         return "let a tensor flow through both: `(in -> …) + (in -> …)`" if node.op != "*" else "repeat by a number"
     return ""
@@ -99,10 +103,7 @@ def _calculate(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
         return POISON
     if node.op == "**":
         return _power(body, node, left, right)
-    rules: dict[str, Callable[[Any, Any], Dim]] = {
-        "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv, "%": operator.mod,
-    }  # fmt: skip
-    return _checked(body, node, rules[node.op](left, right), left, right)
+    return _checked(body, node, _CALCULATE[node.op](left, right), left, right)
 
 
 def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
@@ -141,7 +142,7 @@ def compare(body: Body, node: ast.Compare, left: Value, right: Value) -> Value:
         if isinstance(left.value, bool) == isinstance(right.value, bool) or node.op in ("==", "!="):
             result = _COMPARE[node.op](left.value, right.value)
             return Dim(result, combine(node.op, left.written, right.written))
-    elif node.op in ("==", "!=") and (type(left) is type(right) or is_template(left) and is_template(right)):
+    elif node.op in ("==", "!=") and (type(left) is type(right) or (is_template(left) and is_template(right))):
         return Dim(_COMPARE[node.op](key(left), key(right)))
     body.session.report(BadOperands(node.op, describe(left), describe(right)), node.op_span)
     return POISON

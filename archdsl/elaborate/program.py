@@ -32,12 +32,16 @@ class Declared:
 
 @dataclass(eq=False)
 class Scope:
-    """One file. `blocks` are in sight in it by name, its own and used ones; `own` are all its declarations."""
+    """One file. `blocks` are in sight in it by name, its own and used ones; `own` are all its declarations.
+
+    unnamed: blocks that a `use` without a list brought, which the file's own declarations may replace.
+    """
 
     source: Source
     spec: ast.Spec
     blocks: dict[str, Declared] = field(default_factory=dict)
     own: dict[str, Declared] = field(default_factory=dict)
+    unnamed: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -93,7 +97,7 @@ class _Loader:
         if node.name in OPS or node.name in FUNCTIONS or node.name == "share":
             what = "an op" if node.name in OPS else "a function"
             self._report(Reserved(node.name, what, f"{node.name}_block"), node.name_span)
-        elif node.name in scope.own or node.name in scope.blocks:
+        elif node.name in scope.own or node.name in scope.blocks.keys() - scope.unnamed:
             self._report(Duplicate(node.name), node.name_span)
         else:
             declared = Declared(node, scope)
@@ -109,6 +113,7 @@ class _Loader:
         wanted = use.names
         if wanted is None:
             wanted = tuple(ast.Imported(n, n, span=use.path_span) for n in exported)
+            scope.unnamed |= exported.keys()
         for item in wanted:
             if item.name not in exported:
                 hint = nearest(item.name, exported) or "it has " + (

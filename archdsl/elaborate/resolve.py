@@ -98,6 +98,8 @@ class _Resolver:
             self._visible.add(param.name)
 
     def _bindable(self, name: str, span: Span) -> None:
+        if name in OPS or name in FUNCTIONS or name in _WORDS:
+            self._read.add(name)  # one finding is enough
         if name in OPS:
             self._report(Reserved(name, "an op", f"{name}_layer" if name != "in" else "x"), span)
         elif name in FUNCTIONS or name in _WORDS:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Error
 
 __all__ = [
@@ -18,7 +16,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
 class NoSuchFile(Error):
     """There is no such file.
 
@@ -37,7 +34,6 @@ class NoSuchFile(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class IsADirectory(Error):
     """A spec is a file, and this is a folder.
 
@@ -53,7 +49,6 @@ class IsADirectory(Error):
     path: str
 
 
-@dataclass(frozen=True)
 class Unreadable(Error):
     """The file is there, but the system does not let archdsl read it.
 
@@ -68,7 +63,6 @@ class Unreadable(Error):
     reason: str
 
 
-@dataclass(frozen=True)
 class BinaryFile(Error):
     """The file is not text in UTF-8.
 
@@ -88,7 +82,6 @@ class BinaryFile(Error):
     byte: int
 
 
-@dataclass(frozen=True)
 class FileTooLarge(Error):
     """The file is larger than a spec may be: 4 MiB.
 
@@ -104,7 +97,6 @@ class FileTooLarge(Error):
     path: str
 
 
-@dataclass(frozen=True)
 class NoModel(Error):
     """The file declares no model, so there is nothing to show, draw, compile or train.
 
@@ -126,7 +118,6 @@ class NoModel(Error):
     file: str
 
 
-@dataclass(frozen=True)
 class WhichModel(Error):
     """The file has several models, and the command takes one.
 
@@ -146,7 +137,6 @@ class WhichModel(Error):
     first: str
 
 
-@dataclass(frozen=True)
 class NotOurs(Error):
     """The file exists already, and archdsl did not write it.
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Error
 
 
-@dataclass(frozen=True)
 class DoesNotShrink(Error):
     """A block uses itself, and no number of its parameters gets smaller every time.
 
@@ -27,7 +24,6 @@ class DoesNotShrink(Error):
     hint: str = "pass a smaller number, as in `depth-1`, and stop with `if depth > 1 else`"
 
 
-@dataclass(frozen=True)
 class TooDeep(Error):
     """Blocks use blocks use blocks: {limit} levels are the most."""
 
@@ -39,7 +35,6 @@ class TooDeep(Error):
     level: int
 
 
-@dataclass(frozen=True)
 class OverBudget(Error):
     """The spec asks for more work than any network needs, and elaboration stopped.
 
@@ -55,7 +50,6 @@ class OverBudget(Error):
     hint: str = "is a repeat or a recursion larger than it was meant to be?"
 
 
-@dataclass(frozen=True)
 class NumberTooLarge(Error):
     """A number beyond what sizes can be: whole numbers stay below 2^63, sizes of a tensor below 2^31 an axis
     and 2^40 in all, exponents within 64."""

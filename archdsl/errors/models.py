@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Error
 
 
-@dataclass(frozen=True)
 class NoOutput(Error):
     """A block does not say what comes out: it has no line `out = …`."""
 
@@ -18,7 +15,6 @@ class NoOutput(Error):
     block: str
 
 
-@dataclass(frozen=True)
 class NoInput(Error):
     """A model does not say what goes in."""
 
@@ -29,7 +25,6 @@ class NoInput(Error):
     model: str
 
 
-@dataclass(frozen=True)
 class NoStages(Error):
     """A model without stages has nothing to build."""
 
@@ -40,7 +35,6 @@ class NoStages(Error):
     model: str
 
 
-@dataclass(frozen=True)
 class Misplaced(Error):
     """A statement that belongs to another kind of declaration: a stage in a block, `out` in a model."""
 
@@ -53,7 +47,6 @@ class Misplaced(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class BadInput(Error):
     """An input that is not a list of one to three sizes, channels first."""
 
@@ -65,7 +58,6 @@ class BadInput(Error):
     example: str = "`[3, 224, 224]`"
 
 
-@dataclass(frozen=True)
 class UnknownSetting(Error):
     """`--set` names a parameter that the model does not declare."""
 
@@ -78,7 +70,6 @@ class UnknownSetting(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class UnknownModel(Error):
     """No model of the file has this name."""
 
@@ -91,7 +82,6 @@ class UnknownModel(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class ContractBroken(Error):
     """An `expect` line does not hold for the model at its declared defaults and input."""
 
@@ -106,7 +96,6 @@ class ContractBroken(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class BadContract(Error):
     """An `expect` line that asks for nothing that is known.
 
@@ -122,7 +111,6 @@ class BadContract(Error):
     hint: str = "for example `expect params == 31_810_728` or `expect memory(train, batch=128) < 24G`"
 
 
-@dataclass(frozen=True)
 class NotAStage(Error):
     """A stage's value is neither an op nor a tensor."""
 
@@ -134,7 +122,6 @@ class NotAStage(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class UnknownLine(Error):
     """A recipe has a line whose label no recipe knows."""
 

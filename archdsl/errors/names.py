@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Error
 
 
-@dataclass(frozen=True)
 class UnknownName(Error):
     """A name that nothing in sight has.
 
@@ -26,7 +23,6 @@ class UnknownName(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class NotYetBound(Error):
     """A name is used above the line that binds it. A body runs from top to bottom."""
 
@@ -37,7 +33,6 @@ class NotYetBound(Error):
     name: str
 
 
-@dataclass(frozen=True)
 class Duplicate(Error):
     """One name is given to two things of the same scope: blocks and models of a file, parameters,
     bound names and labels of a body."""
@@ -49,7 +44,6 @@ class Duplicate(Error):
     name: str
 
 
-@dataclass(frozen=True)
 class Reserved(Error):
     """A built-in's name is bound to something else.
 
@@ -69,7 +63,6 @@ class Reserved(Error):
     suggestion: str
 
 
-@dataclass(frozen=True)
 class Unused(Error):
     """A bound name that nothing reads.
 
@@ -85,7 +78,6 @@ class Unused(Error):
     hint: str = "use it, or remove the line"
 
 
-@dataclass(frozen=True)
 class UnknownArgument(Error):
     """A call names a parameter that the op or block does not have."""
 
@@ -98,7 +90,6 @@ class UnknownArgument(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class TooManyArguments(Error):
     """A call gives more positional arguments than there are parameters left to fill."""
 
@@ -111,7 +102,6 @@ class TooManyArguments(Error):
     params: str
 
 
-@dataclass(frozen=True)
 class ArgumentTwice(Error):
     """A parameter is given twice, in one call or by a call that fills in an already filled template.
 
@@ -126,7 +116,6 @@ class ArgumentTwice(Error):
     name: str
 
 
-@dataclass(frozen=True)
 class MissingArgument(Error):
     """An op or block is applied while a parameter without a default has no value."""
 
@@ -139,7 +128,6 @@ class MissingArgument(Error):
     example: str
 
 
-@dataclass(frozen=True)
 class UnknownAttribute(Error):
     """A dot asks for something that the value does not have.
 
@@ -155,12 +143,11 @@ class UnknownAttribute(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class LabelAsOp(Error):
     """A finished label is its tensor: a later line cannot use it as an op or block of the same name.
 
-        conv: conv(64, 3)
-        next: conv(128, 3)     # wrong: `conv` is now the first stage
+    conv: conv(64, 3)
+    next: conv(128, 3)     # wrong: `conv` is now the first stage
     """
 
     code = "E0111"
@@ -172,7 +159,6 @@ class LabelAsOp(Error):
     kind: str
 
 
-@dataclass(frozen=True)
 class UnknownModule(Error):
     """`use` names a part of the library, or a file, that is not there."""
 
@@ -185,7 +171,6 @@ class UnknownModule(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class ImportCycle(Error):
     """A spec uses itself, directly or through other files. Move what both need to a third file."""
 
@@ -197,7 +182,6 @@ class ImportCycle(Error):
     circle: str
 
 
-@dataclass(frozen=True)
 class NotExported(Error):
     """`use` asks a file for a name that it does not declare as a block."""
 

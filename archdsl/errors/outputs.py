@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Error
 
 __all__ = [
     "DrawingFailed",
     "DrawingTooLarge",
     "NoDrawingEngine",
+    "NotExpressible",
     "UnknownFormat",
 ]
 
 
-@dataclass(frozen=True)
+class NotExpressible(Error):
+    """A framework has no exact way to say an op.
+
+    A model is never approximated: what a backend cannot express it refuses, and names.
+
+        archdsl compile net.arch --to other   # wrong: `other` has nothing for one of the ops
+        archdsl compile net.arch --to torch   # right: every op of the language can be said
+    """
+
+    code = "E0701"
+    title = "`{op}` cannot be expressed in {framework}"
+    label = "this op"
+    help = "compile for another framework, or say it with other ops"
+    op: str
+    framework: str
+
+
 class UnknownFormat(Error):
     """A drawing was asked for in a format that is not known.
 
@@ -32,7 +47,6 @@ class UnknownFormat(Error):
     known: str
 
 
-@dataclass(frozen=True)
 class NoDrawingEngine(Error):
     """No program on this machine can make a drawing in this format.
 
@@ -50,7 +64,6 @@ class NoDrawingEngine(Error):
     advice: str
 
 
-@dataclass(frozen=True)
 class DrawingTooLarge(Error):
     """The drawing would have more boxes than a person can look at.
 
@@ -70,7 +83,6 @@ class DrawingTooLarge(Error):
     advice: str
 
 
-@dataclass(frozen=True)
 class DrawingFailed(Error):
     """The drawing engine did not finish.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Error
 
 __all__ = [
@@ -13,7 +11,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
 class WrongInput(Error):
     """An op is given a tensor of a shape that it does not work on.
 
@@ -33,11 +30,9 @@ class WrongInput(Error):
 
     code = "E0201"
     title = "`{op}` works on {expected}, not on {found}"
-    label = "is given {found}"
     help = "{advice}"
 
 
-@dataclass(frozen=True)
 class ConcatMismatch(Error):
     """Tensors that are put together differ in another axis than the one they are joined along.
 
@@ -57,7 +52,6 @@ class ConcatMismatch(Error):
     help = "{advice}"
 
 
-@dataclass(frozen=True)
 class ShapeMismatch(Error):
     """The two sides of `+`, `-`, `*` or `/` have shapes that do not go together.
 
@@ -77,7 +71,6 @@ class ShapeMismatch(Error):
     help = "{advice}"
 
 
-@dataclass(frozen=True)
 class GroupsDoNotDivide(Error):
     """Channels do not split evenly into groups, heads or parts.
 
@@ -101,7 +94,6 @@ class GroupsDoNotDivide(Error):
     help = "{advice}"
 
 
-@dataclass(frozen=True)
 class EvenKernel(Error):
     """A convolution with an even kernel does not say its padding.
 
@@ -125,7 +117,6 @@ class EvenKernel(Error):
     )
 
 
-@dataclass(frozen=True)
 class ZerosUnsaid(Error):
     """A padded average pool does not say whether the padding counts in the mean.
 
@@ -146,7 +137,6 @@ class ZerosUnsaid(Error):
     )
 
 
-@dataclass(frozen=True)
 class WindowTooLarge(Error):
     """A window is larger than what it slides over, so nothing would be left.
 
@@ -167,7 +157,6 @@ class WindowTooLarge(Error):
     help = "use a smaller window, more padding, or a stride or pool less before it"
 
 
-@dataclass(frozen=True)
 class AxisMissing(Error):
     """An axis that the tensor does not have.
 
@@ -189,7 +178,6 @@ class AxisMissing(Error):
     help = "axis 0 is the channels; say an axis by its number or by its name"
 
 
-@dataclass(frozen=True)
 class PatternInvalid(Error):
     """A pattern that names axes is not well formed.
 
@@ -211,7 +199,6 @@ class PatternInvalid(Error):
     help = "{advice}"
 
 
-@dataclass(frozen=True)
 class PatternMismatch(Error):
     """A pattern does not fit the tensor it is applied to.
 
@@ -233,7 +220,6 @@ class PatternMismatch(Error):
     help = "{advice}"
 
 
-@dataclass(frozen=True)
 class PatternReorders(Error):
     """`reshape` or `reduce` would have to change the order of the axes.
 
@@ -254,7 +240,6 @@ class PatternReorders(Error):
     help = "`permute` takes the same pattern and changes the order"
 
 
-@dataclass(frozen=True)
 class SizesDoNotAdd(Error):
     """The sizes of `split` do not add up to the axis they split.
 
@@ -274,7 +259,6 @@ class SizesDoNotAdd(Error):
     help = "let the parts add up to {number}, or take one part with `slice(a, b)`"
 
 
-@dataclass(frozen=True)
 class SliceOutside(Error):
     """`slice(a, b)` reaches outside its tensor or takes nothing.
 
@@ -294,7 +278,6 @@ class SliceOutside(Error):
     help = "0 <= a < b <= {number} must hold"
 
 
-@dataclass(frozen=True)
 class WhichSetting(Error):
     """An op wants exactly one of several settings, or settings that exclude each other are given.
 
@@ -316,7 +299,6 @@ class WhichSetting(Error):
     help = "{advice}"
 
 
-@dataclass(frozen=True)
 class SizeTooSmall(Error):
     """An op is asked for fewer channels than there are.
 
@@ -336,7 +318,6 @@ class SizeTooSmall(Error):
     help = "`slice(0, {wanted})` takes the first {wanted}, `conv({wanted}, 1)` mixes all into {wanted}"
 
 
-@dataclass(frozen=True)
 class PaddingTooLarge(Error):
     """More padding than the op can give a meaning.
 
@@ -358,7 +339,6 @@ class PaddingTooLarge(Error):
     help = "pad by at most {limit}"
 
 
-@dataclass(frozen=True)
 class NothingPasses(Error):
     """`dropout` or `droppath` with probability 1 lets nothing through.
 
@@ -375,7 +355,6 @@ class NothingPasses(Error):
     help = "p is the share that is dropped: below 1"
 
 
-@dataclass(frozen=True)
 class TooManyParts(Error):
     """`split` is asked for more parts than a network can use.
 
@@ -391,7 +370,6 @@ class TooManyParts(Error):
     help = '`reshape("(g c) h w -> g c h w", g=…)` gives the parts an axis of their own'
 
 
-@dataclass(frozen=True)
 class MatmulMismatch(Error):
     """Two tensors that cannot be multiplied as matrices.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Error
 
 __all__ = [
@@ -49,7 +47,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
 class StrangeCharacter(Error):
     """A character that the language does not use.
 
@@ -69,7 +66,6 @@ class StrangeCharacter(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class NotText(Error):
     """The text holds a NUL character: it is a binary file.
 
@@ -84,7 +80,6 @@ class NotText(Error):
     help = "give a spec, a text file that usually ends in `.arch`"
 
 
-@dataclass(frozen=True)
 class SourceTooLong(Error):
     """The text is longer than a spec may be.
 
@@ -102,7 +97,6 @@ class SourceTooLong(Error):
     limit: int
 
 
-@dataclass(frozen=True)
 class UnterminatedString(Error):
     """A string does not end on its line.
 
@@ -117,7 +111,6 @@ class UnterminatedString(Error):
     help = 'end it with `"`; a line break inside a string is written `\\n`'
 
 
-@dataclass(frozen=True)
 class SingleQuotes(Error):
     """A string in single quotes.
 
@@ -132,7 +125,6 @@ class SingleQuotes(Error):
     help = 'write `"…"`'
 
 
-@dataclass(frozen=True)
 class BadEscape(Error):
     """An unknown escape in a string.
 
@@ -148,7 +140,6 @@ class BadEscape(Error):
     escape: str
 
 
-@dataclass(frozen=True)
 class BadNumber(Error):
     """Something that begins like a number but is none.
 
@@ -166,7 +157,6 @@ class BadNumber(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class NumberTooLong(Error):
     """A number with more digits than a spec may write.
 
@@ -181,7 +171,6 @@ class NumberTooLong(Error):
     limit: int
 
 
-@dataclass(frozen=True)
 class ForeignSign(Error):
     """A sign of another language.
 
@@ -198,7 +187,6 @@ class ForeignSign(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class ForeignWord(Error):
     """A word of another language.
 
@@ -210,13 +198,12 @@ class ForeignWord(Error):
     """
 
     code = "E0010"
-    title = "the language has no `{found}`"
+    title = "`{found}` has no meaning here"
     help = "{hint}"
     found: str
     hint: str
 
 
-@dataclass(frozen=True)
 class UnclosedBracket(Error):
     """A bracket that is never closed.
 
@@ -240,7 +227,6 @@ class UnclosedBracket(Error):
     wanted: str
 
 
-@dataclass(frozen=True)
 class WrongBracket(Error):
     """A bracket closed by one of another shape.
 
@@ -257,7 +243,6 @@ class WrongBracket(Error):
     wanted: str
 
 
-@dataclass(frozen=True)
 class ExtraBracket(Error):
     """A closing bracket without an opening one.
 
@@ -273,7 +258,6 @@ class ExtraBracket(Error):
     found: str
 
 
-@dataclass(frozen=True)
 class BracketsTooDeep(Error):
     """Brackets within brackets, too many of them.
 
@@ -294,24 +278,27 @@ class BracketsTooDeep(Error):
     limit: int
 
 
-@dataclass(frozen=True)
 class ExpressionTooDeep(Error):
     """An expression with too many levels.
 
-    Each operator, call and index is a level. Bind a name to a part instead; a long sum is `sum([…])`, a long
-    flow a repeat. The limit keeps every spec checkable in bounded time.
+    Each operator, call and index is a level, and so is each term of a sum. Bind a name to a part instead. The
+    limit keeps every spec checkable in bounded time.
 
-        x = a + b + c + … + z      # wrong
-        x = sum([a, b, c, …, z])   # right
+        # wrong
+        x = a1 + a2 + a3 + … + a200
+
+        # right
+        first  = a1 + … + a100
+        second = a101 + … + a200
+        x      = first + second
     """
 
     code = "E0015"
-    title = "this expression is more than {limit} levels deep"
+    title = "this expression has more than {limit} levels"
     help = "bind a part of it to a name"
     limit: int
 
 
-@dataclass(frozen=True)
 class MissingBrace(Error):
     """A body that is never closed.
 
@@ -343,7 +330,6 @@ class MissingBrace(Error):
     what: str
 
 
-@dataclass(frozen=True)
 class ExtraBrace(Error):
     """A closing brace without an opening one.
 
@@ -362,7 +348,6 @@ class ExtraBrace(Error):
     help = "remove it, or look for a `}}` too many above"
 
 
-@dataclass(frozen=True)
 class MissingOpenBrace(Error):
     """A declaration without the brace that opens its body.
 
@@ -385,7 +370,6 @@ class MissingOpenBrace(Error):
     what: str
 
 
-@dataclass(frozen=True)
 class StrayBrace(Error):
     """A brace within a statement.
 
@@ -402,7 +386,6 @@ class StrayBrace(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class EmptySpec(Error):
     """A text without any declaration.
 
@@ -424,7 +407,6 @@ class EmptySpec(Error):
     name: str
 
 
-@dataclass(frozen=True)
 class OutsideDeclaration(Error):
     """A statement outside of every declaration.
 
@@ -444,7 +426,6 @@ class OutsideDeclaration(Error):
     help = "put it between the braces of a block, model or recipe"
 
 
-@dataclass(frozen=True)
 class UnknownDeclaration(Error):
     """A declaration of an unknown kind.
 
@@ -461,7 +442,6 @@ class UnknownDeclaration(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class MissingArrow(Error):
     """Two things in a row, with nothing between them.
 
@@ -479,7 +459,6 @@ class MissingArrow(Error):
     right: str
 
 
-@dataclass(frozen=True)
 class MissingComma(Error):
     """Two values in a row within brackets.
 
@@ -497,7 +476,6 @@ class MissingComma(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class EqualInExpression(Error):
     """A single `=` within an expression.
 
@@ -512,7 +490,6 @@ class EqualInExpression(Error):
     help = "write `==` to compare"
 
 
-@dataclass(frozen=True)
 class IfWithoutElse(Error):
     """A condition without its other branch.
 
@@ -527,7 +504,6 @@ class IfWithoutElse(Error):
     help = "write `a if condition else b`; `id` is the op that does nothing"
 
 
-@dataclass(frozen=True)
 class ElseWithoutIf(Error):
     """An `else` without its `if`.
 
@@ -543,7 +519,6 @@ class ElseWithoutIf(Error):
     help = "write `a if condition else b`; in a comprehension, before `for` or in parentheses"
 
 
-@dataclass(frozen=True)
 class ChainedComparison(Error):
     """Two comparisons in a row.
 
@@ -560,7 +535,6 @@ class ChainedComparison(Error):
     second: str
 
 
-@dataclass(frozen=True)
 class NotNeedsParentheses(Error):
     """A `not` behind an operator that binds tighter.
 
@@ -576,7 +550,6 @@ class NotNeedsParentheses(Error):
     before: str
 
 
-@dataclass(frozen=True)
 class MissingValue(Error):
     """Something is missing where a value should be.
 
@@ -593,7 +566,6 @@ class MissingValue(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class PositionalAfterKeyword(Error):
     """An argument without a name behind one that has one.
 
@@ -608,7 +580,6 @@ class PositionalAfterKeyword(Error):
     help = "move it to the front, or give it its name"
 
 
-@dataclass(frozen=True)
 class NotAStatement(Error):
     """A value that is given no name.
 
@@ -620,10 +591,10 @@ class NotAStatement(Error):
 
     code = "E0032"
     title = "this value has no name, so nothing could use it"
-    help = "write `name = …`; `out = …` for a block's result, `label: …` for a stage"
+    help = "{hint}"
+    hint: str
 
 
-@dataclass(frozen=True)
 class BadHeader(Error):
     """A declaration's first line that cannot be read.
 
@@ -640,7 +611,6 @@ class BadHeader(Error):
     kind: str
 
 
-@dataclass(frozen=True)
 class BadUse(Error):
     """A `use` that cannot be read.
 
@@ -656,7 +626,6 @@ class BadUse(Error):
     what: str
 
 
-@dataclass(frozen=True)
 class BadInput(Error):
     """An `input` that cannot be read.
 
@@ -671,7 +640,6 @@ class BadInput(Error):
     help = "write `input [3, 224, 224]`"
 
 
-@dataclass(frozen=True)
 class BadExpect(Error):
     """An `expect` that cannot be read.
 
@@ -683,11 +651,10 @@ class BadExpect(Error):
 
     code = "E0036"
     title = "{what}"
-    help = "write `expect params == 31_810_728`, `expect macs within 1% of 6.3G` or `expect memory(train, batch=128) < 24G`"
+    help = "write `expect params == 31_810_728`, `expect macs within 1% of 6.3G` or `expect memory(train) < 24G`"
     what: str
 
 
-@dataclass(frozen=True)
 class BadTarget(Error):
     """Something that no value can be bound to.
 
@@ -704,7 +671,6 @@ class BadTarget(Error):
     found: str
 
 
-@dataclass(frozen=True)
 class BadComprehension(Error):
     """A comprehension that cannot be read.
 
@@ -721,7 +687,6 @@ class BadComprehension(Error):
     what: str
 
 
-@dataclass(frozen=True)
 class Misplaced(Error):
     """A word or sign that cannot stand where it does.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Error
 
 __all__ = [
@@ -33,7 +31,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
 class RecipeValue(Error):
     """A setting of the training is outside of what it can be.
 
@@ -54,7 +51,6 @@ class RecipeValue(Error):
     fix: str
 
 
-@dataclass(frozen=True)
 class DataMissing(Error):
     """There are no such data.
 
@@ -75,7 +71,6 @@ class DataMissing(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class SplitMissing(Error):
     """A folder of images lacks its part for training or for testing.
 
@@ -95,7 +90,6 @@ class SplitMissing(Error):
     found: str
 
 
-@dataclass(frozen=True)
 class EmptyData(Error):
     """A class, or a whole part of the data, has no images.
 
@@ -114,7 +108,6 @@ class EmptyData(Error):
     what: str
 
 
-@dataclass(frozen=True)
 class OneClass(Error):
     """The data have one class only, so there is nothing to tell apart.
 
@@ -131,7 +124,6 @@ class OneClass(Error):
     path: str
 
 
-@dataclass(frozen=True)
 class ClassesDiffer(Error):
     """Training and test images are not of the same classes.
 
@@ -151,7 +143,6 @@ class ClassesDiffer(Error):
     what: str
 
 
-@dataclass(frozen=True)
 class LooseImages(Error):
     """Images lie beside the folders of classes, where they have no class.
 
@@ -162,7 +153,7 @@ class LooseImages(Error):
     """
 
     code = "E0807"
-    title = "{count} lie in `{path}` itself, outside of any class"
+    title = "`{path}` itself holds {count}, outside of any class"
     label = "the first is `{first}`"
     help = "move them into folders named after their classes: `{path}/CLASS/FILE`"
     path: str
@@ -170,7 +161,6 @@ class LooseImages(Error):
     first: str
 
 
-@dataclass(frozen=True)
 class UnreadableImages(Error):
     """Files that are named as images cannot be read as such.
 
@@ -188,7 +178,6 @@ class UnreadableImages(Error):
     names: str
 
 
-@dataclass(frozen=True)
 class ColourIntoGrey(Error):
     """Images have colours, and the model reads one channel.
 
@@ -209,7 +198,6 @@ class ColourIntoGrey(Error):
     width: int
 
 
-@dataclass(frozen=True)
 class DeepImages(Error):
     """Images have more than 8 bits per channel.
 
@@ -228,7 +216,6 @@ class DeepImages(Error):
     mode: str
 
 
-@dataclass(frozen=True)
 class InputNotImages(Error):
     """The model does not read images.
 
@@ -245,7 +232,6 @@ class InputNotImages(Error):
     shape: str
 
 
-@dataclass(frozen=True)
 class ClassesDisagree(Error):
     """The model tells another number of classes apart than the data have.
 
@@ -266,7 +252,6 @@ class ClassesDisagree(Error):
     fix: str
 
 
-@dataclass(frozen=True)
 class OutputNotClasses(Error):
     """The model does not end in one number for each class.
 
@@ -282,7 +267,6 @@ class OutputNotClasses(Error):
     shape: str
 
 
-@dataclass(frozen=True)
 class DeviceMissing(Error):
     """The device that was asked for is not there, or cannot do what was asked of it.
 
@@ -303,7 +287,6 @@ class DeviceMissing(Error):
     fix: str
 
 
-@dataclass(frozen=True)
 class Diverged(Error):
     """The loss became infinite or not a number: the training has blown up.
 
@@ -324,7 +307,6 @@ class Diverged(Error):
     warmup: int
 
 
-@dataclass(frozen=True)
 class OutOfMemory(Error):
     """The training does not fit into the memory of its device.
 
@@ -342,7 +324,6 @@ class OutOfMemory(Error):
     smaller: int
 
 
-@dataclass(frozen=True)
 class BatchOfOne(Error):
     """Batch norm cannot be trained with one value for each channel.
 
@@ -359,7 +340,6 @@ class BatchOfOne(Error):
     help = "take a larger batch: `--batch-size 32`"
 
 
-@dataclass(frozen=True)
 class RunExists(Error):
     """There is a run of that name already.
 
@@ -376,7 +356,6 @@ class RunExists(Error):
     path: str
 
 
-@dataclass(frozen=True)
 class RunUnwritable(Error):
     """The folder of a run cannot be made or written.
 
@@ -393,7 +372,6 @@ class RunUnwritable(Error):
     reason: str
 
 
-@dataclass(frozen=True)
 class RunUnusable(Error):
     """This folder is not a run, or the run is not complete.
 
@@ -413,7 +391,6 @@ class RunUnusable(Error):
     hint: str
 
 
-@dataclass(frozen=True)
 class RunChanged(Error):
     """A file of the run is not the one that was written with its weights.
 
@@ -429,7 +406,6 @@ class RunChanged(Error):
     path: str
 
 
-@dataclass(frozen=True)
 class DataChanged(Error):
     """The data are not those that the run was trained with.
 
@@ -448,7 +424,6 @@ class DataChanged(Error):
     what: str
 
 
-@dataclass(frozen=True)
 class NoClasses(Error):
     """The data to evaluate on have other classes than those that the run learned.
 

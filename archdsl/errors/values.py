@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Error
 
 
-@dataclass(frozen=True)
 class WrongKind(Error):
     """An argument is not what the parameter takes: a text for a number, a tensor for a size."""
 
@@ -22,7 +19,6 @@ class WrongKind(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class OutOfRange(Error):
     """A number is of the right kind and outside of what makes sense: a stride of 0, a negative size."""
 
@@ -35,7 +31,6 @@ class OutOfRange(Error):
     found: str
 
 
-@dataclass(frozen=True)
 class NotWhole(Error):
     """A division that must come out even does not.
 
@@ -55,7 +50,6 @@ class NotWhole(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class NotAFlow(Error):
     """`->` leads into something that is not an op or a block."""
 
@@ -67,7 +61,6 @@ class NotAFlow(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class BadOperands(Error):
     """An operator between values that it does not know how to combine.
 
@@ -84,7 +77,6 @@ class BadOperands(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class NotACondition(Error):
     """What stands after `if`, or beside `and`, `or` or `not`, is not true or false.
 
@@ -99,7 +91,6 @@ class NotACondition(Error):
     example: str = "depth > 1"
 
 
-@dataclass(frozen=True)
 class DivisionByZero(Error):
     """`/`, `//` or `%` by zero."""
 
@@ -108,7 +99,6 @@ class DivisionByZero(Error):
     label = "this is 0"
 
 
-@dataclass(frozen=True)
 class BadIndex(Error):
     """An index or slice outside of a list, or of something that is not a list."""
 
@@ -120,7 +110,6 @@ class BadIndex(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class BadCall(Error):
     """Something is called that cannot be called in this way.
 
@@ -138,7 +127,6 @@ class BadCall(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class BadFunction(Error):
     """A built-in function got what it does not take."""
 
@@ -150,7 +138,6 @@ class BadFunction(Error):
     found: str
 
 
-@dataclass(frozen=True)
 class NegativeRepeat(Error):
     """`op * n` with n below zero. `op * 0` is the identity."""
 
@@ -160,7 +147,6 @@ class NegativeRepeat(Error):
     times: str
 
 
-@dataclass(frozen=True)
 class BadUnpack(Error):
     """`a, b = …` where the right side does not have that many values."""
 
@@ -171,12 +157,11 @@ class BadUnpack(Error):
     found: str
 
 
-@dataclass(frozen=True)
 class NotATensor(Error):
     """A place that wants a value that flows got something else: an op without a source, a number.
 
-        out = relu             # wrong: nothing flows into it
-        out = in -> relu
+    out = relu             # wrong: nothing flows into it
+    out = in -> relu
     """
 
     code = "E0313"
@@ -188,7 +173,6 @@ class NotATensor(Error):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class TensorCrosses(Error):
     """An op that reads a tensor of this body, or shares weights with it, is handed to another block,
     where that tensor does not exist. Give the block a tensor parameter instead: `x -> gate(g=y)`."""
@@ -201,7 +185,6 @@ class TensorCrosses(Error):
     callee: str
 
 
-@dataclass(frozen=True)
 class SharedMisfit(Error):
     """Two uses of `share(…)` need weights of different shapes, which one set cannot be."""
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics import Error
 
 
-@dataclass(frozen=True)
 class AddedToItself(Error):
     """A tensor is added to itself.
 
@@ -24,12 +21,11 @@ class AddedToItself(Error):
     right: str
 
 
-@dataclass(frozen=True)
 class ScaledNotRepeated(Error):
     """A whole number multiplies a flow with weights: that scales its result.
 
-        (in -> conv(16, 3)) * 3        # three times the result of one convolution
-        in -> conv(16, 3) * 3          # three convolutions
+    (in -> conv(16, 3)) * 3        # three times the result of one convolution
+    in -> conv(16, 3) * 3          # three convolutions
     """
 
     code = "W0102"

@@ -8,7 +8,7 @@ The sizes of a body are written in that block's own names (`in.c`, `c`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -36,7 +36,7 @@ class BlockValue:
 
     name: str
     text: str = field(compare=False)
-    key: Hashable = None
+    key: Hashable = field(default=None, repr=False)
 
 
 Argument = Dim | str | bool | BlockValue | tuple["Argument", ...]
@@ -151,7 +151,7 @@ class Graph:
     doc: str
     params: dict[str, Argument]
     span: Span
-    nx: nx.MultiDiGraph = field(default_factory=nx.MultiDiGraph, repr=False)
+    nx: nx.MultiDiGraph[str] = field(default_factory=nx.MultiDiGraph, repr=False)
     defaults: dict[str, Expr] = field(default_factory=dict)
     bound: dict[str, Dim] = field(default_factory=dict)
     outputs: tuple[Ref, ...] = ()
@@ -162,7 +162,7 @@ class Graph:
     def add(self, node: Node, inputs: Mapping[str, Ref] | None = None) -> Ref:
         """Add a node fed by `inputs` (port -> value); its types are already checked."""
         inputs = inputs or {}
-        self.nx.add_node(node.name, node=node, ports=tuple(inputs))
+        self.nx.add_node(node.name, node=node, inputs=dict(inputs))
         for port, ref in inputs.items():
             self.nx.add_edge(ref.node, node.name, key=port, output=ref.output)
         return Ref(node.name)
@@ -182,13 +182,26 @@ class Graph:
 
     def inputs(self, name: str) -> dict[str, Ref]:
         """Port -> value for one node, ports in the order in which they were given."""
-        edges = self.nx.in_edges(name, keys=True, data=True)
-        found = {port: Ref(source, data["output"]) for source, _, port, data in edges}
-        return {port: found[port] for port in self.nx.nodes[name]["ports"]}
+        return self.nx.nodes[name]["inputs"].copy()  # type: ignore[no-any-return]
 
     def consumers(self, name: str) -> list[tuple[str, str]]:
         """(node, port) that read any output of `name`."""
         return [(target, port) for _, target, port in self.nx.out_edges(name, keys=True)]
+
+    def sources_of(self, names: Iterable[str]) -> set[str]:
+        """`names` and every node that they read, directly or not."""
+        found = set(names)
+        for name in list(found):
+            found |= nx.ancestors(self.nx, name)
+        return found
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Drop nodes, with their edges."""
+        self.nx.remove_nodes_from(list(names))
+
+    def replace(self, node: Node) -> None:
+        """Put another node in the place of the one of its name; its edges stay."""
+        self.nx.nodes[node.name]["node"] = node
 
     def type_of(self, ref: Ref) -> TensorType:
         return self[ref.node].types[ref.output]

@@ -102,7 +102,7 @@ def op_settings(op: Op) -> dict[str, object]:
     """
     found: dict[str, object] = {}
     for setting in settings(type(op)):
-        value = getattr(op, setting.name)
+        value = getattr(op, setting.field)
         if setting.kind == "tensor" or value is None or value == setting.default:
             continue
         equal_pair = setting.kind == "pair" and isinstance(value, tuple) and value[0] == value[1]
@@ -186,14 +186,14 @@ def _node(body: Graph, node: Node, names: Mapping[Graph, str]) -> str:
     reads = ", ".join(f"{port}={ref_text(ref)}" for port, ref in body.inputs(node.name).items())
     shared = f" shared {node.shared}" if node.shared else ""
     guards = (*node.guards, node.op.choice) if isinstance(node.op, Select) else node.guards
-    when = f" if {' and '.join(guard_text(g) for g in guards)}" if guards else ""
+    when = f" if {'; '.join(guard_text(g) for g in guards)}" if guards else ""
     return f"{node.name} = {what} <- {reads or '()'}: {types}{shared}{when}"
 
 
 def guard_text(choice: Choice) -> str:
     """The condition of a choice as it came out; where the block's names cannot say it, its text."""
     cond = expression(choice.cond) if choice.cond is not None else " ".join(choice.span.text.split())
-    return f"({cond})" if choice.taken else f"not ({cond})"
+    return cond if choice.taken else f"not ({cond})"
 
 
 def ref_text(ref: Ref) -> str:

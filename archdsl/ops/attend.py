@@ -21,7 +21,7 @@ class RelLogits(Op):
     i is row iy = i // w and column ix = i % w. The tables are shared by all n (heads). `q` is not scaled here.
     Tables start normal with standard deviation 1/sqrt(d).
 
-    Params: (2h - 1) * d + (2w - 1) * d.  MACs: n * h*w * d * ((2h - 1) + (2w - 1)), each query with each row of both tables.
+    Params: ((2h - 1) + (2w - 1)) * d.  MACs: n * h*w * d * ((2h - 1) + (2w - 1)), whatever the form.
     Errors: E0201 (q is not [n, d, h*w]).
     Source: Bello et al. 2019 (arXiv:1904.09925), section 3.2.
     """
@@ -68,8 +68,8 @@ class RelAttention(Op):
     and after are 1x1 convolutions of the spec's own.
 
     Params: ((2h - 1) + (2w - 1)) * dk/heads, per head times heads, none with `relative=false`.
-    MACs: (h*w)^2 * (dk + dv), and h*w * ((2h - 1) + (2w - 1)) * dk for the relative terms, in whatever form
-    they are computed.
+    MACs: (h*w)^2 * (dk + dv), and h*w * ((2h - 1) + (2w - 1)) * dk for the relative terms,
+    whatever the form.
     Errors: E0201 (no image, or not 2*dk + dv channels), E0204 (heads do not divide dk or dv).
     Source: Bello et al. 2019 (arXiv:1904.09925).
     """

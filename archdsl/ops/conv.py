@@ -21,17 +21,27 @@ def by(pair: tuple[Dim | int, ...]) -> str:
     return "x".join(str(d) for d in pair)
 
 
-def slide(op: str, size: Pair, window: Pair, stride: Pair, padding: Pair) -> Pair:
-    """How often a window fits: floor((size + 2*padding - window) / stride) + 1 on both axes.
+def slide(op: str, size: Pair, window: Pair, stride: Pair, padding: Pair, *, ceil: bool = False) -> Pair:
+    """How often a window fits on both axes: floor((size + 2*padding - window) / stride) + 1.
 
-    Raises Reject where it does not fit once.
+    With `ceil` it is rounded up: a last window may reach over the end, but never starts beyond it.
+    Raises Reject where it fits nowhere.
     """
-    free = tuple(s + (2 * p - k) for s, k, p in zip(size, window, padding, strict=True))
-    if min(int(f) for f in free) < 0:
+    count = _rounded_up if ceil else _rounded_down
+    height, width = map(count, size, window, stride, padding)
+    if height < 1 or width < 1:
         padded = tuple(int(s) + 2 * int(p) for s, p in zip(size, padding, strict=True))
         raise Reject(WindowTooLarge(op, by(window), by(padded)))
-    height, width = (f // s + 1 for f, s in zip(free, stride, strict=True))
     return height, width
+
+
+def _rounded_down(size: Dim, window: Dim, stride: Dim, padding: Dim) -> Dim:
+    return (size + (2 * padding - window)) // stride + 1
+
+
+def _rounded_up(size: Dim, window: Dim, stride: Dim, padding: Dim) -> Dim:
+    windows = (size + (2 * padding - window) + (stride - 1)) // stride + 1
+    return windows - 1 if int((windows - 1) * stride) >= int(size + padding) else windows
 
 
 @op

@@ -26,16 +26,16 @@ class Param(Op):
     Errors: E0201 (no axis, or more than 8).
     """
 
-    sizes: Dim | tuple[Dim, ...] = setting("ints", low=1)
+    shape_: Dim | tuple[Dim, ...] = setting("ints", low=1)
     init: Dim | str = setting("number", "zeros", words=("zeros", "ones", "normal", "trunc_normal"))
     std: Dim = setting("number", Fraction(1, 50), low=0)
 
     ports = ()
     gives = True
-    examples: ClassVar = [([], {"sizes": (4, 1, 1)}, (4, 1, 1)), ([], {"sizes": 4, "init": "normal"}, (4,))]
+    examples: ClassVar = [([], {"shape": (4, 1, 1)}, (4, 1, 1)), ([], {"shape": 4, "init": "normal"}, (4,))]
 
     def shape(self, *x: TensorType) -> TensorType:
-        listed = self.sizes if isinstance(self.sizes, tuple) else (self.sizes,)
+        listed = self.shape_ if isinstance(self.shape_, tuple) else (self.shape_,)
         if not 0 < len(listed) <= MOST_AXES:
             raise Reject(
                 WrongInput(
@@ -44,12 +44,12 @@ class Param(Op):
                     f"{len(listed)}",
                     "give it the size of each axis: `param([c, 1, 1])`",
                 ),
-                "sizes",
+                "shape",
             )
         return TensorType(listed)
 
     def weights(self, *x: TensorType) -> Mapping[str, Shape]:
-        return {"": sizes(self.sizes)}
+        return {"": sizes(self.shape_)}
 
 
 @op

@@ -24,16 +24,7 @@ def _windows(op: str, x: TensorType, k: Pair, stride: Pair, padding: Pair, ceil:
         if 2 * int(p) > int(window):
             limit = by(tuple(n // 2 for n in k))
             raise Reject(PaddingTooLarge(op, by(padding), limit, "a window could see nothing but padding"), "padding")
-    size = slide(op, (h, w), k, stride, padding)
-    if not ceil:
-        return x.with_shape(c, *size)
-    return x.with_shape(c, *(_rounded_up(*a) for a in zip((h, w), k, stride, padding, strict=True)))
-
-
-def _rounded_up(size: Dim, k: Dim, stride: Dim, padding: Dim) -> Dim:
-    """Windows along an axis, the last one perhaps reaching over the end but never starting beyond it."""
-    windows = (size + (2 * padding - k) + (stride - 1)) // stride + 1
-    return windows - 1 if int((windows - 1) * stride) >= int(size + padding) else windows
+    return x.with_shape(c, *slide(op, (h, w), k, stride, padding, ceil=bool(ceil)))
 
 
 @op

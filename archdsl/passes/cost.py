@@ -9,15 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Final
 
 from archdsl.ir.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts
 from archdsl.ops.op import Op
-from archdsl.types import TensorType
+from archdsl.types import DTYPES, TensorType
 
-__all__ = ["DTYPES", "BlockCost", "BodyCost", "Cost", "Count", "Line", "StageCost", "cost"]
+__all__ = ["BlockCost", "BodyCost", "Cost", "Count", "Line", "StageCost", "cost", "of_op"]
 
-DTYPES: Final = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 Types = tuple[TensorType, ...]
 
 
@@ -201,10 +199,14 @@ def _counts(body: Graph, of_call: Callable[[Call], Count]) -> dict[str, Count]:
     return nodes
 
 
+def of_op(op: Op, *given: TensorType) -> Count:
+    """What one op costs for inputs of these types."""
+    return Count(op.params(*given), sum(prod(s) for s in op.state(*given).values()), op.macs(*given))
+
+
 def _count(target: Target | Select | Input, given: Types, of_call: Callable[[Call], Count]) -> Count:
     if isinstance(target, Op):
-        state = sum(prod(s) for s in target.state(*given).values())
-        return Count(target.params(*given), state, target.macs(*given))
+        return of_op(target, *given)
     if isinstance(target, Call):
         return of_call(target)
     total = Count()

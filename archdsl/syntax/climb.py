@@ -1,7 +1,7 @@
 """Precedence: a flat list of operators and operands -> one expression.
 
-Loosest first: `if else`, `->`, `or`, `and`, `not`, comparison, `+ -`, `* / // %`, unary `+ -`, `**`. It works through the
-list with two stacks, so that no length of it can exhaust Python's own.
+Loosest first: `if else`, `->`, `or`, `and`, `not`, comparison, `+ -`, `* / // %`, unary `+ -`, `**`. It works
+through the list with two stacks, so that no length of it can exhaust Python's own.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _MANY = frozenset({"->", "or", "and"})
 def climb(parts: list[Token | _Operand]) -> ast.Expr:
     """The expression of operands, prefixes (`-`, `+`, `not`) and operators as they stand in a row.
 
-    Raises Mistake where comparisons chain, where `if` and `else` do not pair, or where `not` follows a tighter operator.
+    Raises Mistake where comparisons chain, where `if` and `else` do not pair, or where `not` follows what is tighter.
     """
     if len(parts) == 1:
         return _value(parts[0])

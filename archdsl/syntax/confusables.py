@@ -93,9 +93,9 @@ def strange(char: str, word: str) -> Error:
 
 def number_hint(text: str) -> str:
     """What may have been meant by something that begins with a digit."""
-    first, _, second = text.partition("x")
-    if first.isdigit() and second.isdigit() and first != "0":
-        return f"a pair is a list: `[{first}, {second}]`"
+    sizes = text.split("x")
+    if len(sizes) > 1 and all(size.isdecimal() for size in sizes) and sizes[0] != "0":
+        return f"sizes are a list: `[{', '.join(sizes)}]`"
     if text[:-1].isdigit() and text[-1] in "kmg":
         return f"write `{text[:-1]}{text[-1].upper()}`; the suffixes are K, M, G and Ki, Mi, Gi"
     if "__" in text or text.endswith("_"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from unicodedata import category
 
 from archdsl.diagnostics import Diagnostic, Error, Label
@@ -30,7 +31,7 @@ _MASTER = re.compile(
     | (?P<NAME>    [^\W\d]\w* )
     | (?P<NUMBER>  [0-9](?: \w | \.[0-9] | (?<=[eE])[+-](?=[0-9]) )* )
     | (?P<STRING>  "(?: [^"\\\n] | \\[^\n] )*"? )
-    | (?P<QUOTED>  '[^'\n]*'? )
+    | (?P<QUOTED>  '[^'\n]*'? | [“”„«‘’][^“”„«»‘’"\n]*[“”»‘’"]? )
     | (?P<FOREIGN> => | && | \|\| | \|> | := | [-+*/%]= | \*\*= | //= | === | !== )
     | (?P<MARK>    -> | \*\* | // | [=!<>]= | [-+*/%<>=.,:;()\[\]{}] )
     | (?P<OTHER>   . )
@@ -117,6 +118,7 @@ class _Lexer:
     tokens: list[Token] = field(default_factory=list)
     brackets: list[_Bracket] = field(default_factory=list)
     broken: bool = False
+    deep: bool = False
 
     def run(self) -> Lexed:
         source, text = self.source, self.source.text
@@ -164,8 +166,9 @@ class _Lexer:
         if kind == "STRING":
             return self.string(text, span)
         if kind == "QUOTED":
-            self.report(errors.SingleQuotes(), span)
-            return Token("STRING", text, span, text.strip("'"))
+            curly = text[0] != "'"
+            self.report(strange(text[0], text[0]) if curly else errors.SingleQuotes(), span)
+            return Token("STRING", text, span, text[1:-1])
         return self.strange(text, span)
 
     def strange(self, text: str, span: Span) -> Token:
@@ -191,6 +194,7 @@ class _Lexer:
         value: int | Fraction = 0
         if match is None:
             self.report(errors.BadNumber(text, number_hint(text)), span)
+            self.broken = True
         else:
             whole, part, exponent, suffix = match.groups(default="")
             digits, part = whole.replace("_", ""), part.replace("_", "")
@@ -232,7 +236,7 @@ class _Lexer:
         if kind in {"LPAR", "LSQB"}:
             if len(self.brackets) == MAX_BRACKETS:
                 self.report(errors.BracketsTooDeep(MAX_BRACKETS), token.span)
-                self.broken = True
+                self.deep = self.broken = True
             self.brackets.append(_Bracket(token))
         elif kind in _CLOSES:
             self.close(token)
@@ -284,7 +288,8 @@ class _Lexer:
     def unclosed(self, culprit: Token | None) -> None:
         opened = self.brackets[-1].token
         labels = [Label(culprit.span, "it is still open here")] if culprit else []
-        self.report(errors.UnclosedBracket(opened.text, _PARTNER[opened.text]), opened.span, *labels)
+        if not self.deep:
+            self.report(errors.UnclosedBracket(opened.text, _PARTNER[opened.text]), opened.span, *labels)
         self.brackets.clear()
         self.broken = True
 
@@ -292,16 +297,16 @@ class _Lexer:
         if self.tokens or stop:
             _harden(self.tokens)
             self.pieces.append(Piece(self.tokens, stop, self.broken))
-        self.tokens, self.broken = [], False
+        self.tokens, self.broken, self.deep = [], False, False
 
 
 def _harden(tokens: list[Token]) -> None:
     """Turn the words that mean something only where they start a line, or in such a line, into keywords."""
-    if len(tokens) < 2 or tokens[0].text not in _SOFT or tokens[1].type in {"EQUAL", "COLON", "COMMA"}:
+    if not tokens or tokens[0].text not in _SOFT or (tokens[1:] and tokens[1].type in {"EQUAL", "COLON", "COMMA"}):
         return
     tokens[0].type = kind = _SOFT[tokens[0].text]
     if kind == "USE":
-        for before, token in zip(tokens[1:], tokens[2:], strict=False):
+        for before, token in pairwise(tokens):
             if token.text == "as" and before.type == "NAME":
                 token.type = "AS"
     elif kind == "EXPECT":

@@ -1,4 +1,4 @@
-"""Which sentence a piece that cannot be read deserves. Decided by what stands before and after the place it fails at."""
+"""Which sentence a piece that cannot be read deserves, decided by what stands around the place it fails at."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from archdsl.source import Span
 from archdsl.syntax.confusables import WORDS
 from archdsl.syntax.lexer import Token
 
-__all__ = ["misread", "outside"]
+__all__ = ["misread", "outside", "unknown_declaration"]
 
+_KINDS = ("block", "model", "recipe")
 _ENDS = frozenset({"NAME", "NUMBER", "STRING", "BOOL", "RPAR", "RSQB"})
 _STARTS = frozenset({"NAME", "NUMBER", "STRING", "BOOL", "LPAR", "LSQB", "NOT"})
 _OPENS = {"LPAR": "RPAR", "LSQB": "RSQB"}
@@ -36,12 +37,21 @@ def misread(rule: str, tokens: Sequence[Token], at: int) -> Diagnostic:
     )
 
 
+def unknown_declaration(tokens: Sequence[Token]) -> Diagnostic:
+    """The diagnostic for a body with a first line that declares nothing."""
+    word = tokens[0].text
+    if word in WORDS:
+        return errors.ForeignWord(word, WORDS[word]).at(tokens[0].span)
+    hint = nearest(word, _KINDS) or "write `block`, `model` or `recipe`"
+    return errors.UnknownDeclaration(word, hint).at(tokens[0].span)
+
+
 def outside(tokens: Sequence[Token]) -> Diagnostic:
     """The diagnostic for a statement that stands outside of every declaration."""
     word = tokens[0].text
     if word in WORDS and (len(tokens) < 2 or tokens[1].type != "EQUAL"):
         return errors.ForeignWord(word, WORDS[word]).at(tokens[0].span)
-    near = nearest(word, ("block", "model", "recipe", "use"))
+    near = nearest(word, (*_KINDS, "use"))
     if near and len(tokens) > 1 and tokens[1].type in {"NAME", "STRING"}:
         return errors.UnknownDeclaration(word, near).at(tokens[0].span)
     return errors.OutsideDeclaration().at(_whole(tokens))
@@ -183,7 +193,10 @@ def _nameless(place: _Place) -> Diagnostic:
     near = nearest(first.text, ("input", "expect"))
     if near and len(tokens) > 1 and tokens[1].type in {"NAME", "LSQB"}:
         return errors.Misplaced(first.text, near).at(first.span)
-    return errors.NotAStatement().at(_whole(tokens))
+    hint = "write `name = …`; `out = …` for a block's result, `label: …` for a stage"
+    if len(tokens) > 1 and first.type == tokens[1].type == "NAME":
+        hint = f"write `{first.text} = …`, or `{first.text}: …` for a stage"
+    return errors.NotAStatement(hint).at(_whole(tokens))
 
 
 def _sign(tokens: Sequence[Token]) -> int | None:
@@ -245,8 +258,8 @@ def _two_in_a_row(place: _Place) -> Diagnostic:
     if place.kind == "NOT":
         return errors.Misplaced("not", "`!=` compares; `not` stands before a condition").at(place.span)
     if place.in_call():
-        literal = {place.kind, place.behind} & _LITERALS
-        hint = f"write `{left}, {right}`" + ("" if literal else f", or `{left} -> {right}` for a flow")
+        no_flow = {place.kind, place.behind} & _LITERALS or place.first.type in {"KIND", "USE"}
+        hint = f"write `{left}, {right}`" + ("" if no_flow else f", or `{left} -> {right}` for a flow")
         return errors.MissingComma(left, right, hint).at(place.span)
     if {place.kind, place.behind} & _LITERALS:
         return errors.Misplaced(right, f"write an operator or `->` after `{left}`").at(place.span)
@@ -302,9 +315,7 @@ def _before(tokens: Sequence[Token], last: int) -> str:
     while True:
         kind = tokens[first].type
         depth += (kind in {"RPAR", "RSQB"}) - (kind in _OPENS)
-        joined = first > 0 and (
-            depth or tokens[first - 1].type == "DOT" or kind == "DOT" or _calls(tokens, first)
-        )
+        joined = first > 0 and (depth or tokens[first - 1].type == "DOT" or kind == "DOT" or _calls(tokens, first))
         if not joined:
             return _operand(tokens[first : last + 1])
         first -= 1

@@ -12,19 +12,18 @@ from lark import Lark
 from lark.exceptions import UnexpectedToken
 from lark.lexer import Lexer
 
-from archdsl.diagnostics import Diagnostic, Label, nearest
+from archdsl.diagnostics import Diagnostic, Label
 from archdsl.errors import syntax as errors
 from archdsl.source import Source, Span
 from archdsl.syntax import ast
 from archdsl.syntax.build import Builder
 from archdsl.syntax.climb import Mistake
 from archdsl.syntax.lexer import Piece, Token, lex
-from archdsl.syntax.mistakes import misread, outside
+from archdsl.syntax.mistakes import misread, outside, unknown_declaration
 
 __all__ = ["MAX_LEVELS", "parse", "parse_expression"]
 
-MAX_LEVELS = 200  # of one expression
-_KINDS = ("block", "model", "recipe")
+MAX_LEVELS = 120  # of one expression
 
 
 def parse(source: Source) -> tuple[ast.Spec, list[Diagnostic]]:
@@ -137,10 +136,10 @@ class _Reader:
         """Read a declaration's first line and open its body."""
         self.astray = False
         head = None
-        if first.type == "KIND" or first.text in _KINDS:
+        if first.type == "KIND":
             head = self.read("head", piece)
         elif not piece.broken:
-            self.report(_unknown(piece.tokens))
+            self.report(unknown_declaration(piece.tokens))
         head = head if isinstance(head, ast.Block) else None
         self.open = opened = _Open(first, piece.stop if stop == "LBRACE" else None, head)
         if stop == "LBRACE":
@@ -160,6 +159,8 @@ class _Reader:
             return
         if piece.tokens:
             statement = self.read("statement", piece)
+            if isinstance(statement, ast.Stmt):
+                statement = replace(statement, span=piece.tokens[0].span.to(piece.tokens[-1].span))
             if isinstance(statement, ast.Stage):
                 statement = self.documented(statement, opened)
             opened.body += [statement] if isinstance(statement, ast.Stmt) else []
@@ -226,6 +227,8 @@ class _Reader:
         """The lines of comment that stand right above, with no blank line between."""
         lines: list[str] = []
         at = span.line - 1
+        if span.source.line(span.line)[: span.column - 1].strip():
+            return ""
         while (comment := self.comments.get(at)) and comment.own_line:
             lines.append(comment.text)
             at -= 1
@@ -240,17 +243,12 @@ def _header_lines(opened: _Open) -> list[int]:
 def _follows(span: Span, comment: ast.Comment) -> bool:
     """Whether a comment is the next thing behind a statement."""
     between = span.source.text[span.end : comment.span.start]
-    return span.end <= comment.span.start and not between.strip(" \t\r;)")
+    return span.end <= comment.span.start and not between.strip(" \t\r;")
 
 
 def _declares(tokens: Sequence[Token]) -> bool:
     """Whether a piece within a body can only be a new declaration: one before it was not closed."""
     return tokens[0].type in {"KIND", "USE"} and len(tokens) > 1 and tokens[1].type in {"NAME", "STRING"}
-
-
-def _unknown(tokens: Sequence[Token]) -> Diagnostic:
-    word = tokens[0].text
-    return errors.UnknownDeclaration(word, nearest(word, _KINDS) or "write `block`, `model` or `recipe`").at(tokens[0].span)
 
 
 # --- one piece ---------------------------------------------------------------------------------
@@ -284,13 +282,13 @@ def _read(rule: str, tokens: Sequence[Token]) -> object:
     """What a piece says as an instance of a rule of the grammar. Raises Mistake."""
     state = _grammar().parse_interactive(start=rule).parser_state
     feed = cast(Callable[[Token, bool], object], state.feed_token)
-    last = tokens[-1].span
+    end = Token("$END", "", tokens[-1].span)
     read = 0
     try:
-        for read, token in enumerate(tokens):
+        for token in tokens:
             feed(token, False)
-        read = len(tokens)
-        tree = feed(Token("$END", "", last), True)
+            read += 1
+        tree = feed(end, True)
     except UnexpectedToken:
         raise Mistake(misread(rule, tokens, read)) from None
     if len(tokens) > MAX_LEVELS and isinstance(tree, ast.Node):

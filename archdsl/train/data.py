@@ -15,14 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from archdsl.diagnostics import Error, SpecError
 from archdsl.errors.training import (
     ClassesDisagree,
     ColourIntoGrey,
     DeepImages,
-    InputNotImages,
     UnreadableImages,
 )
 from archdsl.train.recipe import flag
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["IN_MEMORY", "Data", "Normalise", "Part", "Split", "check_classes", "images"]
+__all__ = ["IN_MEMORY", "Data", "Normalise", "Part", "Split", "check_classes", "images", "is_image"]
 
 IN_MEMORY = 2 * 2**30  # bytes of a part's decoded images, at most, to keep them all
 _SAMPLE = 2000  # images that tell mean and deviation where the part is not kept in memory
@@ -85,12 +84,8 @@ class Data:
         """The images of `train` or `test` for a model that reads `size` = (channels, height, width).
 
         limit: bytes up to which they are kept decoded.
-        Raises SpecError where images are damaged, have colours that `size` has no channels for, or `size` is none
-        of images.
+        Raises SpecError where images are damaged, or have colours that `size` has no channels for.
         """
-        if size[0] not in (1, 3):
-            shape = "[" + ", ".join(map(str, size)) + "]"
-            raise SpecError([InputNotImages(shape).at(flag("input", "x".join(map(str, size))))])
         chosen: Part = getattr(self, part)
         if len(chosen) * size[0] * size[1] * size[2] > limit:
             return Split(chosen, size, self.name, None)
@@ -125,7 +120,7 @@ class Split:
         if self.pixels is not None:
             return self.pixels[index], int(self.part.labels[index])
         try:
-            return _decode(self.part.items[index], self.size), int(self.part.labels[index])
+            return _decode(self.part.items[index], self.size).copy(), int(self.part.labels[index])
         except _Refused:
             return np.zeros(self.size, np.uint8), -1 - index
 
@@ -187,6 +182,11 @@ class Normalise:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+
+def is_image(size: tuple[int, ...]) -> TypeGuard[Size]:
+    """Whether a model that reads `size` reads images: grey or in three colours."""
+    return len(size) == 3 and size[0] in (1, 3) and min(size) > 0
 
 
 def check_classes(data: Data, outputs: int, given: bool = False) -> Error | None:

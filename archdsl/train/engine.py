@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl import __version__
 from archdsl.codegen.backend import Artifact, find_backend
-from archdsl.diagnostics import SpecError
+from archdsl.diagnostics import Label, SpecError
 from archdsl.elaborate import Program, elaborate
 from archdsl.errors.training import DataChanged, InputNotImages, NoClasses, OutputNotClasses, RunUnusable
 from archdsl.ir.graph import Graph
 from archdsl.ir.text import to_text
 from archdsl.passes import run as run_passes
-from archdsl.train.data import Data, Normalise, Size, check_classes
+from archdsl.train.data import Data, Normalise, Size, check_classes, is_image
 from archdsl.train.recipe import Recipe, flag
 from archdsl.train.record import Result, Run
 from archdsl.train.sources import open_data
@@ -56,14 +56,14 @@ def train(
         say(f"note: {note}")
     chosen = _with_classes(program, model, settings or {}, len(found.classes))
     graph = _graph(program, model, chosen, input)
-    size = _input_size(graph, model, input)
-    _check_outputs(graph, found, model, "classes" in (settings or {}))
+    size = _input_size(graph, input)
+    _check_outputs(graph, found, "classes" in (settings or {}))
     backend = find_backend(to)
     artifact = backend.emit(graph)
     pixels, held_out = found.load("train", size), found.load("test", size)
     config = _config(artifact, model, recipe, found, pixels.statistics, size, chosen, input, command)
     texts = {
-        "spec.arch": program.source.text,
+        "spec.arch": program.main.source.text,
         "resolved.txt": to_text(graph),
         "model.py": artifact.text,
         "splits.json": json.dumps(found.split, indent=None) + "\n",
@@ -117,21 +117,22 @@ def _graph(program: Program, model: str, settings: Mapping[str, str], input: str
     return run_passes(result.graph)
 
 
-def _input_size(graph: Graph, model: str, input: str | None) -> Size:
-    kind = graph.entries[0].types[0]
-    if kind.rank == 3:
-        return kind.sizes  # type: ignore[return-value]  # rank 3 is three numbers
-    span = flag("input", input) if input else graph.span
-    raise SpecError([InputNotImages(str(kind)).at(span)])
+def _input_size(graph: Graph, input: str | None) -> Size:
+    entry = graph.entries[0]
+    size = entry.types[0].sizes
+    if not is_image(size):
+        raise SpecError([InputNotImages(str(entry.types[0])).at(flag("input", input) if input else entry.span)])
+    return size
 
 
-def _check_outputs(graph: Graph, data: Data, model: str, given: bool) -> None:
+def _check_outputs(graph: Graph, data: Data, given: bool) -> None:
+    """The model has to end in one number for each class of the data."""
     kinds = [graph.type_of(ref) for ref in graph.outputs]
-    shape = kinds[0].sizes
-    if len(kinds) > 1 or any(size != 1 for size in shape[1:]):
-        raise SpecError([OutputNotClasses(", ".join(map(str, kinds))).at(graph.span)])
-    if error := check_classes(data, shape[0], given):
-        raise SpecError([error.at(flag("data", data.name))])
+    end = graph[graph.outputs[0].node].span
+    if len(kinds) > 1 or any(size != 1 for size in kinds[0].sizes[1:]):
+        raise SpecError([OutputNotClasses(", ".join(map(str, kinds))).at(end)])
+    if error := check_classes(data, int(kinds[0].c), given):
+        raise SpecError([error.at(flag("data", data.name), [Label(end, f"gives {kinds[0]}")])])
 
 
 def _config(artifact: Artifact, model: str, recipe: Recipe, data: Data, normalise: Normalise, size: Size,
@@ -158,13 +159,15 @@ def _read_config(run: Run) -> tuple[Artifact, Recipe, Normalise, Size, Backend]:
         backend = find_backend(config["backend"])
         artifact = Artifact(run.read("model.py"), config["class"], config["backend"])
         recipe = Recipe.from_json(config["recipe"])
-        channels, height, width = (int(n) for n in config["input"])
+        size = tuple(int(n) for n in config["input"])
         normalise = Normalise(tuple(map(float, config["data"]["mean"])), tuple(map(float, config["data"]["std"])))
-        recipe.problems()
+        recipe.problems()  # raises TypeError for a text where a number should stand
         [str(config["data"][key]) for key in ("location", "classes", "digest", "images")]
     except (KeyError, TypeError, ValueError):
         run.refuse(RunUnusable(str(run.folder), "config.json is damaged", "name another run"))
-    return artifact, recipe, normalise, (channels, height, width), backend
+    if not is_image(size):
+        run.refuse(RunUnusable(str(run.folder), "config.json is damaged", "name another run"))
+    return artifact, recipe, normalise, size, backend
 
 
 def _check_same(run: Run, data: Data, other: bool) -> None:

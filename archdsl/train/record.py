@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
@@ -139,13 +142,15 @@ class Run:
         """The first epoch with the highest top-1 on the held-out images."""
         return max(self.rows, key=lambda row: row.val_top1, default=None)
 
-    def epoch(self, row: Epoch) -> bool:
-        """Record an epoch; whether it is the best so far."""
-        self.rows.append(row)
-        lines = [[f.name for f in fields(Epoch)], *([_short(v) for v in asdict(r).values()] for r in self.rows)]
-        self.write("metrics.csv", "".join(",".join(line) + "\n" for line in lines))
+    def epoch(self, row: Epoch, weights: Callable[[], Weights]) -> None:
+        """Record an epoch, and the weights if it is the best so far; Ctrl-C waits until both are written."""
+        with _undisturbed():
+            if self.best is None or row.val_top1 > self.best.val_top1:
+                self._save_weights(weights(), row)
+            self.rows.append(row)
+            lines = [[f.name for f in fields(Epoch)], *([_short(v) for v in asdict(r).values()] for r in self.rows)]
+            self.write("metrics.csv", "".join(",".join(line) + "\n" for line in lines))
         self.say(str(row))
-        return self.best is row
 
     def finish(self, status: str, seconds: float, count: int) -> Result | None:
         """Write summary.json and curves.png; None where not one epoch ended.
@@ -170,18 +175,18 @@ class Run:
         else:
             self.write("curves.png", picture)
 
-    def save_weights(self, tensors: Weights) -> None:
+    def _save_weights(self, tensors: Weights, row: Epoch) -> None:
         """Write best.safetensors: tensors by state-dict key, with what they belong to."""
         from safetensors.numpy import save
 
         files = self.config["files"]
         about = {"format": "archdsl 1", "archdsl": __version__,
                  "model": str(self.config["model"]), "model.py": files["model.py"], "spec.arch": files["spec.arch"],
-                 "epoch": str(self.rows[-1].epoch), "val_top1": _short(self.rows[-1].val_top1)}  # fmt: skip
+                 "epoch": str(row.epoch), "val_top1": _short(row.val_top1)}  # fmt: skip
         self.write("best.safetensors", save(dict(tensors), about))
 
     def load_weights(self) -> dict[str, NDArray[np.generic]]:
-        """What `save_weights` wrote. Raises SpecError where it is missing, damaged, or of another program."""
+        """The tensors of best.safetensors. Raises SpecError where it is missing, damaged, or of another program."""
         from safetensors import SafetensorError, safe_open
 
         if not self.weights.is_file():
@@ -227,6 +232,22 @@ def _free_folder(output: Path, name: str | None, stem: str) -> Path:
     stamped = output / f"{stem}-{strftime('%Y%m%d-%H%M%S')}"
     numbered = (stamped.with_name(f"{stamped.name}-{n}") for n in itertools.count(2))
     return next(folder for folder in itertools.chain([stamped], numbered) if not folder.exists())
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back to the end of the block."""
+    if threading.current_thread() is not threading.main_thread():  # only it hears signals
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _unwritable(path: Path, error: OSError) -> RunUnwritable:

@@ -10,17 +10,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import lightning
 import torch
 import torch.nn.functional as F
 from kornia.augmentation import RandomCrop, RandomHorizontalFlip
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from archdsl.codegen.backend import Artifact
 from archdsl.diagnostics import Error, SpecError
@@ -29,8 +26,10 @@ from archdsl.train.data import Normalise, Split
 from archdsl.train.recipe import Recipe, flag, learning_rate
 from archdsl.train.record import Epoch, Result, Run
 from archdsl_torch import BACKEND
+from archdsl_torch.batches import Batches
+from archdsl_torch.progress import Bar
 
-__all__ = ["Batches", "Learner", "evaluate", "train"]
+__all__ = ["Learner", "evaluate", "train"]
 
 _PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
@@ -86,52 +85,6 @@ def evaluate(artifact: Artifact, held_out: Split, normalise: Normalise, recipe: 
             trainer.validate(learner, Batches(held_out, recipe, device), verbose=False)
     seen = learner.validated
     return Result(seen.top1, seen.mean_loss, len(held_out), seconds=round(perf_counter() - started, 2))
-
-
-class Batches:
-    """Batches of (uint8 images [n, c, h, w], labels [n]) on the device.
-
-    A split that is decoded lives on the device as a whole; another is decoded by `recipe.workers` processes.
-    shuffle: a new order each time, and no incomplete batch: one image alone would break batch norm.
-    """
-
-    def __init__(self, split: Split, recipe: Recipe, device: torch.device, shuffle: bool = False) -> None:
-        self.split, self.device, self.shuffle = split, device, shuffle
-        self.size = min(recipe.batch_size, len(split))
-        self.order = torch.Generator().manual_seed(recipe.seed)
-        self.loader: DataLoader[Any] | None = None
-        if split.pixels is not None:
-            self.images = torch.from_numpy(split.pixels).to(device)
-            self.labels = torch.from_numpy(split.part.labels).to(device)
-        else:
-            self.loader = DataLoader(
-                cast("Dataset[Any]", split),
-                self.size,
-                shuffle,
-                num_workers=recipe.workers,
-                pin_memory=device.type == "cuda",
-                drop_last=shuffle,
-                generator=self.order,
-                persistent_workers=recipe.workers > 0,
-            )
-
-    def __len__(self) -> int:
-        return len(self.split) // self.size if self.shuffle else math.ceil(len(self.split) / self.size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self._kept() if self.loader is None else self._decoded(self.loader)
-
-    def _kept(self) -> Iterator[tuple[Tensor, Tensor]]:
-        count = len(self.split)
-        rows = torch.randperm(count, generator=self.order) if self.shuffle else torch.arange(count)
-        for some in rows.to(self.device).split(self.size)[: len(self)]  # type: ignore[no-untyped-call]:
-            yield self.images[some], self.labels[some]
-
-    def _decoded(self, loader: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-        for images, labels in loader:
-            if bool((labels < 0).any()):
-                self.split.refuse((-1 - labels[labels < 0]).tolist())
-            yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
 
 
 class Tally:
@@ -231,9 +184,8 @@ class Recorder(Callback):
         for loss in (row.train_loss, row.val_loss):
             if not math.isfinite(loss):
                 raise SpecError([_diverged(loss, row.epoch, pl_module.recipe)])
-        if self.run.epoch(row):
-            state = pl_module.network.state_dict()
-            self.run.save_weights({key: value.cpu().contiguous().numpy() for key, value in state.items()})
+        state = pl_module.network.state_dict()
+        self.run.epoch(row, lambda: {key: value.cpu().contiguous().numpy() for key, value in state.items()})
         trainer.save_checkpoint(self.run.folder / "last.ckpt")
         self.seconds += perf_counter() - self.started
 
@@ -249,34 +201,6 @@ class Recorder(Callback):
             val_top1=validated.top1,
             seconds=perf_counter() - self.started,
         )
-
-
-class Bar(Callback):
-    """One bar on standard error for the whole training; lines that are said meanwhile go above it."""
-
-    def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("batches"),
-                   TimeRemainingColumn(), TextColumn("{task.fields[loss]}"))  # fmt: skip
-        self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
-        self.task = self.progress.add_task("epoch 1", total=total, loss="")
-        self.progress.start()
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.progress.update(self.task, description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self.progress.update(self.task, advance=1, loss=f"loss {float(outputs['loss']):.4f}")
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self.progress.stop()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self.progress.stop()
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -1,0 +1,54 @@
+"""The arguments and flags that commands share, and what a command is."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["FILES", "FORMAT", "SPEC", "SPECS", "SPEC_FLAGS", "TO", "Command", "Flag", "flag", "positive"]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One argument: its names and what argparse's `add_argument` is to know of it."""
+
+    names: tuple[str, ...]
+    about: Mapping[str, Any]
+
+
+def flag(*names: str, **about: Any) -> Flag:
+    """A Flag whose help also says its default, where it has one that says something."""
+    if about.get("default") is not None and "action" not in about:
+        about["help"] += " (default: %(default)s)"
+    return Flag(names, about)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, as the type of a flag."""
+    if not text.isascii() or not text.isdigit() or len(text) > 12 or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: `run` takes the values of `flags` by name and returns an exit code."""
+
+    run: Callable[..., int]
+    flags: tuple[Flag, ...]
+
+
+SPEC = flag("spec", metavar="SPEC[:MODEL]", help="a file or a shipped spec; - is standard input")
+SPECS = flag("specs", nargs="+", metavar="SPEC[:MODEL]", help="files or shipped specs; - is standard input")
+FILES = flag("files", nargs="+", metavar="FILE", help="spec files; - is standard input")
+SPEC_FLAGS = (
+    flag(
+        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="set a parameter; repeatable"
+    ),
+    flag("--input", metavar="CxHxW", help="replace the model's input"),
+    flag("--model", metavar="NAME", help="which model of the file"),
+)
+FORMAT = flag("--format", choices=("text", "json"), default="text", help="for people or for programs")
+TO = flag("--to", default="torch", metavar="BACKEND", help="the framework")

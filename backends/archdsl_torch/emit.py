@@ -1,0 +1,359 @@
+"""The table: how each op is written in PyTorch. Batch first, channels second; nothing is left to a default that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from archdsl.codegen.code import Arg, Code, Emitter, Layer, Value
+from archdsl.codegen.python import PRODUCT, SUM
+from archdsl.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
+from archdsl.ops.axes import axes_of, axis_of
+from archdsl.ops.op import Op
+from archdsl.ops.pattern import parse_pattern
+from archdsl.types import Dim, TensorType, dim
+
+__all__ = ["EMIT"]
+
+Types = tuple[TensorType, ...]
+Pair = tuple[Dim, Dim]
+
+
+def same(pair: Pair) -> Value:
+    """One number for a pair of equal ones, as people write it."""
+    height, width = pair
+    return height if height == width and (height.expr == width.expr or height.expr is None) else pair
+
+
+def module(layer: Layer, text: str = "{self}({0})", **more: Any) -> Code:
+    """An op that only its module does: it has weights, or acts differently in training."""
+    return Code(text, layer, stateful=True, **more)
+
+
+def args(*positional: Value, **named: tuple[Value, Any]) -> tuple[Arg, ...]:
+    """Arguments: positional ones, then `name=(value, the framework's default)`."""
+    return tuple(Arg(v) for v in positional) + tuple(Arg(v, n, d) for n, (v, d) in named.items())
+
+
+def one_or_tuple(axes: Iterable[int]) -> str:
+    """Axes of a tensor with batch, from axes without: `2`, `(2, 3)`."""
+    shifted = [str(a + 1) for a in axes]
+    return shifted[0] if len(shifted) == 1 else f"({', '.join(shifted)})"
+
+
+# --- layers with weights ---
+
+
+def convolution(op: conv.Conv, types: Types) -> Code:
+    stride = Arg(same(op.stride), "stride", 1, positional=True)
+    more = args(padding=(same(op.pads), 0), dilation=(same(op.dilation), 1), groups=(op.groups, 1), bias=(op.bias, True))
+    return module(Layer("nn.Conv2d", (*args(types[0].c, op.c, same(op.k)), stride, *more)), fresh=True)
+
+
+def transposed(op: conv.ConvTranspose, types: Types) -> Code:
+    stride = Arg(same(op.stride), "stride", 1, positional=True)
+    more = args(padding=(same(op.padding), 0), bias=(op.bias, True))
+    return module(Layer("nn.ConvTranspose2d", (*args(types[0].c, op.c, same(op.k)), stride, *more)), fresh=True)
+
+
+def dense(op: linear.Dense, types: Types) -> Code:
+    """On tokens the matrix acts on the channels, which `nn.Linear` wants last."""
+    layer = Layer("nn.Linear", args(types[0].c, op.units, bias=(op.bias, True)))
+    if types[0].rank == 2:
+        return Code("{self}({0!a}.mT).mT", None, stateful=True, member=layer)
+    if types[0].rank == 3:
+        return module(layer, "{self}({0!a}.flatten(1))", before=(("flatten", Layer("nn.Flatten")),), fresh=True)
+    return module(layer, fresh=True)
+
+
+def batch_norm(op: norm.BatchNorm, types: Types) -> Code:
+    cls = "nn.BatchNorm2d" if types[0].rank == 3 else "nn.BatchNorm1d"
+    more = args(eps=(op.eps, dim(DEFAULT_EPS)), momentum=(op.momentum, dim(DEFAULT_MOMENTUM)))
+    return module(Layer(cls, (*args(types[0].c), *more)), fresh=True)
+
+
+DEFAULT_EPS = norm.BatchNorm().eps
+DEFAULT_MOMENTUM = norm.BatchNorm().momentum
+
+
+def layer_norm(op: norm.LayerNorm, types: Types) -> Code:
+    settings = args(types[0].c, eps=(op.eps, DEFAULT_EPS))
+    if types[0].rank == 2:
+        return Code("{self}({0!a}.mT).mT", None, stateful=True, member=Layer("nn.LayerNorm", settings))
+    return module(Layer("nn.LayerNorm" if types[0].rank == 1 else "LayerNormChannels", settings))
+
+
+def group_norm(op: norm.GroupNorm, types: Types) -> Code:
+    return module(Layer("nn.GroupNorm", args(op.groups, types[0].c, eps=(op.eps, DEFAULT_EPS))), fresh=True)
+
+
+def rel_attention(op: attend.RelAttention, types: Types) -> Code:
+    _, h, w = types[0].shape
+    if not op.relative:
+        return module(Layer("Attention2d", args(op.dk, op.dv, op.heads)))
+    per_head = args(per_head=(dim(op.per_head), False))
+    return module(Layer("RelativeAttention2d", (*args(op.dk, op.dv, op.heads, h, w), *per_head)))
+
+
+def param(op: learned.Param, types: Types) -> Code:
+    listed = op.shape_ if isinstance(op.shape_, tuple) else (op.shape_,)
+    if isinstance(op.init, Dim):
+        start = Layer("torch.full", args(listed, op.init))
+    elif op.init in ("zeros", "ones"):
+        start = Layer(f"torch.{op.init}", args(*listed))
+    else:
+        empty = Layer("torch.empty", args(*listed))
+        cut = args(a=(-2 * op.std, None), b=(2 * op.std, None)) if op.init == "trunc_normal" else ()
+        start = Layer(f"nn.init.{op.init}_", (*args(empty, std=(op.std, None)), *cut))
+    return Code("{self}", None, stateful=True, member=Layer("nn.Parameter", args(start)), batchless=True)
+
+
+# --- stateless ---
+
+
+def activation(name: str, cls: str, inplace: bool = False, fresh: bool = False) -> Emitter:
+    return lambda op, types: Code(f"{name}({{0}})", Layer(cls), inplace=inplace, fresh=fresh)
+
+
+def softmax(op: act.Softmax, types: Types) -> Code:
+    axes = op.axes(types[0])
+    if len(axes) == 1:
+        axis = dim(axes[0] + 1)
+        return Code("torch.softmax({0}, {axis})", Layer("nn.Softmax", args(axis)), values={"axis": axis})
+    return Code(f"torch.exp({{0!s}} - {{0!a}}.logsumexp({one_or_tuple(axes)}, keepdim=True))")
+
+
+def max_pool(op: pool.MaxPool, types: Types) -> Code:
+    stride = Arg(same(op.strides), "stride", same(op.k), positional=True)
+    settings = (*args(same(op.k)), stride, *args(padding=(same(op.pads), 0), ceil_mode=(op.ceil, False)))
+    return Code("F.max_pool2d({0}, {args})", Layer("nn.MaxPool2d", settings), args=settings)
+
+
+def avg_pool(op: pool.AvgPool, types: Types) -> Code:
+    stride = Arg(same(op.strides), "stride", same(op.k), positional=True)
+    counts = dim(bool(op.count_zeros) if op.count_zeros is not None else True)
+    more = args(padding=(same(op.padding), 0), ceil_mode=(op.ceil, False), count_include_pad=(counts, True))
+    settings = (*args(same(op.k)), stride, *more)
+    return Code("F.avg_pool2d({0}, {args})", Layer("nn.AvgPool2d", settings), args=settings)
+
+
+def global_pool(name: str, cls: str) -> Emitter:
+    def emit(op: Op, types: Types) -> Code:
+        if types[0].rank == 2:
+            return Code(f"{{0!a}}.{name}(2)")
+        return Code(f"{{0!a}}.{name}((2, 3), keepdim=True)", Layer(cls, args(dim(1))))
+
+    return emit
+
+
+def upsample(op: resize.Upsample, types: Types) -> Code:
+    corners = args(align_corners=(dim(False), None)) if op.mode == "bilinear" else ()
+    mode = args(mode=(op.mode, None if op.mode == "bilinear" else "nearest"))
+    if op.like:
+        return Code("F.interpolate({0}, size={1!a}.shape[2:], {args})", args=(*mode, *corners))
+    how = args(scale_factor=(same(op.scale), None)) if op.scale is not None else args(size=(op.size, None))
+    settings = (*how, *mode, *corners)
+    return Code("F.interpolate({0}, {args})", Layer("nn.Upsample", settings), args=settings)
+
+
+def pad(op: resize.Pad, types: Types) -> Code:
+    top, bottom, left, right = op.sides
+    mode = args(mode=({"zero": "constant"}.get(op.mode, op.mode), "constant"), value=(op.value, 0))
+    settings = (*args((left, right, top, bottom)), *(mode if op.mode == "zero" else mode[:1]))
+    return Code("F.pad({0}, {args})", args=settings)
+
+
+def pad_channels(op: resize.PadChannels, types: Types) -> Code:
+    zeros = ", ".join(["0"] * (2 * types[0].rank - 1))
+    return Code(f"F.pad({{0}}, ({zeros}, {{extra}}))", values={"extra": op.c - types[0].c})
+
+
+def arithmetic(symbol: str, level: int, fresh: bool) -> Emitter:
+    """`a + b`; a vector counts as [c, 1, …]."""
+    tight = {"+": ("s", "s"), "-": ("s", "p"), "*": ("p", "p"), "/": ("p", "u")}[symbol]
+
+    def emit(op: Op, types: Types) -> Code:
+        rank = max(t.rank for t in types)
+        trailing = tuple(rank - t.rank for t in types)
+        text = f"{{0!{tight[0]}}} {symbol} {{1!{tight[1]}}}"
+        return Code(text, level=level, fresh=fresh, elementwise=True, trailing=trailing)
+
+    return emit
+
+
+def with_number(op: merge.WithNumber, types: Types) -> Code:
+    level = SUM if op.symbol in "+-" else PRODUCT
+    mark = {"+": ("s", "s"), "-": ("s", "p"), "*": ("p", "p"), "/": ("p", "u")}[op.symbol]
+    sides = ("number", "0") if op.number_first else ("0", "number")
+    text = f" {op.symbol} ".join(f"{{{s}!{m}}}" for s, m in zip(sides, mark, strict=True))
+    return Code(text, values={"number": op.number}, level=level, elementwise=True)
+
+
+def concat(op: merge.Concat, types: Types) -> Code:
+    axis = axis_of(op.name, op.axis, types[0]) + 1
+    tensors = ", ".join(f"{{{i}}}" for i in range(len(types)))
+    return Code(f"torch.cat(({tensors}{',' if len(types) == 1 else ''}), {axis})")
+
+
+def split(op: shape.Split, types: Types) -> Code:
+    axis = axis_of(op.name, op.axis, types[0]) + 1
+    if isinstance(op.n, Dim):
+        return Code(f"{{0!a}}.chunk({{n}}, {axis})", values={"n": op.n})
+    return Code(f"{{0!a}}.split({{sizes}}, {axis})", values={"sizes": op.parts(types[0])})
+
+
+def slice_(op: shape.Slice, types: Types) -> Code:
+    axis = axis_of(op.name, op.axis, types[0]) + 1
+    start = "" if op.a == 0 else "{a}"
+    stop = "" if op.b == types[0].shape[axis - 1] and op.b.expr is None else "{b}"
+    return Code(f"{{0!a}}[{':, ' * axis}{start}:{stop}]", values={"a": op.a, "b": op.b})
+
+
+def flatten(op: shape.Flatten, types: Types) -> Code:
+    return Code("{0!a}.flatten(1)", Layer("nn.Flatten"))
+
+
+def standardize(op: norm.Standardize, types: Types) -> Code:
+    axes = tuple(dim(a + 1) for a in op.axes(types[0]))
+    return module(Layer("Standardize", args(axes, eps=(op.eps, DEFAULT_EPS))))
+
+
+def l2norm(op: norm.L2Norm, types: Types) -> Code:
+    axes = one_or_tuple(axes_of(op.name, op.axis, types[0]))
+    eps = args(eps=(op.eps, norm.L2Norm().eps))
+    return Code(f"F.normalize({{0}}, dim={axes}, {{args}})", args=eps)
+
+
+def einsum(op: linear.Einsum, types: Types) -> Code:
+    """One letter an axis: the author's where it is one, and a letter of its own for the batch."""
+    pattern = parse_pattern("einsum", op.pattern)
+    names = list(dict.fromkeys(n for side in (*pattern.inputs, pattern.output) for (n,) in side))
+    free = [c for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in names]
+    letters = {n: n if len(n) == 1 and n.isascii() and n.isalpha() else free.pop() for n in names}
+    batch = "b" if "b" in free else free[0]
+    sides = [batch + "".join(letters[n] for (n,) in side) for side in (*pattern.inputs, pattern.output)]
+    inputs = ", ".join(f"{{{i}}}" for i in range(len(types)))
+    return Code(f'torch.einsum("{",".join(sides[:-1])}->{sides[-1]}", {inputs})')
+
+
+# --- patterns: split axes, reorder, merge axes ---
+
+
+def _unfold(op: Any, values: dict[str, Value]) -> str:
+    """Methods that give every name of the left side an axis of its own; sizes that were not given are -1."""
+    text = ""
+    given = dict(op.sizes)
+    inputs = parse_pattern(op.name, op.pattern).inputs[0]
+    for at in range(len(inputs), 0, -1):
+        names = inputs[at - 1]
+        if not names:
+            text += f".squeeze({at})"
+        elif len(names) > 1:
+            slots = []
+            for name in names:
+                slots.append(f"{{size_{name}}}" if name in given else "-1")
+                if name in given:
+                    values[f"size_{name}"] = given[name]
+            text += f".unflatten({at}, ({', '.join(slots)}))"
+    return text
+
+
+def _fold(op: Any) -> str:
+    """Methods that merge the axes of the right side."""
+    text, at = "", 1
+    for names in parse_pattern(op.name, op.pattern).output:
+        if not names:
+            text += f".unsqueeze({at})"
+        elif len(names) > 1:
+            text += f".flatten({at}, {at + len(names) - 1})"
+        at += 1
+    return text
+
+
+def rearrange(op: shape.Reshape | shape.Permute, types: Types) -> Code:
+    values: dict[str, Value] = {}
+    text = _unfold(op, values) + _reorder(op.plan(types[0]).order) + _fold(op)
+    return Code("{0!a}" + text if text else "{0}", values=values)
+
+
+def _reorder(order: tuple[int, ...]) -> str:
+    moved = [i for i, axis in enumerate(order) if axis != i]
+    if not moved:
+        return ""
+    if len(moved) == 2:
+        return f".transpose({moved[0] + 1}, {moved[1] + 1})"
+    return f".permute(0, {', '.join(str(a + 1) for a in order)})"
+
+
+def reduce(op: pool.Reduce, types: Types) -> Code:
+    values: dict[str, Value] = {}
+    method = {"mean": "mean", "max": "amax", "sum": "sum"}[op.how]
+    pattern = parse_pattern(op.name, op.pattern)
+    plan = op.plan(types[0])
+    dropped = one_or_tuple(plan.dropped)
+    names = [n for axis in pattern.inputs[0] for n in axis]
+    kept = tuple(() if i in plan.dropped else (n,) for i, n in enumerate(names))
+    if kept == pattern.output:
+        return Code(f"{{0!a}}{_unfold(op, values)}.{method}({dropped}, keepdim=True)", values=values)
+    return Code(f"{{0!a}}{_unfold(op, values)}.{method}({dropped}){_fold(op)}", values=values)
+
+
+EMIT: dict[type[Op], Emitter] = {
+    conv.Conv: convolution,
+    conv.ConvTranspose: transposed,
+    linear.Dense: dense,
+    linear.Einsum: einsum,
+    linear.Matmul: lambda op, types: Code("{0!p} @ {1!u}", level=PRODUCT),
+    norm.BatchNorm: batch_norm,
+    norm.LayerNorm: layer_norm,
+    norm.GroupNorm: group_norm,
+    norm.L2Norm: l2norm,
+    norm.Standardize: standardize,
+    act.Identity: lambda op, types: Code("{0}", Layer("nn.Identity")),
+    act.Relu: activation("F.relu", "nn.ReLU", inplace=True),
+    act.Relu6: activation("F.relu6", "nn.ReLU6", inplace=True),
+    act.LeakyRelu: lambda op, types: Code(
+        "F.leaky_relu({0}, {slope})", Layer("nn.LeakyReLU", args(op.slope)), values={"slope": op.slope}
+    ),
+    act.PRelu: lambda op, types: module(Layer("nn.PReLU", args(types[0].c, init=(op.init, dim(act.PRelu().init))))),
+    act.Elu: lambda op, types: Code("F.elu({0}, {args})", Layer("nn.ELU", _alpha(op)), args=_alpha(op)),
+    act.Selu: activation("F.selu", "nn.SELU"),
+    act.Sigmoid: activation("torch.sigmoid", "nn.Sigmoid"),
+    act.HardSigmoid: activation("F.hardsigmoid", "nn.Hardsigmoid"),
+    act.Tanh: activation("torch.tanh", "nn.Tanh"),
+    act.Gelu: activation("F.gelu", "nn.GELU"),
+    act.Silu: activation("F.silu", "nn.SiLU"),
+    act.HardSwish: activation("F.hardswish", "nn.Hardswish"),
+    act.Mish: activation("F.mish", "nn.Mish"),
+    act.Softplus: activation("F.softplus", "nn.Softplus"),
+    act.Softmax: softmax,
+    pool.MaxPool: max_pool,
+    pool.AvgPool: avg_pool,
+    pool.GlobalAvgPool: global_pool("mean", "nn.AdaptiveAvgPool2d"),
+    pool.GlobalMaxPool: global_pool("amax", "nn.AdaptiveMaxPool2d"),
+    pool.Reduce: reduce,
+    merge.Add: arithmetic("+", SUM, fresh=True),
+    merge.Sub: arithmetic("-", SUM, fresh=True),
+    merge.Mul: arithmetic("*", PRODUCT, fresh=True),
+    merge.Div: arithmetic("/", PRODUCT, fresh=False),
+    merge.WithNumber: with_number,
+    merge.Concat: concat,
+    resize.Upsample: upsample,
+    resize.Pad: pad,
+    resize.PadChannels: pad_channels,
+    shape.Reshape: rearrange,
+    shape.Permute: rearrange,
+    shape.Flatten: flatten,
+    shape.Split: split,
+    shape.Slice: slice_,
+    attend.RelAttention: rel_attention,
+    attend.RelLogits: lambda op, types: module(Layer("RelativeLogits", args(types[0].shape[1], op.h, op.w))),
+    regularize.Dropout: lambda op, types: module(Layer("nn.Dropout", args(op.p))),
+    regularize.DropPath: lambda op, types: module(Layer("DropPath", args(op.p))),
+    learned.Param: param,
+    learned.Scale: lambda op, types: module(Layer("Scale", args(types[0].c, init=(op.init, dim(1))))),
+}
+
+
+def _alpha(op: act.Elu) -> tuple[Arg, ...]:
+    return args(alpha=(op.alpha, 1))

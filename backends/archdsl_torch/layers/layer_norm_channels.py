@@ -1,0 +1,12 @@
+"""Layer normalisation of images."""
+
+from torch import nn
+
+__all__ = ["LayerNormChannels"]
+
+
+class LayerNormChannels(nn.LayerNorm):
+    """Layer normalisation over the channels of (batch, channels, height, width)."""
+
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)

@@ -1,0 +1,17 @@
+"""A learned factor for every channel."""
+
+import torch
+from torch import nn
+
+__all__ = ["Scale"]
+
+
+class Scale(nn.Module):
+    """One learned factor a channel."""
+
+    def __init__(self, channels, init=1):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), float(init)))
+
+    def forward(self, x):
+        return x * self.weight.view(-1, *[1] * (x.dim() - 2))
