@@ -150,7 +150,10 @@ def test_compile_replaces_only_its_own_files(run: Run, net: Path) -> None:
 def test_nowhere_to_write_is_a_sentence(run: Run, net: Path) -> None:
     for command in ("compile", "draw"):
         ended = run(command, "net.arch", "-o", "missing/net.svg")
-        assert ended.code in (1, 2) and "missing" in ended.err and "Traceback" not in ended.err
+        assert ended.code == 2 and "`missing`" in ended.err
+        assert run(command, "net.arch", "-o", ".", *["--format=svg"] * (command == "draw")).code == 2
+    full = run("compile", "net.arch", "-o", "/dev/full")
+    assert full.code == 1 and "/dev/full" in full.err
 
 
 def test_settings_are_checked(run: Run, net: Path) -> None:

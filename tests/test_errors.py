@@ -1,6 +1,6 @@
 """Every mistake of the catalogue has a page and a case: `errors/NAME.arch` and what archdsl says of it, `NAME.err`.
 
-A case is checked with `archdsl check`. A first line `# args: …` gives flags, or a whole command with `$FILE` in it.
+A case is checked with `archdsl check`. A first line `# args: …` gives flags, or a whole command with `$FILE` or `$DIR` in it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 CASES = sorted((HERE / "errors").glob("*.arch"))
 # Mistakes that a spec cannot show, and the test that makes them.
 ELSEWHERE = {
+    "E0003": "syntax/test_parse.py",
     "E0602": "test_cli.py",
     "E0603": "test_cli.py",
     "E0604": "test_cli.py",
@@ -33,9 +34,9 @@ PYTHON = re.compile(r"Traceback|<class |<archdsl|\bNoneType\b|\bobject at 0x|\bD
 def command(case: Path) -> list[str]:
     first = case.read_text(encoding="utf-8").partition("\n")[0]
     args = shlex.split(first.removeprefix("# args:")) if first.startswith("# args:") else []
-    if "$FILE" in args:
-        return [str(case) if arg == "$FILE" else arg for arg in args]
-    return ["check", str(case), *args]
+    if not any("$" in arg for arg in args):
+        args = ["check", "$FILE", *args]
+    return [arg.replace("$FILE", str(case)).replace("$DIR", str(case.parent)) for arg in args]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda p: p.stem)

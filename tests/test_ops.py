@@ -300,7 +300,7 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
     (RelLogits, {"h": 3, "w": 3}, (2, 4, 10), errors.WrongInput),
     (Dropout, {"p": 1}, (4,), errors.NothingPasses),
     (DropPath, {"p": 1}, (4,), errors.NothingPasses),
-    (Param, {"sizes": ()}, [], errors.WrongInput),
+    (Param, {"shape": ()}, [], errors.WrongInput),
     (Reshape, {"pattern": "c h w -> (h w) c"}, (4, 5, 5), errors.PatternReorders),
     (Reduce, {"pattern": "c h w -> w h", "how": "mean"}, (4, 5, 5), errors.PatternReorders),
     (Reduce, {"pattern": "c h w -> c h w", "how": "mean"}, (4, 5, 5), errors.PatternInvalid),

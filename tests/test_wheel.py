@@ -48,6 +48,7 @@ def test_works_without_any_framework(installed: Path, tmp_path: Path) -> None:
     archdsl = installed / "archdsl"
     sh(archdsl, "check", "attention56", cwd=tmp_path)
     (tmp_path / "net.arch").write_text(sh(archdsl, "zoo", "attention56", cwd=tmp_path))
+    sh(archdsl, "fmt", "net.arch", cwd=tmp_path)
     sh(archdsl, "fmt", "--check", "net.arch", cwd=tmp_path)
     assert "31,810,728" in sh(archdsl, "show", "attention56", cwd=tmp_path)
     sh(archdsl, "draw", "attention56", "-o", "net.svg", cwd=tmp_path)

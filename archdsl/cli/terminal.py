@@ -75,12 +75,22 @@ def replace_file(path: Path, data: bytes) -> None:
     """Put `data` into `path`, whole or not at all: written beside it, then renamed over it.
 
     A link keeps pointing where it did, a file keeps its permissions; what is no plain file (`/dev/stdout`, a
-    pipe) is written to directly. Raises OSError.
+    pipe) is written to directly. Raises WrongCommand where `path` can be no file, OSError for the rest.
     """
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)
-        return
+    if path.is_dir():
+        raise WrongCommand(f"`{path}` is a folder: name a file")
+    if not path.parent.is_dir():
+        raise WrongCommand(f"there is no folder `{path.parent}` for `{path.name}`")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            _replace(path.resolve(), data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _replace(path: Path, data: bytes) -> None:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:

@@ -16,6 +16,7 @@ from archdsl.ir.graph import Ref
 
 __all__ = ["Dialect", "forward"]
 
+ROOM = WIDTH - 8  # for a statement of a method
 _HOLE = re.compile(r"\{(\w+)(?:!(\w))?\}")
 _WANTED = {None: CHOICE, "a": ATOM, "s": SUM, "p": PRODUCT, "u": UNARY}
 _INPLACE = re.compile(r"\)$")
@@ -66,7 +67,7 @@ def forward(plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinne
     lines = writer.block(list(plan.steps), 0)
     results = [writer.final(ref) for ref in plan.outputs]
     text = ", ".join(wrap(p.text, p.level, CHOICE) for p in results)
-    return [*lines, *writer.lines, *layout(call_doc(text), 0, "return ")]
+    return [*lines, *layout(call_doc(text), ROOM, "return ")]
 
 
 class _Forward:
@@ -79,6 +80,7 @@ class _Forward:
         self.pieces: dict[Ref, _Piece] = {}
         self.holder: dict[str, Ref] = {}
         self.lines: list[str] = []
+        self.room = ROOM
         self.first = next(iter(entries.values()), "x")
         for i, (entry, name) in enumerate(entries.items()):
             ref = Ref(entry)
@@ -87,7 +89,7 @@ class _Forward:
 
     def block(self, steps: list[Step], depth: int) -> list[str]:
         """The statements of steps whose first `depth` guards hold here."""
-        outer, self.lines = self.lines, []
+        outer, self.lines, self.room = self.lines, [], ROOM - 4 * depth
         held: list[Step] = []
         for step in steps:
             if len(step.guards) > depth:
@@ -97,7 +99,7 @@ class _Forward:
             else:
                 self._apply(step)
         assert not held
-        lines, self.lines = self.lines, outer
+        lines, self.lines, self.room = self.lines, outer, self.room + 4
         return lines
 
     def final(self, ref: Ref) -> _Piece:
@@ -108,12 +110,9 @@ class _Forward:
 
     def _apply(self, step: Step) -> None:
         piece = self._piece(step)
-        while len(piece.text) > self._room(step) and self._shorten(step):
+        while len(piece.text) > self.room - len("return ") and self._shorten(step):
             piece = self._piece(step)
         self._place(step, piece)
-
-    def _room(self, step: Step) -> int:
-        return WIDTH - 8 - len("return ") - 4 * len(step.guards)
 
     def _shorten(self, step: Step) -> bool:
         """Give the longest nested input a variable; False where there is none left."""
@@ -204,7 +203,7 @@ class _Forward:
         self._bind(ref, name, piece)
 
     def _write(self, name: str, piece: _Piece) -> None:
-        self.lines += layout(call_doc(piece.text), 0, f"{name} = ")
+        self.lines += layout(call_doc(piece.text), self.room, f"{name} = ")
 
     def _unpack(self, step: Step, piece: _Piece) -> None:
         """`q, k, v = …`: the author's names where the statement's name is made of as many."""
@@ -259,7 +258,7 @@ class _Forward:
         then, other = pieces
         text = f"{wrap(then.text, then.level, OR)} if {cond} else {wrap(other.text, other.level, OR)}"
         piece = _Piece(text, CHOICE, [*then.reads, *other.reads], step.statement or "out", step.ranks[0])
-        if not any(branches) and len(text) <= self._room(step):
+        if not any(branches) and len(text) <= self.room - len("return "):
             self._place(step, piece)
             return
         self._read(piece)
@@ -268,7 +267,7 @@ class _Forward:
         sides = []
         for lines, side in zip(branches, pieces, strict=True):
             same = side.text == name
-            sides.append([*lines, *([] if same else layout(call_doc(side.text), 0, f"{name} = "))])
+            sides.append([*lines, *([] if same else layout(call_doc(side.text), self.room - 4, f"{name} = "))])
         self.lines += list(_if_else(cond, *sides))
         self._bind(ref, name, piece)
 

@@ -16,6 +16,7 @@ __all__ = [
 ]  # fmt: skip
 
 WIDTH = 88
+_WRAPPED = 60  # a line of a comment longer than this was wrapped by its author's editor
 Env = Mapping[str, Number]
 
 CHOICE, OR, AND, NOT, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = range(10)
@@ -165,20 +166,20 @@ def flat(doc: Doc) -> str:
     return f"{doc.head}{inner}{doc.tail}"
 
 
-def layout(doc: Doc, indent: int = 0, prefix: str = "", suffix: str = "") -> list[str]:
-    """The lines of `prefix doc suffix`, broken at brackets, outermost first, where they are too long."""
-    line = " " * indent + prefix + flat(doc) + suffix
-    if len(line) <= WIDTH or isinstance(doc, Word) or not doc.items:
+def layout(doc: Doc, room: int, prefix: str = "", suffix: str = "") -> list[str]:
+    """The lines of `prefix doc suffix`, broken at brackets, outermost first, where they are longer than `room`."""
+    line = prefix + flat(doc) + suffix
+    if len(line) <= room or isinstance(doc, Word) or not doc.items:
         return [line]
-    lines = [" " * indent + prefix + doc.head]
-    body = " " * (indent + 4) + f"{doc.joint} ".join(flat(i) for i in doc.items)
-    if len(body) <= WIDTH:
-        lines.append(body)
+    body = f"{doc.joint} ".join(flat(i) for i in doc.items)
+    lines = [prefix + doc.head]
+    if len(body) <= room - 4:
+        lines.append(" " * 4 + body)
     else:
         comma = doc.joint if len(doc.items) > 1 else ""
         for item in doc.items:
-            lines += layout(item, indent + 4, "", comma)
-    return [*lines, " " * indent + doc.tail + suffix]
+            lines += indented(layout(item, room - 4, "", comma))
+    return [*lines, doc.tail + suffix]
 
 
 def prefixed(text: str, doc: Doc) -> Doc:
@@ -235,18 +236,37 @@ def _outside_strings(text: str) -> Iterable[tuple[int, str]]:
 
 def docstring(text: str, indent: int = 0) -> list[str]:
     """The lines of a docstring; whatever `text` holds, it ends where it should."""
-    safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    safe = "".join(c if c.isprintable() or c == "\n" else _escape(c) for c in safe)
     room = WIDTH - indent
     lines: list[str] = []
-    for line in safe.strip().split("\n"):
-        lines += textwrap.wrap(line.strip(), room - 3 if not lines else room, break_long_words=False) or [""]
+    for line in _paragraphs(text):
+        wrapped = textwrap.wrap(" " * 3 * (not lines) + _safe(line), room, break_long_words=False, drop_whitespace=True)
+        lines += [w.strip() for w in wrapped] or [""]
+    pad = " " * indent
     if lines[-1].endswith('"'):
         lines[-1] = lines[-1][:-1] + '\\"'
-    pad = " " * indent
     if len(lines) == 1 and len(lines[0]) + 6 <= room:
         return [f'{pad}"""{lines[0]}"""']
     return [f'{pad}"""{lines[0]}', *(f"{pad}{line}" if line else "" for line in lines[1:]), f'{pad}"""']
+
+
+def _paragraphs(text: str) -> list[str]:
+    """The lines of a comment; one that was only wrapped goes on in the line before."""
+    lines: list[str] = []
+    last = ""
+    for line in text.strip().split("\n"):
+        line = line.strip()
+        if lines and line and len(last) > _WRAPPED and not re.match(r"[\w, ]+:", line):
+            lines[-1] += " " + line
+        else:
+            lines.append(line)
+        last = line
+    return lines
+
+
+def _safe(text: str) -> str:
+    """Text that cannot end a docstring, nor mean anything else than itself in one."""
+    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return "".join(c if c.isprintable() else _escape(c) for c in escaped)
 
 
 def indented(lines: Iterable[str], by: int = 4) -> list[str]:

@@ -280,8 +280,9 @@ class Resolver:
 
     def _plain(self, values: Values) -> Val | None:
         """An expression that is right in every body, or the number where it is the same in all."""
-        for expr in dict.fromkeys(v.expr for _, v in values if isinstance(v, Dim) and v.expr is not None):
-            if all(isinstance(v, Dim) and _writes(expr, b, v.value) for b, v in values):
+        found = list(dict.fromkeys(v.expr for _, v in values if isinstance(v, Dim) and v.expr is not None))
+        for expr in found:
+            if (len(found) == 1 or expr.op == "name") and all(isinstance(v, Dim) and _writes(expr, b, v.value) for b, v in values):
                 return self.read(expr)
         return None if self._differ(values) else Const(_constant(values[0][1]))
 

@@ -41,15 +41,17 @@ def to_dot(figure: Figure) -> str:
     """The figure as DOT text."""
     graph = Digraph(
         graph_attr={"label": _title(figure), "labelloc": "t", "fontname": _FONT, "fontsize": "11", "rankdir": "TB",
-                    "nodesep": "0.2", "ranksep": "0.2", "margin": "0.15", "bgcolor": "white"},
+                    "nodesep": "0.2", "ranksep": "0.2", "pad": "0.15", "bgcolor": "white"},
         node_attr={"fontname": _FONT, "fontsize": "11", "shape": "box", "margin": "0.15,0.05", "height": "0.3"},
         edge_attr={"fontname": _FONT, "fontsize": "9", "fontcolor": _GREY, "arrowsize": "0.6"},
     )  # fmt: skip
     for number, panel in enumerate(figure.panels):
         _add_panel(graph, panel, number)
     if figure.panels[0].title:
-        _add_legend(graph, figure.roles)
-        _stack(graph, figure)
+        legend = _legend(figure)
+        if legend:
+            graph.node(_LEGEND, legend, shape="box", style="rounded", color="#CCCCCC", fontsize="9", fontcolor=_GREY)
+        _stack(graph, figure, bool(legend))
     return str(graph.source)
 
 
@@ -68,7 +70,12 @@ def _font(row: str, size: int, color: str = _GREY) -> str:
 
 def _title(figure: Figure) -> str:
     head = f'<b><font point-size="16">{_text(figure.title)}</font></b>'
-    return _html(head, _font(" ", 4), *(_font(_text(note), 10, "#333333") for note in figure.notes), " ")
+    return _html(
+        head,
+        _font(" ", 4),
+        *(_font(_text(row), 10, "#333333") for note in figure.notes for row in lines(note, 90, 2)),
+        " ",
+    )
 
 
 def _add_panel(graph: Digraph, panel: Panel, number: int) -> None:
@@ -82,15 +89,21 @@ def _add_panel(graph: Digraph, panel: Panel, number: int) -> None:
             room = {"label": "", "peripheries": "0", "margin": "9"}  # clusters that stand side by side would touch
             sub = around.enter_context(sub.subgraph(name=f"cluster_{number}_room", graph_attr=room))
             sub = around.enter_context(
-                sub.subgraph(name=f"cluster_{number}", graph_attr={**frame, "labeljust": "l", "margin": "10"})
+                sub.subgraph(name=f"cluster_{number}", graph_attr={**frame, "labeljust": "l", "margin": _margin(panel)})
             )
         for box in panel.boxes:
             if box.key not in grouped:
                 _add_box(sub, box, keys[box.key])
         for i, group in enumerate(panel.groups):
             _add_group(sub, group, [b for b in panel.boxes if b.key in group.keys], keys, f"cluster_{number}_{i}")
-    for arrow in panel.arrows:
-        _add_arrow(graph, arrow, keys)
+        for arrow in panel.arrows:  # within the cluster, so that their labels are kept inside it
+            _add_arrow(sub, arrow, keys)
+
+
+def _margin(panel: Panel) -> str:
+    """Graphviz lets the labels of side ways stand out of a cluster: where there are such ways, leave room."""
+    into = [arrow.target for arrow in panel.arrows]
+    return "26" if len(set(into)) < len(into) else "12"
 
 
 def _panel_title(panel: Panel) -> str:
@@ -129,26 +142,29 @@ def _add_box(graph: Digraph, box: Box, key: str) -> None:
 def _add_arrow(graph: Digraph, arrow: Arrow, keys: dict[str, str]) -> None:
     text = f"<i>{_text(arrow.port)}</i>: {_text(arrow.shape)}" if arrow.port else _text(arrow.shape)
     if arrow.when:
-        text = f'<i>{_text(arrow.when)}</i><br align="left"/>&nbsp;{text}<br align="left"/>'
+        left = '<br align="left"/>&nbsp;'
+        text = left.join([*(f"<i>{_text(row)}</i>" for row in lines(arrow.when, 18, 3)), text])
+        text += '<br align="left"/>'
     graph.edge(keys[arrow.source], keys[arrow.target], f"<&nbsp;{text}>", color=_LINES[arrow.role],
                style=_STYLES[arrow.role], penwidth="1.6" if arrow.role == "mask" else "1.1")  # fmt: skip
 
 
-def _add_legend(graph: Digraph, roles: Sequence[Role]) -> None:
-    """What colours, lines and corners mean, as one table."""
+def _legend(figure: Figure) -> str:
+    """What colours, lines and corners mean, as one table; only of what there is in the picture."""
     rows = [
         f'<tr><td border="1" color="{_LINES[role]}" bgcolor="{_FILLS[role]}">{role}</td>'
         f'<td><font color="{_LINES[role]}">{_SAMPLES[role]}</font></td>'
         f'<td align="left">{_MEANING[role]}</td></tr>'
-        for role in roles
+        for role in figure.roles
+        if len(figure.roles) > 1
     ]
-    rows.append('<tr><td border="1">block</td><td></td><td align="left">square: drawn on its own</td></tr>')
-    rows.append(
-        '<tr><td border="1" style="rounded">op</td><td></td><td align="left">round: ops, one after another</td></tr>'
-    )
-    rows.append('<tr><td colspan="3" align="left">figures are for one use; a – b where uses differ</td></tr>')
-    table = f'<<table border="0" cellborder="0" cellspacing="3" cellpadding="2">{"".join(rows)}</table>>'
-    graph.node(_LEGEND, table, shape="box", style="rounded", color="#CCCCCC", fontsize="9", fontcolor=_GREY)
+    if len(figure.panels) > 1:
+        row = '<tr><td border="1"{}>{}</td><td></td><td align="left">{}</td></tr>'
+        rows.append(row.format("", "block", "square: drawn on its own"))
+        rows.append(row.format(' style="rounded"', "op", "round: ops, one after another"))
+        rows.append('<tr><td colspan="3" align="left">figures are for one use; a – b where uses differ</td></tr>')
+    table = f'<table border="0" cellborder="0" cellspacing="3" cellpadding="2">{"".join(rows)}</table>'
+    return f"<{table}>" if rows else ""
 
 
 # --- columns, so that the panels fill a page ------------------------------------------------------
@@ -162,9 +178,9 @@ class _Extent:
     ranks: tuple[float, ...]
 
 
-def _stack(graph: Digraph, figure: Figure) -> None:
+def _stack(graph: Digraph, figure: Figure, legend: bool) -> None:
     """Put panels below one another, by invisible edges, in as many columns as show them largest on a page."""
-    extents = [_extent(panel) for panel in figure.panels] + [_Extent(200, (110,))]
+    extents = [_extent(panel) for panel in figure.panels] + [_Extent(200, (110,))] * legend
     ends = [(f"p{i}n0", f"p{i}n{len(panel.boxes) - 1}") for i, panel in enumerate(figure.panels)] + [(_LEGEND, _LEGEND)]
     choices = [_columns(extents, count) for count in range(1, min(len(extents), _MOST_COLUMNS) + 1)]
     for column in max(choices, key=lambda columns: _scale(extents, columns)):

@@ -96,7 +96,7 @@ def figure(graph: Graph, found: Cost, level: Level = "block") -> Figure:
     doc = graph.doc.strip().partition("\n")[0]
     inputs = ", ".join(str(e.types[0]) for e in graph.entries)
     totals = f"input {inputs} · {found.params:,} parameters · {found.macs:,} MACs"
-    return Figure(graph.block, tuple(n for n in (short(doc, 110), totals) if n), tuple(panels), used)
+    return Figure(graph.block, tuple(n for n in (short(doc, 180), totals) if n), tuple(panels), used)
 
 
 # --- all bodies of a block as one ----------------------------------------------------------------

@@ -46,7 +46,9 @@ def _words(targets: Sequence[Target]) -> str:
     if isinstance(first, Call):
         return _call([t for t in targets if isinstance(t, Call)])
     ops = [t for t in targets if isinstance(t, Op)]
-    return first.name + _brackets([op_settings(op) for op in ops], _plain(first))
+    told = dict.fromkeys(name for op in ops for name in op_settings(op))
+    every = [op_settings(op, everything=True) for op in ops]
+    return first.name + _brackets([{name: e[name] for name in told if name in e} for e in every], _plain(first))
 
 
 def _plain(op: Op) -> list[str]:
@@ -114,8 +116,15 @@ def _brackets(given: Sequence[Mapping[str, object]], plain: Sequence[str]) -> st
 def _merged_argument(given: Sequence[object]) -> str:
     if all(isinstance(v, Dim) for v in given):
         return merged([v for v in given if isinstance(v, Dim)])
-    texts = list(dict.fromkeys(argument(v, str) for v in given))
+    texts = list(dict.fromkeys(_brief(v) for v in given))
     return texts[0] if len(texts) == 1 else "…"
+
+
+def _brief(value: object) -> str:
+    """An argument; a block with arguments of its own is its name with `(…)`."""
+    if isinstance(value, BlockValue) and value.name:
+        return value.name + ("(…)" if "(" in value.text else "")
+    return argument(value, str)
 
 
 def values(name: str, given: Iterable[object]) -> str:

@@ -62,6 +62,7 @@ def elaborate(
         graph, contracts = elaborate_model(session, declared, settings or {}, input)
     found = _distinct([*found, *session.diagnostics])
     failed = any(d.severity == "error" for d in found)
+    assert graph is not None or failed, "a model failed and nobody said why"
     return Result(None if failed else graph, tuple(found), contracts)
 
 

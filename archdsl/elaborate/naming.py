@@ -35,15 +35,16 @@ def name_applications(declaration: ast.Block, blocks: Collection[str], names: di
     """Add the names of all applications of a declaration to `names`; `blocks` are those in scope."""
     namer = _Namer(declaration, blocks, names)
     statements = [s for s in declaration.body if isinstance(s, ast.Bind | ast.Stage)]
-    taken = {n for s in statements if (n := statement_name(s))} | {"in", "out"} | {p.name for p in declaration.params}
+    taken = {n for s in statements if (n := statement_name(s))} | {"in", "out"} | namer.plain_params
     for param in declaration.params:
         if param.default is not None:
             namer.group(param.default, collapse=True)
     for s in statements:
         name = statement_name(s)
         namer.group(s.value, collapse=bool(name), taken=() if name else taken)
-        if isinstance(s, ast.Bind) and namer.is_op(s.value):
-            namer.bound_ops.add(s.names[0].name)
+        bound = [s.label] if isinstance(s, ast.Stage) else s.names
+        kept = namer.ops if isinstance(s, ast.Bind) and namer.is_op(s.value) else namer.values
+        kept.update(n.name for n in bound)
 
 
 def name_expression(value: ast.Expr, blocks: Collection[str], names: dict[int, str]) -> None:
@@ -59,7 +60,9 @@ class _Namer:
         self._blocks = blocks
         self._params = {p.name for p in declaration.params} if declaration else set()
         self._ops_by_use = _names_used_as_ops(declaration) if declaration else set()
-        self.bound_ops: set[str] = set()
+        self.plain_params = self._params - self._ops_by_use
+        self.ops: set[str] = set()  # names bound to ops so far, and to anything else
+        self.values: set[str] = set()
 
     def group(self, value: ast.Expr, collapse: bool, taken: Collection[str] = ()) -> None:
         """Name the applications of one statement, argument or repeated flow."""
@@ -96,7 +99,7 @@ class _Namer:
             case ast.Name(name=name):
                 if name in self._params:
                     return name in self._ops_by_use
-                return name in OPS or name in self._blocks or name in self.bound_ops
+                return name not in self.values and (name in OPS or name in self._blocks or name in self.ops)
             case ast.ListExpr():
                 return bool(value.items) and all(self.is_op(v) for v in value.items)
             case ast.ListComp():

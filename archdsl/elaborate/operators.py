@@ -77,9 +77,9 @@ def _with_number(body: Body, node: ast.Binary, left: Value, right: Value) -> Val
     number_first = isinstance(left, Dim)
     number, tensor = (left, right) if number_first else (right, left)
     assert isinstance(number, Dim) and isinstance(tensor, Tensor)
-    flowing = node.right if number_first else node.left
-    if node.op == "*" and number.is_int and isinstance(flowing, ast.Flow):
-        body.session.report(ScaledNotRepeated(str(number)), node.span)
+    factor, flowing = (node.left, node.right) if number_first else (node.right, node.left)
+    if node.op == "*" and isinstance(flowing, ast.Flow) and isinstance(factor, ast.Number) and factor.text.isdigit():
+        body.session.report(ScaledNotRepeated(factor.text), node.span)
     if node.op == "/" and not number_first and number.value == 0:
         body.session.report(DivisionByZero(), node.right.span)
         return POISON

@@ -32,5 +32,5 @@ class ScaledNotRepeated(Error):
     severity = "warning"
     title = "this scales a result by {times}, it does not repeat a layer"
     label = "a tensor times {times}"
-    help = "to repeat, multiply the op: `in -> conv(16, 3) * {times}`; to scale, write `{times}.0 *` or bind it first"
+    help = "to repeat, multiply the op: `in -> conv(16, 3) * {times}`; to scale, write `{times}.0`"
     times: str

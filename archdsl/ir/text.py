@@ -95,15 +95,15 @@ def quoted(text: str) -> str:
     return f'"{_CONTROL.sub(" ", inner)}"'
 
 
-def op_settings(op: Op) -> dict[str, object]:
-    """The settings of an op that differ from their defaults, by name, in declared order.
+def op_settings(op: Op, everything: bool = False) -> dict[str, object]:
+    """The settings of an op that differ from their defaults (or all), by name, in declared order.
 
-    A pair of two equal numbers is given as one.
+    A pair of two equal numbers is given as one. A tensor is an input, not a setting, and is left out.
     """
     found: dict[str, object] = {}
     for setting in settings(type(op)):
-        value = getattr(op, setting.field)
-        if setting.kind == "tensor" or value is None or value == setting.default:
+        value = getattr(op, setting.name)
+        if setting.kind == "tensor" or ((value is None or value == setting.default) and not everything):
             continue
         equal_pair = setting.kind == "pair" and isinstance(value, tuple) and value[0] == value[1]
         found[setting.name] = value[0] if equal_pair else value

@@ -111,6 +111,11 @@ def lex(source: Source) -> Lexed:
 
 @dataclass
 class _Lexer:
+    """Reads one text.
+
+    broken: the piece being read has a mistake. quiet: one that may have swallowed a closing bracket.
+    """
+
     source: Source
     pieces: list[Piece] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
@@ -118,7 +123,7 @@ class _Lexer:
     tokens: list[Token] = field(default_factory=list)
     brackets: list[_Bracket] = field(default_factory=list)
     broken: bool = False
-    deep: bool = False
+    quiet: bool = False
 
     def run(self) -> Lexed:
         source, text = self.source, self.source.text
@@ -209,7 +214,7 @@ class _Lexer:
     def string(self, text: str, span: Span) -> Token:
         if len(text) < 2 or not text.endswith('"') or _ends_escaped(text):
             self.report(errors.UnterminatedString(), span)
-            self.broken = True
+            self.quiet = self.broken = True
             return Token("STRING", text, span, "")
         for match in _ESCAPE.finditer(text):
             if match[1] not in _ESCAPES and len(match[1]) < 5:
@@ -228,6 +233,10 @@ class _Lexer:
         kind = token.type
         if self.brackets:
             self.check_brackets(token)
+        elif kind in {"EQUAL", "COLON"} and len(self.tokens) > 1 and self.tokens[-1].fresh:
+            name = self.tokens.pop()
+            self.finish(None)
+            self.tokens.append(name)
         if kind in {"END", "LBRACE", "RBRACE"}:
             if kind == "END" and self.brackets:
                 self.unclosed(token)
@@ -236,7 +245,7 @@ class _Lexer:
         if kind in {"LPAR", "LSQB"}:
             if len(self.brackets) == MAX_BRACKETS:
                 self.report(errors.BracketsTooDeep(MAX_BRACKETS), token.span)
-                self.deep = self.broken = True
+                self.quiet = self.broken = True
             self.brackets.append(_Bracket(token))
         elif kind in _CLOSES:
             self.close(token)
@@ -288,7 +297,7 @@ class _Lexer:
     def unclosed(self, culprit: Token | None) -> None:
         opened = self.brackets[-1].token
         labels = [Label(culprit.span, "it is still open here")] if culprit else []
-        if not self.deep:
+        if not self.quiet:
             self.report(errors.UnclosedBracket(opened.text, _PARTNER[opened.text]), opened.span, *labels)
         self.brackets.clear()
         self.broken = True
@@ -297,7 +306,7 @@ class _Lexer:
         if self.tokens or stop:
             _harden(self.tokens)
             self.pieces.append(Piece(self.tokens, stop, self.broken))
-        self.tokens, self.broken, self.deep = [], False, False
+        self.tokens, self.broken, self.quiet = [], False, False
 
 
 def _harden(tokens: list[Token]) -> None:

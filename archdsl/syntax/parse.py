@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from importlib.resources import files
 from typing import Any, cast
 
 from lark import Lark
@@ -14,6 +13,7 @@ from lark.lexer import Lexer
 
 from archdsl.diagnostics import Diagnostic, Label
 from archdsl.errors import syntax as errors
+from archdsl.resources import grammar
 from archdsl.source import Source, Span
 from archdsl.syntax import ast
 from archdsl.syntax.build import Builder
@@ -267,7 +267,7 @@ class _Tokens(Lexer):
 @cache
 def _grammar() -> Lark:
     return Lark(
-        files("archdsl.syntax").joinpath("arch.lark").read_text(encoding="utf-8"),
+        grammar(),
         parser="lalr",
         lexer=_Tokens,
         start=["use", "head", "statement", "expression"],

@@ -27,16 +27,16 @@ def count_params(model: Any) -> tuple[int, int]:
 
 def train(*args: Any, **kwargs: Any) -> Any:
     """See `archdsl_torch.train`."""
-    from archdsl_torch import train as engine
+    from archdsl_torch.train import train as run
 
-    return engine.train(*args, **kwargs)
+    return run(*args, **kwargs)
 
 
 def evaluate(*args: Any, **kwargs: Any) -> Any:
     """See `archdsl_torch.train`."""
-    from archdsl_torch import train as engine
+    from archdsl_torch.train import evaluate as run
 
-    return engine.evaluate(*args, **kwargs)
+    return run(*args, **kwargs)
 
 
 BACKEND = Backend(

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from archdsl.codegen.forward import forward
+from archdsl.codegen.forward import ROOM, forward
 from archdsl.codegen.names import Names, identifier
 from archdsl.codegen.plan import ClassPlan, Guard, Leaf, Tree
 from archdsl.codegen.python import (
     ATOM,
     COMPARE,
     NOT,
+    WIDTH,
     Bracket,
     Doc,
     Word,
@@ -104,7 +105,7 @@ class _Class:
         for spec in self.plan.args:
             default = f"={literal(spec.default.value)}" if spec.default is not None else ""
             items.append(Word(self._name(spec.key) + default))
-        return layout(Bracket("def __init__(", tuple(items)), 0, "", ":")
+        return layout(Bracket("def __init__(", tuple(items)), WIDTH - 4, "", ":")
 
     def _locals(self) -> Iterator[str]:
         for local in self.plan.locals:
@@ -263,7 +264,7 @@ class _Class:
         """Assignments that build one member."""
         target = self.member((*path, node.name))
         if isinstance(node, Leaf):
-            yield node.guards, layout(self._built(node.built), 0, f"{target} = ")
+            yield node.guards, layout(self._built(node.built), ROOM - 4 * len(node.guards), f"{target} = ")
             return
         leaves = list(_leaves(node))
         shared = _common_guards([leaf.guards for leaf in leaves])
@@ -271,7 +272,7 @@ class _Class:
         first = list(plain)
         if len(plain) < len(node.children):
             first = node.children[: next(i for i, c in enumerate(node.children) if c not in plain)]  # type: ignore[assignment]
-        yield shared, layout(self._group(node, first, depth + 1), 0, f"{target} = ")
+        yield shared, layout(self._group(node, first, depth + 1), ROOM - 4 * len(shared), f"{target} = ")
         for child in node.children[len(first) :]:
             yield from self._statements(child, (*path, node.name), depth + 1)
 
@@ -280,11 +281,9 @@ class _Class:
             return Word("nn.ModuleDict()")
         if _is_list(node.children):
             return Bracket("nn.ModuleList(", (Bracket("[", tuple(self._child(c, depth) for c in children), "]"),))
-        if any(c.name.isdigit() for c in children):
-            items = tuple(prefixed(f'"{c.name}": ', self._child(c, depth)) for c in children)
-            return Bracket("nn.ModuleDict(", (Bracket("{", items, "}"),))
-        items = tuple(prefixed(f"{self._member_name(c.name, depth)}=", self._child(c, depth)) for c in children)
-        return Bracket("nn.ModuleDict(", (Bracket("dict(", items),))
+        names = [c.name if c.name.isdigit() else self._member_name(c.name, depth) for c in children]
+        items = tuple(prefixed(f'"{n}": ', self._child(c, depth)) for n, c in zip(names, children, strict=True))
+        return Bracket("nn.ModuleDict(", (Bracket("{", items, "}"),))
 
     def _child(self, node: Tree | Leaf, depth: int) -> Doc:
         return self._built(node.built) if isinstance(node, Leaf) else self._group(node, node.children, depth + 1)

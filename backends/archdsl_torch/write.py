@@ -11,7 +11,7 @@ from archdsl import __version__
 from archdsl.codegen.backend import Artifact
 from archdsl.codegen.code import Code
 from archdsl.codegen.plan import ClassPlan, Module, plan
-from archdsl.codegen.python import Bracket, Word, docstring, layout, literal
+from archdsl.codegen.python import docstring, literal
 from archdsl.diagnostics import SpecError
 from archdsl.errors.outputs import NotExpressible
 from archdsl.ir.graph import Graph, Node
@@ -44,6 +44,12 @@ _INITIALISED = {
 }
 
 
+_SAID = {
+    "nn.Conv": "He et al. (2015) for convolutions",
+    "nn.Linear": "uniform within 1/sqrt(n) for n inputs",
+}
+
+
 def emit(graph: Graph) -> Artifact:
     """The PyTorch source of a model. Raises SpecError for an op that PyTorch cannot express."""
     module = plan(graph, _emit_op, RESERVED | frozenset(LAYERS))
@@ -53,8 +59,7 @@ def emit(graph: Graph) -> Artifact:
     start = _initialisation([*helpers, *body])
     code = [*helpers, *start, *body]
     name = module.classes[-1].cls.name
-    exported = [name, *(n for n in names if n != name)]
-    lines = [*_header(module), *_imports(code), "", *_all(exported), *code]
+    lines = [*_header(module), *_imports(code), "", f"__all__ = [{literal(name)}]", *code]
     return Artifact("\n".join(lines) + "\n", name, "torch")
 
 
@@ -67,7 +72,8 @@ def _emit_op(op: Op, types: tuple[TensorType, ...], node: Node) -> Code:
 
 def _class_lines(cls: ClassPlan, names: Sequence[str]) -> list[str]:
     ends_with = ["self.apply(init_weights)"] if cls.is_model else []
-    return write_class(cls, names, cls.doc, ends_with)
+    doc = cls.doc.split("\n")[0] if cls.is_model else cls.doc
+    return write_class(cls, names, doc, ends_with)
 
 
 def _helpers(lines: Sequence[str]) -> Iterator[str]:
@@ -83,7 +89,8 @@ def _initialisation(lines: Sequence[str]) -> list[str]:
     if not found:
         return ["", "", "def init_weights(module):", '    """Every layer starts as its own class says."""']
     out = ["", "", "def init_weights(module):"]
-    out += docstring("He et al. (2015) for convolutions, uniform within 1/sqrt(inputs) for dense layers, biases 0.", 4)
+    said = [how for cls, how in _SAID.items() if any(c.startswith(cls) for c in found)]
+    out += docstring(f"{'; '.join(said)}.", 4)
     for i, (cls, code) in enumerate(found.items()):
         out.append(f"    {'if' if i == 0 else 'elif'} isinstance(module, {cls}):")
         out += [f"        {line}" for line in code]
@@ -94,7 +101,7 @@ def _initialisation(lines: Sequence[str]) -> list[str]:
 def _header(module: Module) -> list[str]:
     """The file's docstring; its last line is how `compile` knows its own files."""
     graph = module.model
-    doc = " ".join(graph.doc.split())
+    doc = graph.doc.strip()
     sizes = " x ".join(str(s) for s in graph.entries[0].types[0].sizes)
     facts = f"Input {sizes}, {cost(graph).params:,} parameters."
     made = f"{HEADER} {__version__} from {PurePath(graph.span.source.name).name}."
@@ -117,8 +124,3 @@ def _without_strings(lines: Sequence[str]) -> list[str]:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             skip.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return [line for i, line in enumerate(lines, 1) if i not in skip]
-
-
-def _all(names: Sequence[str]) -> list[str]:
-    return layout(Bracket("__all__ = [", tuple(Word(literal(n)) for n in names), "]"))
-
