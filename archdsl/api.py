@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from archdsl.elaborate import Program
     from archdsl.ir.graph import Graph
 
-__all__ = ["MissingExtra", "check", "compile", "find", "load", "model_graph", "needs", "open_model"]
+__all__ = ["MissingExtra", "check", "compile", "elaborated", "find", "load", "needs", "open_model"]
 
 Spec = str | Path | Source
 Settings = Mapping[str, object]
@@ -56,10 +56,10 @@ def check(
     return _in_order(found)
 
 
-def model_graph(
+def elaborated(
     spec: Spec, model: str | None = None, settings: Settings | None = None, input: str | None = None
-) -> Graph:
-    """The checked graph of one model of a spec.
+) -> tuple[Graph, list[Diagnostic]]:
+    """The graph of one model of a spec, and warnings about it.
 
     Raises SpecError where there is none, for every independent reason; contracts are not looked at.
     """
@@ -69,9 +69,9 @@ def model_graph(
     program, name = open_model(spec, model)
     result = elaborate(program, name, _texts(settings), input)
     found = _in_order(result.diagnostics)
-    if result.graph is None or any(d.severity == "error" for d in found):
+    if result.graph is None:
         raise SpecError(found)
-    return run(result.graph)
+    return run(result.graph), found
 
 
 def open_model(spec: Spec, model: str | None = None) -> tuple[Program, str]:
@@ -90,7 +90,8 @@ def compile(
 
     Raises SpecError where the spec is wrong, ValueError where there is no such backend.
     """
-    return find(to).emit(model_graph(spec, model, settings, input))
+    graph, _ = elaborated(spec, model, settings, input)
+    return find(to).emit(graph)
 
 
 def load(

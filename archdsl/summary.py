@@ -16,6 +16,8 @@ from archdsl.ops.op import Op
 from archdsl.passes.cost import Cost, Count, of_op
 from archdsl.types import TensorType
 
+_WIDEST = 84  # columns of an elaborated spec, before its shapes: longer lines stand out
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
@@ -55,13 +57,14 @@ def table(graph: Graph, found: Cost) -> RenderableType:
     ]
     inputs = ", ".join(shape_text(e.types[0].sizes) for e in graph.entries)
     whole = (f"{found.params:,}", f"{found.macs:,}")
-    grid = _table(graph.block, ("stage", "is", "output", "params", "MACs"), rows, ("total", "", "", *whole))
+    grid = _table("", ("stage", "is", "output", "params", "MACs"), rows, ("total", "", "", *whole))
     memory = (
         f"input {inputs} · {found.state:,} running statistics · memory at batch {found.batch}, {found.dtype}: "
         f"{bytes_text(found.train_bytes)} to train, {bytes_text(found.infer_bytes)} to infer"
     )
     doc = graph.doc.strip().partition("\n")[0]
-    return Group(*([Text(doc, style="italic")] if doc else []), grid, Text(memory))
+    head = [Text(graph.block, style="bold"), *([Text(doc, style="italic")] if doc else [])]
+    return Group(*head, grid, Text(memory))
 
 
 def by_line(graph: Graph, found: Cost) -> RenderableType:
@@ -89,7 +92,9 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], tota
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, show_footer=True)
+    grid = Table(
+        title=Text(title, style="bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, show_footer=True
+    )
     for head, foot in zip(heads, total, strict=True):
         figure = head in ("params", "MACs", "uses")
         grid.add_column(
@@ -131,7 +136,7 @@ def expand(graph: Graph, found: Cost) -> str:
     rows = [(f"{graph.kind} {graph.block}({params})", "", found.bodies[graph].total)]
     rows += [(f"  in: {e.types[0]}", "", Count()) for e in graph.entries]
     rows += _expanded(graph, found)
-    wide = max(len(text) for text, _, _ in rows)
+    wide = min(max(len(text) for text, _, _ in rows), _WIDEST)
     shapes = max(len(shape) for _, shape, _ in rows)
     lines = [f"{text:<{wide}}  {shape:<{shapes}}  {_cost_text(count)}".rstrip() for text, shape, count in rows]
     return "\n".join(lines) + "\n"

@@ -1,6 +1,7 @@
 """Every mistake of the catalogue has a page and a case: `errors/NAME.arch` and what archdsl says of it, `NAME.err`.
 
-A case is checked with `archdsl check`. A first line `# args: …` gives flags, or a whole command with `$FILE` or `$DIR` in it.
+A case is checked with `archdsl check`. A first line `# args: …` gives flags, or a whole command with `$FILE` or `$DIR`
+in it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ ELSEWHERE = {
     "E0604": "test_cli.py",
     "E0605": "test_cli.py",
     "E0608": "test_cli.py",
+    "E0741": "test_draw.py",
+    "E0742": "test_draw.py",
+    "E0743": "test_draw.py",
     **{code: "test_train.py" for code in catalogue() if code.startswith("E08")},
 }
 PYTHON = re.compile(r"Traceback|<class |<archdsl|\bNoneType\b|\bobject at 0x|\bDim\(|\bFraction\(|\bSpan\(")

@@ -106,9 +106,8 @@ def compile(
     force: bool,
 ) -> int:
     """Compile a model to readable source."""
-    find_backend(to)
-    source, named = open_spec(spec, model)
-    text = api.compile(source, to, named, parse_settings(settings), input).text
+    backend = find_backend(to)
+    text = backend.emit(open_graph(spec, model, settings, input)).text
     if output is None or output == "-":
         say(text)
         return 0
@@ -192,8 +191,8 @@ def _may_replace(path: Path) -> bool:
     if not path.is_file():  # nothing there yet, or no plain file: a terminal, a pipe
         return True
     with path.open("rb") as file:
-        head = file.read(2000)
-    return not head or HEADER.encode() in head
+        head = file.read(65_536)
+    return not head or any(line.startswith(HEADER.encode()) for line in head.splitlines())
 
 
 COMMANDS = {

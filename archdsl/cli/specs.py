@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archdsl import api
-from archdsl.cli.terminal import WrongCommand
+from archdsl.cli.terminal import WrongCommand, report
 from archdsl.resources import read_spec
 from archdsl.source import Source
 
@@ -26,9 +26,11 @@ def open_spec(spec: str, model: str | None) -> tuple[Source, str | None]:
 
 
 def open_graph(spec: str, model: str | None, settings: Sequence[str], input: str | None) -> Graph:
-    """The checked graph of the model that the arguments name. Raises SpecError."""
+    """The checked graph of the model that the arguments name; warnings are said. Raises SpecError."""
     source, named = open_spec(spec, model)
-    return api.model_graph(source, named, parse_settings(settings), input)
+    graph, warnings = api.elaborated(source, named, parse_settings(settings), input)
+    report(warnings)
+    return graph
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, str]:

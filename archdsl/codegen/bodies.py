@@ -99,7 +99,19 @@ def survey(model: Graph, emit: EmitOp) -> list[Body]:
         extra.append(body)
     for body in reversed(extra):
         body.env = _environment(body.graph) if not body.is_flow or body.owner is None else body.owner.env
-    return extra
+    written = _reached(extra[-1])
+    return [b for b in extra if b in written]
+
+
+def _reached(model: Body) -> set[Body]:
+    """The bodies that are built by their own class: flows written in place are not."""
+    seen, stack = {model}, [model]
+    while stack:
+        for call in calls(stack.pop()):
+            if call.body not in seen:
+                seen.add(call.body)
+                stack.append(call.body)
+    return seen
 
 
 def _fill(body: Body, found: Mapping[Graph, Body], made: list[Body], emit: EmitOp) -> None:

@@ -22,6 +22,7 @@ class Class:
     """Bodies that emit the same text.
 
     mixed: conditionals that go both ways among them, with how they are written.
+    selects: the node that is the value of each of those.
     fixed: parameters that a split settled, by value; the name says so.
     hoists: values that differ without the block's names saying how, by key: one for each body.
     """
@@ -29,6 +30,7 @@ class Class:
     bodies: list[Body]
     name: str = ""
     mixed: dict[str, Expr] = field(default_factory=dict)
+    selects: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, Number] = field(default_factory=dict)
     hoists: dict[str, dict[Body, Value]] = field(default_factory=dict)
 
@@ -88,6 +90,9 @@ class Partition:
                 if cond is None:
                     return _part(bodies, lambda b, key=key: b.choices.get(key, "none"))  # type: ignore[misc]
                 cls.mixed[key] = cond
+        cls.selects = {
+            p.node.op.choice.key: n for b in bodies for n, p in b.nodes.items() if cls.mixed and isinstance(p.node.op, Select)
+        }
         for name in dict.fromkeys(n for b in bodies for n in b.nodes):
             if groups := self._node_differences(cls, name):
                 return groups
@@ -149,15 +154,16 @@ def _part(bodies: Sequence[Body], key: Callable[[Body], Hashable]) -> list[list[
 def guards_of(cls: Class, name: str) -> tuple[tuple[str, bool], ...]:
     """The mixed conditionals that a node stands under, outermost first.
 
-    A name may be first asked for inside a branch and used outside as well: only conditionals that went the
-    same way in every body that has the node count.
+    A name may be first asked for inside a branch and used outside as well. So only a conditional that went the
+    same way in every body that has the node counts, and what that conditional's own value stands under.
     """
     having = [b for b in cls.bodies if name in b.nodes]
-    return tuple(
-        (g.key, g.taken)
-        for g in having[0].nodes[name].node.guards
-        if g.key in cls.mixed and all(b.choices.get(g.key) is g.taken for b in having)
-    )
+    for guard in reversed(having[0].nodes[name].node.guards):
+        if guard.key in cls.mixed and all(b.choices.get(guard.key) is guard.taken for b in having):
+            choice = cls.selects.get(guard.key)
+            outer = guards_of(cls, choice) if choice is not None and choice != name else ()
+            return (*outer, (guard.key, guard.taken))
+    return ()
 
 
 def _explained(body: Body, guards: tuple[tuple[str, bool], ...]) -> bool:
@@ -228,6 +234,7 @@ def _variants(classes: list[Class]) -> list[tuple[Class, str, dict[str, Number]]
     """A suffix for each class of one block: the fewest parameters that tell them apart, input sizes last."""
     bodies = [b for c in classes for b in c.bodies]
     params = [p for p in bodies[0].params if len({_word(b, p) for b in bodies}) > 1]
+    params.sort(key=lambda p: isinstance(bodies[0].params[p], Dim))  # what is built says more than how large it is
     sizes = [n for n in bodies[0].env if "." in n and len({b.env.get(n) for b in bodies}) > 1]
     for chosen in _choices(params, sizes):
         values = [[tuple(_word(b, n) for n in chosen) for b in c.bodies] for c in classes]
@@ -268,6 +275,8 @@ def _suffixes(classes: list[Class], chosen: list[str]) -> list[tuple[Class, str,
     for cls in classes:
         words, fixed = [], {}
         for n in chosen:
+            if _is_default(cls, n, classes):
+                continue
             values = list(dict.fromkeys(_word(b, n) for b in cls.bodies))
             if len(values) == 1 and n in cls.bodies[0].graph.params and n in cls.bodies[0].env:
                 fixed[n] = cls.bodies[0].env[n]
@@ -278,6 +287,12 @@ def _suffixes(classes: list[Class], chosen: list[str]) -> list[tuple[Class, str,
         else:
             result.append((cls, "".join(_part_name(cls, n, v) for n, v in words), fixed))
     return result
+
+
+def _is_default(cls: Class, name: str, classes: list[Class]) -> bool:
+    """Whether this class alone is the one that the parameter's default makes: it needs no word for it."""
+    usual = [c for c in classes if name in c.graph.params and not any(name in b.given for b in c.bodies)]
+    return usual == [cls] and isinstance(cls.graph.params[name], BlockValue)
 
 
 def _part_name(cls: Class, name: str, values: list[str]) -> str:

@@ -27,13 +27,14 @@ class Arg:
     """An argument of a framework's constructor or function, left out where it equals `default`.
 
     name: empty for a positional one. `positional` ones with a name are written without it as long as
-    nothing before them was left out.
+    nothing before them was left out. `hint` is what a constructor calls the value where it has to be given.
     """
 
     value: Value
     name: str = ""
     default: Any = REQUIRED
     positional: bool = False
+    hint: str = ""
 
 
 @dataclass(frozen=True)

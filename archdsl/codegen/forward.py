@@ -23,7 +23,12 @@ _INPLACE = re.compile(r"\)$")
 
 
 class Dialect(Protocol):
-    """How a framework writes what a forward pass needs beside its ops."""
+    """How a framework writes what a forward pass needs beside its ops.
+
+    reserved: names that no variable may have.
+    """
+
+    reserved: frozenset[str]
 
     def value(self, value: Val) -> tuple[str, int]:
         """A value and how tightly it binds."""
@@ -182,7 +187,7 @@ class _Forward:
         if len(step.ranks) > 1:
             self._unpack(step, piece)
         elif self._deserves_name(step, ref) or (self.uses[ref] > 1 and not piece.batchless):
-            self._assign(ref, piece, self._wanted(step, ref))
+            self._assign(ref, piece, *self._wanted(step, ref))
         else:
             self.pieces[ref] = piece
 
@@ -191,14 +196,14 @@ class _Forward:
             return False
         return step.is_value and bool(step.statement)
 
-    def _wanted(self, step: Step, ref: Ref) -> str:
-        if self.plan.is_model and self.uses[ref] == 1 and step.is_value:
-            return self.first
-        return step.statement or "out"
+    def _wanted(self, step: Step, ref: Ref) -> tuple[str, ...]:
+        """What to call a value, best first: in a model, `x` as long as only the next stage reads it."""
+        name = step.statement or "out"
+        return (self.first, name) if self.plan.is_model and self.uses[ref] == 1 and step.is_value else (name,)
 
-    def _assign(self, ref: Ref, piece: _Piece, wanted: str = "") -> None:
+    def _assign(self, ref: Ref, piece: _Piece, *wanted: str) -> None:
         self._read(piece)
-        name = self._free(wanted or piece.name, ref.node.rpartition(".")[2])
+        name = self._free(*(wanted or (piece.name,)), ref.node.rpartition(".")[2])
         self._write(name, piece)
         self._bind(ref, name, piece)
 
@@ -226,6 +231,7 @@ class _Forward:
     def _free(self, *wanted: str) -> str:
         """The first of the wanted names that holds nothing anybody still reads."""
         names = [identifier(w) for w in wanted]
+        names = [f"{n}_" if n in self.dialect.reserved else n for n in names]
         for name in names:
             if name not in self.holder or self.uses[self.holder[name]] <= 0:
                 return name
@@ -263,7 +269,7 @@ class _Forward:
             return
         self._read(piece)
         ref = Ref(step.node)
-        name = self._free(self._wanted(step, ref), ref.node.rpartition(".")[2])
+        name = self._free(*self._wanted(step, ref), ref.node.rpartition(".")[2])
         sides = []
         for lines, side in zip(branches, pieces, strict=True):
             same = side.text == name

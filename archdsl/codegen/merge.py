@@ -128,7 +128,7 @@ class _Structure:
         """Statements that are one straight line of modules, some of them with weights: their nodes."""
         groups: dict[str, list[str]] = {}
         for name in self.applied:
-            if statements[name] and "." in name:
+            if statements[name] and "." in name and not isinstance(self._node(name).op, Select):
                 groups.setdefault(statements[name], []).append(name)
         return {s: names for s, names in groups.items() if self._is_line(names)}
 

@@ -98,7 +98,8 @@ def plan(model: Graph, emit: EmitOp, reserved: frozenset[str] = frozenset()) -> 
             cls.fixed = {}
         give_names(found, last, Names(reserved))
         try:
-            plans = _Planner(found).run()
+            taken = reserved | {c.name for c in found.classes}
+            plans = _Planner(found, taken).run()
         except MustSplitError as need:
             found.split(need.cls, need.groups)
             found.refine()
@@ -109,8 +110,9 @@ def plan(model: Graph, emit: EmitOp, reserved: frozenset[str] = frozenset()) -> 
 class _Planner:
     """Finds what constructors take: callees first, again where a callee's arguments changed."""
 
-    def __init__(self, found: Partition) -> None:
+    def __init__(self, found: Partition, reserved: frozenset[str]) -> None:
         self.found = found
+        self.reserved = reserved
         self.args: dict[Class, tuple[ArgSpec, ...]] = {c: () for c in found.classes}
         self.callees = {
             c: tuple(dict.fromkeys(found.of[call.body] for b in c.bodies for call in calls(b))) for c in found.classes
@@ -137,7 +139,7 @@ class _Planner:
         if cls not in self.structures:
             self.structures[cls] = structure(cls)
         merged = self.structures[cls]
-        resolver = Resolver(cls, self.found.of, self.args, self._reaches)
+        resolver = Resolver(cls, self.found.of, self.args, self._reaches, self.reserved)
         members = tuple(_members(merged.tree, resolver))
         steps = tuple(_step(p, resolver) for p in merged.placings)
         for cond in merged.mixed.values():
@@ -161,6 +163,7 @@ class _Planner:
 
 def _members(tree: tuple[Group | Slot, ...], resolver: Resolver) -> Iterator[Tree | Leaf]:
     for node in tree:
+        resolver.place = node.name
         if isinstance(node, Group):
             yield Tree(node.name, tuple(_members(node.children, resolver)))
         else:
@@ -170,6 +173,7 @@ def _members(tree: tuple[Group | Slot, ...], resolver: Resolver) -> Iterator[Tre
 
 def _step(p: Placing, resolver: Resolver) -> Step:
     code, fresh = None, False
+    resolver.place = p.node.rpartition(".")[2]
     if p.items and isinstance(p.items[0][1], OpCode):
         code = resolver.code([(b, c.code) for b, c in p.items if isinstance(c, OpCode)])
         fresh = code.code.fresh

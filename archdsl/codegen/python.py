@@ -236,16 +236,14 @@ def _outside_strings(text: str) -> Iterable[tuple[int, str]]:
 
 def docstring(text: str, indent: int = 0) -> list[str]:
     """The lines of a docstring; whatever `text` holds, it ends where it should."""
-    room = WIDTH - indent
+    room, pad = WIDTH - indent, " " * indent
+    paragraphs = [_safe(line) for line in _paragraphs(text)]
+    if len(paragraphs) == 1 and len(paragraphs[0]) + 6 <= room and not paragraphs[0].endswith('"'):
+        return [f'{pad}"""{paragraphs[0]}"""']
     lines: list[str] = []
-    for line in _paragraphs(text):
-        wrapped = textwrap.wrap(" " * 3 * (not lines) + _safe(line), room, break_long_words=False, drop_whitespace=True)
-        lines += [w.strip() for w in wrapped] or [""]
-    pad = " " * indent
-    if lines[-1].endswith('"'):
-        lines[-1] = lines[-1][:-1] + '\\"'
-    if len(lines) == 1 and len(lines[0]) + 6 <= room:
-        return [f'{pad}"""{lines[0]}"""']
+    for paragraph in paragraphs:
+        quotes = " " * 6 if not lines else ""  # the first line leaves room for them
+        lines += [w.strip() for w in textwrap.wrap(quotes + paragraph, room, break_long_words=False)] or [""]
     return [f'{pad}"""{lines[0]}', *(f"{pad}{line}" if line else "" for line in lines[1:]), f'{pad}"""']
 
 

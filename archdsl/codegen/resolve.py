@@ -10,7 +10,7 @@ from typing import Union
 from archdsl.codegen.bodies import Applied, Body, CallCode, ChainCode, FlowCode, OpCode
 from archdsl.codegen.classes import Class
 from archdsl.codegen.code import REQUIRED, Arg, Code, Layer, Value
-from archdsl.codegen.names import size_name
+from archdsl.codegen.names import Names, size_name
 from archdsl.codegen.python import evaluate
 from archdsl.types import Dim, Expr, Number, axis_names, dim, symbol
 
@@ -42,11 +42,14 @@ Val = Union[Expr, Const, Column, "New", tuple["Val", ...]]
 class ArgSpec:
     """What a constructor takes. key: the name in the spec (`in.c`, `stride`), `#…` for a value that has none there.
 
+    name: what the constructor calls it.
+
     leading: sizes and the first parameter, which are written by position.
     """
 
     key: str
     hint: str
+    name: str
     default: Const | None
     leading: bool
 
@@ -113,6 +116,9 @@ class WrittenCode:
     args: tuple[Written, ...]
 
 
+_CHANNELS = frozenset(f"{mark}{name}" for mark in ("", "#") for name in ("in_channels", "channels", "in_features", "features"))
+
+
 class MustSplitError(Exception):
     """Bodies that were taken to be one class cannot be written as one."""
 
@@ -143,12 +149,17 @@ class Resolver:
         of: Mapping[Body, Class],
         args: Mapping[Class, tuple[ArgSpec, ...]],
         reaches: Callable[[Class, Class], bool],
+        reserved: frozenset[str],
     ) -> None:
         self.cls = cls
         self.bodies = cls.bodies
         self._of = of
         self._args = args
         self._reaches = reaches
+        self._reserved = reserved
+        self.place = ""
+        self._in_list = False  # an item's fraction depends on its place in the list, which no name says
+        self._places: dict[str, str] = {}
         self._reads: dict[str, None] = {}
         self._hoists: dict[str, dict[Body, Value]] = {}
         self._columns: _Columns | None = None
@@ -175,7 +186,7 @@ class Resolver:
 
     def arguments(self, args: Sequence[tuple[Body, tuple[Arg, ...]]]) -> tuple[Written, ...]:
         return tuple(
-            Written(self.value([(b, a[i].value) for b, a in args], arg.name or "size"), arg.name, arg.default, arg.positional)
+            Written(self.value([(b, a[i].value) for b, a in args], arg.hint or arg.name or "value"), arg.name, arg.default, arg.positional)
             for i, arg in enumerate(args[0][1])
         )
 
@@ -206,6 +217,13 @@ class Resolver:
         return New(callee, tuple(written))
 
     def _chain(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
+        outer = self._in_list
+        self._in_list = outer or items[0][1].times is None
+        row = self._chain_row(items)
+        self._in_list = outer
+        return row
+
+    def _chain_row(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
         chains = [c for _, c in items]
         lengths = {len(c.steps) for c in chains}
         if lengths == {1}:
@@ -282,7 +300,11 @@ class Resolver:
         """An expression that is right in every body, or the number where it is the same in all."""
         found = list(dict.fromkeys(v.expr for _, v in values if isinstance(v, Dim) and v.expr is not None))
         for expr in found:
+            if self._in_list and isinstance(values[0][1], Dim) and isinstance(values[0][1].value, Fraction):
+                break
             if (len(found) == 1 or expr.op == "name") and all(isinstance(v, Dim) and _writes(expr, b, v.value) for b, v in values):
+                if expr.names() and expr.names() <= set(self.cls.fixed):
+                    return Const(_constant(values[0][1]))
                 return self.read(expr)
         return None if self._differ(values) else Const(_constant(values[0][1]))
 
@@ -319,7 +341,13 @@ class Resolver:
     def _hoist(self, values: dict[Body, Value], hint: str) -> Expr:
         """A constructor argument for a value that the block's names do not give."""
         every = {b: _literal(values.get(b, next(iter(values.values())))) for b in self.bodies}
+        for known, of in self._hoists.items():
+            if of == every and known in _CHANNELS and hint in _CHANNELS:
+                return self.read(symbol(known))
         name = f"#{hint}"
+        self._places.setdefault(name, self.place)
+        if name in self._hoists and self._hoists[name] != every:
+            name = f"#{self.place}_{hint}"
         while name in self._hoists and self._hoists[name] != every:
             name += "_"
         self._hoists[name] = every
@@ -388,9 +416,15 @@ class Resolver:
         rest = sorted(args - set(sizes) - set(params) - set(self._hoists))
         hoists = [h for h in self._hoists if h in args]
         first = list(home.graph.params)[:1]
-        specs = [ArgSpec(n, size_name(*n.rsplit(".", 1)), None, True) for n in sizes]
-        specs += [ArgSpec(n, n, self._default(n), n in first) for n in params]
-        specs += [ArgSpec(n, n.strip("#_") or "value", None, False) for n in (*rest, *hoists)]
+        names = Names(self._reserved)
+        given: list[tuple[str, str, Const | None, bool]] = []
+        given += [(n, size_name(*n.rsplit(".", 1)), None, True) for n in sizes]
+        given += [(n, n, self._default(n), n in first) for n in params]
+        given += [(n, n.strip("#"), None, n in _CHANNELS) for n in (*rest, *hoists)]
+        specs = [
+            ArgSpec(key, hint, names.give(key, hint, f"{self._places.get(key, '')}_{hint}".strip("_")), default, lead)
+            for key, hint, default, lead in given
+        ]
         return (*(s for s in specs if s.default is None), *(s for s in specs if s.default is not None))
 
     def _default(self, name: str) -> Const | None:

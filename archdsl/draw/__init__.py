@@ -33,7 +33,7 @@ def dot(graph: Graph, level: Level = "block") -> str:
 def draw(graph: Graph, level: Level = "block", fmt: str = "svg") -> bytes:
     """A model as a picture: the content of an `svg`, `dot`, `png` or `pdf` file.
 
-    Raises SpecError (E0740 to E0743) where no engine can make it.
+    Raises SpecError (E0741 to E0743) where no engine can make it.
     """
     try:
         return render(dot(graph, level), fmt)

@@ -86,7 +86,7 @@ def _add_panel(graph: Digraph, panel: Panel, number: int) -> None:
         if panel.title:
             frame = {"label": _panel_title(panel), "style": "rounded", "color": "#999999", "bgcolor": "#FAFAFA",
                      "peripheries": "1"}  # fmt: skip
-            room = {"label": "", "peripheries": "0", "margin": "9"}  # clusters that stand side by side would touch
+            room = {"label": "", "peripheries": "0", "margin": "6"}  # clusters that stand side by side would touch
             sub = around.enter_context(sub.subgraph(name=f"cluster_{number}_room", graph_attr=room))
             sub = around.enter_context(
                 sub.subgraph(name=f"cluster_{number}", graph_attr={**frame, "labeljust": "l", "margin": _margin(panel)})
@@ -103,7 +103,7 @@ def _add_panel(graph: Digraph, panel: Panel, number: int) -> None:
 def _margin(panel: Panel) -> str:
     """Graphviz lets the labels of side ways stand out of a cluster: where there are such ways, leave room."""
     into = [arrow.target for arrow in panel.arrows]
-    return "26" if len(set(into)) < len(into) else "12"
+    return "16" if len(set(into)) < len(into) else "10"
 
 
 def _panel_title(panel: Panel) -> str:

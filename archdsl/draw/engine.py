@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from archdsl.diagnostics import Error
-from archdsl.errors.outputs import DrawingFailed, NoDrawingEngine, UnknownFormat
+from archdsl.errors.outputs import DrawingFailed, NoDrawingEngine
 
 __all__ = ["FORMATS", "EngineError", "render"]
 
@@ -28,13 +28,13 @@ class EngineError(Exception):
 
 
 def render(text: str, fmt: str) -> bytes:
-    """DOT text as a picture in one of `FORMATS`. Raises EngineError.
+    """DOT text as a picture in one of `FORMATS`. Raises EngineError, and ValueError for another format.
 
     The engine of the `graphviz-pure` wheel comes first, because it gives the same picture on every machine;
     the system's Graphviz makes what that engine cannot (PDF), and everything where the wheel is not there.
     """
     if fmt not in FORMATS:
-        raise EngineError(UnknownFormat(fmt, ", ".join(FORMATS)))
+        raise ValueError(f"{fmt} is not one of {', '.join(FORMATS)}")
     if fmt == "dot":
         return text.encode()
     programs = [program for program in (_wheel() if fmt in _WHEEL_FORMATS else None, shutil.which("dot")) if program]

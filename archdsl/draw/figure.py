@@ -375,11 +375,4 @@ def _stage_panel(graph: Graph, found: Cost) -> Panel:
 
 def stage_words(graph: Graph, label: str) -> str:
     """A stage in the words of the spec: what the author wrote after its label."""
-    spans = [n.span for n in graph if n.name.partition(".")[0] == label and n.span.source is graph.span.source]
-    inside = [s for s in spans if graph.span.start <= s.start and s.end <= graph.span.end]
-    if not inside:
-        return ""
-    whole = inside[0]
-    for span in inside[1:]:
-        whole = whole.to(span)
-    return " ".join(whole.text.split())
+    return " ".join(graph.stage_spans[label].text.split())

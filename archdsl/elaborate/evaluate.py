@@ -62,6 +62,8 @@ def _name(body: Body, node: ast.Name) -> Value:
         value = body.scope[name]
         if is_op_list(value) and value:
             return value
+        if isinstance(value, Tensor):
+            return replace(value, span=node.span)
         return value.at(node) if isinstance(value, Template) else value
     if name in body.later:
         body.session.report(NotYetBound(name), node.span)
@@ -163,7 +165,7 @@ def _function(body: Body, node: ast.Call, name: str, values: list[tuple[ast.Arg,
 def _report_bad_call(body: Body, node: ast.Call, func: Value) -> None:
     name = node.func.name if isinstance(node.func, ast.Name) else ""
     if isinstance(func, Tensor) and _is_word(body, name):
-        _report_label(body, name, func, node.func)
+        _report_label(body, name, node.func)
         return
     args = ", ".join(a.span.text for a in node.args)
     if isinstance(func, Tensor):
@@ -179,7 +181,9 @@ def _is_word(body: Body, name: str) -> bool:
     return name in OPS or name in body.file.blocks
 
 
-def _report_label(body: Body, name: str, value: Tensor, node: ast.Node) -> None:
+def _report_label(body: Body, name: str, node: ast.Node) -> None:
+    value = body.scope[name]
+    assert isinstance(value, Tensor)
     kind = "block" if name in body.file.blocks else "op"
     body.session.report(
         LabelAsOp(name, value.span.line, kind), node.span, [Label(value.span, f"`{name}` is this stage")]
@@ -193,6 +197,8 @@ def _share(body: Body, node: ast.Call) -> Value:
     item = evaluate(body, node.args[0].value)
     if item is POISON:
         return POISON
+    if is_op_list(item):
+        item = Repeat(node.args[0].span, node.args[0].value, item, None)
     if not isinstance(item, Template):
         hint = "share the flow, and let data flow through it: `enc = share(conv(16, 3))`, then `in -> enc`"
         body.session.report(BadCall(f"`share` takes an op or a flow, not {describe(item)}", hint), node.args[0].span)
@@ -227,7 +233,7 @@ def as_template(body: Body, value: Value, node: ast.Expr) -> Value:
     if is_op_list(value):
         return Repeat(node.span, node, value, None)
     if isinstance(value, Tensor) and isinstance(node, ast.Name) and _is_word(body, node.name):
-        _report_label(body, node.name, value, node)
+        _report_label(body, node.name, node)
         return POISON
     hint = ""
     if isinstance(value, Tensor):

@@ -167,6 +167,7 @@ def _complete(body: Body, model: Declared, stages: Mapping[str, tuple[ast.Stage,
     graph.outputs = (list(values.values())[-1].ref,)
     finish(body.session, graph, model.node.name_span)
     graph.stages = {n: v.ref for n, v in values.items() if v.ref.node in graph}
+    graph.stage_spans = {n: stages[n][0].value.span for n in graph.stages}
     graph.stage_docs = {n: s.doc for n, (s, _) in stages.items() if s.doc}
     read = _names_read(model.node)
     for name, (stage, _) in stages.items():

@@ -9,7 +9,6 @@ __all__ = [
     "DrawingTooLarge",
     "NoDrawingEngine",
     "NotExpressible",
-    "UnknownFormat",
 ]
 
 
@@ -28,23 +27,6 @@ class NotExpressible(Error):
     help = "compile for another framework, or say it with other ops"
     op: str
     framework: str
-
-
-class UnknownFormat(Error):
-    """A drawing was asked for in a format that is not known.
-
-    The format is the ending of the file's name. SVG and DOT always work; PNG and PDF need an engine that
-    can make them.
-
-        archdsl draw attention56 -o net.jpeg   # wrong
-        archdsl draw attention56 -o net.svg    # right
-    """
-
-    code = "E0740"
-    title = "`{fmt}` is not a format for drawings"
-    help = "the formats are {known}"
-    fmt: str
-    known: str
 
 
 class NoDrawingEngine(Error):

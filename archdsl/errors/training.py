@@ -184,8 +184,8 @@ class ColourIntoGrey(Error):
     Grey images are repeated to three channels where a model wants three, which loses nothing. The other way
     would drop the colours, so it is not done for you.
 
-        archdsl train lenet5 --data flowers                     # wrong: lenet5 reads [1, 32, 32]
-        archdsl train lenet5 --data flowers --input 3x32x32     # right
+        archdsl train net.arch --data flowers                     # wrong where it says `input [1, 32, 32]`
+        archdsl train net.arch --data flowers --input 3x32x32     # right
     """
 
     code = "E0809"

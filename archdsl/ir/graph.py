@@ -142,7 +142,8 @@ class Graph:
     params: every parameter's value, re-rooted: a number `c` is written `c` in here.
     defaults: how a parameter's default is written in the block's names, where it has a plain one.
     bound: numbers the author bound (`width = c/4`), as written, in order.
-    outputs: what `out` is; several for a list. stages: a model's labels, each with its value.
+    outputs: what `out` is; several for a list. stages: a model's labels, each with its value;
+        stage_docs and stage_spans: their comments, and where the text after the label stands.
     layers: how many ops it holds, repeats counted out.
     """
 
@@ -157,6 +158,7 @@ class Graph:
     outputs: tuple[Ref, ...] = ()
     stages: dict[str, Ref] = field(default_factory=dict)
     stage_docs: dict[str, str] = field(default_factory=dict)
+    stage_spans: dict[str, Span] = field(default_factory=dict)
     layers: int = 0
 
     def add(self, node: Node, inputs: Mapping[str, Ref] | None = None) -> Ref:

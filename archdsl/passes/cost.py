@@ -146,7 +146,7 @@ def cost(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer_states:
     of activations alive at once, in the order of the graph, with parameters and statistics.
     Parameters, gradients, optimizer state and statistics are float32 (the master copies of mixed
     precision), or float64 where `dtype` is. What an op needs only while it runs (workspaces, layout
-XX
+    copies) is left out: it is the framework's choice. An index of max pooling counts as one number.
 
     batch: examples, at least 1. dtype: one of `DTYPES`. Raises ValueError for others.
     """

@@ -102,7 +102,12 @@ class Run:
         Raises SpecError where the name is taken.
         """
         folder = _free_folder(Path(output).expanduser(), name, stem)
-        return cls(folder, {**config, "files": {n: _digest(t.encode()) for n, t in texts.items()}}, texts, say)
+        return cls(
+            folder,
+            {**config, "files": {n: _digest(t.encode(errors="backslashreplace")) for n, t in texts.items()}},
+            texts,
+            say,
+        )
 
     def start(self, **facts: Any) -> None:
         """Make the folder and write what is known before training.
@@ -213,7 +218,8 @@ class Run:
         """Replace a file of the run, wholly or not at all. Raises SpecError where it cannot be written."""
         place, part = self.folder / name, self.folder / f".{name}.part"
         try:
-            part.write_bytes(content.encode() if isinstance(content, str) else content)
+            # a file's name that is no text is escaped, as JSON escapes it
+            part.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
             part.replace(place)
         except OSError as error:
             part.unlink(missing_ok=True)

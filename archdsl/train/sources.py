@@ -45,8 +45,8 @@ def _digits() -> Data:
     Source: Alpaydin & Kaynak 1998, UCI Machine Learning Repository (optical recognition of handwritten digits).
     """
     import numpy as np
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # scikit-learn has no types
-    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
 
     found = load_digits()
     pixels = (found.images * 255 / 16).round().astype(np.uint8)

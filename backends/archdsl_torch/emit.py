@@ -35,6 +35,11 @@ def args(*positional: Value, **named: tuple[Value, Any]) -> tuple[Arg, ...]:
     return tuple(Arg(v) for v in positional) + tuple(Arg(v, n, d) for n, (v, d) in named.items())
 
 
+def sized(**hinted: Value) -> tuple[Arg, ...]:
+    """Positional arguments, with what to call each where a constructor has to be given it."""
+    return tuple(Arg(v, hint=h) for h, v in hinted.items())
+
+
 def one_or_tuple(axes: Iterable[int]) -> str:
     """Axes of a tensor with batch, from axes without: `2`, `(2, 3)`."""
     shifted = [str(a + 1) for a in axes]
@@ -47,18 +52,19 @@ def one_or_tuple(axes: Iterable[int]) -> str:
 def convolution(op: conv.Conv, types: Types) -> Code:
     stride = Arg(same(op.stride), "stride", 1, positional=True)
     more = args(padding=(same(op.pads), 0), dilation=(same(op.dilation), 1), groups=(op.groups, 1), bias=(op.bias, True))
-    return module(Layer("nn.Conv2d", (*args(types[0].c, op.c, same(op.k)), stride, *more)), fresh=True)
+    return module(Layer("nn.Conv2d", (*sized(in_channels=types[0].c, channels=op.c, kernel=same(op.k)), stride, *more)), fresh=True)
 
 
 def transposed(op: conv.ConvTranspose, types: Types) -> Code:
     stride = Arg(same(op.stride), "stride", 1, positional=True)
     more = args(padding=(same(op.padding), 0), bias=(op.bias, True))
-    return module(Layer("nn.ConvTranspose2d", (*args(types[0].c, op.c, same(op.k)), stride, *more)), fresh=True)
+    return module(Layer("nn.ConvTranspose2d", (*sized(in_channels=types[0].c, channels=op.c, kernel=same(op.k)), stride, *more)), fresh=True)
 
 
 def dense(op: linear.Dense, types: Types) -> Code:
     """On tokens the matrix acts on the channels, which `nn.Linear` wants last."""
-    layer = Layer("nn.Linear", args(types[0].c, op.units, bias=(op.bias, True)))
+    sizes = sized(in_features=types[0].c, features=op.units)
+    layer = Layer("nn.Linear", (*sizes, *args(bias=(op.bias, True))))
     if types[0].rank == 2:
         return Code("{self}({0!a}.mT).mT", None, stateful=True, member=layer)
     if types[0].rank == 3:
@@ -69,7 +75,7 @@ def dense(op: linear.Dense, types: Types) -> Code:
 def batch_norm(op: norm.BatchNorm, types: Types) -> Code:
     cls = "nn.BatchNorm2d" if types[0].rank == 3 else "nn.BatchNorm1d"
     more = args(eps=(op.eps, dim(DEFAULT_EPS)), momentum=(op.momentum, dim(DEFAULT_MOMENTUM)))
-    return module(Layer(cls, (*args(types[0].c), *more)), fresh=True)
+    return module(Layer(cls, (*sized(channels=types[0].c), *more)), fresh=True)
 
 
 DEFAULT_EPS = norm.BatchNorm().eps

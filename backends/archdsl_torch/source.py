@@ -25,7 +25,7 @@ from archdsl.codegen.python import (
     show,
     wrap,
 )
-from archdsl.codegen.resolve import ArgSpec, Built, Column, Const, Line, Many, New, Row, Val, Written
+from archdsl.codegen.resolve import Built, Column, Const, Line, Many, New, Row, Val, Written
 from archdsl.codegen.code import REQUIRED
 from archdsl.ir.graph import Ref
 from archdsl.types import Dim, Expr, axis_names
@@ -68,12 +68,13 @@ class _Class:
     classes: frozenset[str]
     stored: dict[str, str] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)
+    reserved: frozenset[str] = RESERVED
 
     def __post_init__(self) -> None:
         taken = RESERVED | self.classes
         self.names = Names(taken)
         for spec in self.plan.args:
-            self.names.give(spec.key, spec.hint)
+            self.names.give(spec.key, spec.name)
         for local in self.plan.locals:
             if local.value != Expr("name", (f"#{local.key}",)):
                 self.names.give(local.key, local.key)
@@ -334,16 +335,10 @@ class _Class:
         name = new.cls if isinstance(new.cls, str) else new.cls.name
         items = []
         for arg, keyword in _written(new.args):
-            if arg.spec is not None and keyword:
-                keyword = self._keyword(arg.spec)
             value = arg.value
             doc = self._new(value, columns) if isinstance(value, New) else Word(self._value(value, columns)[0])
             items.append(prefixed(f"{keyword}=", doc) if keyword else doc)
         return Bracket(f"{name}(", tuple(items))
-
-    def _keyword(self, spec: ArgSpec) -> str:
-        """What the class that takes an argument calls it."""
-        return Names(RESERVED | self.classes).give(spec.key, spec.hint)
 
 
 def _written(args: Sequence[Written]) -> Iterator[tuple[Written, str]]:
@@ -363,7 +358,7 @@ def _written(args: Sequence[Written]) -> Iterator[tuple[Written, str]]:
             by_name = True
         else:
             by_name = by_name or not spec.leading and isinstance(arg.value, Const)
-            yield arg, spec.hint if by_name else ""
+            yield arg, spec.name if by_name else ""
 
 
 def _equals(value: Val, default: object) -> bool:

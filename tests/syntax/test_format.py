@@ -27,8 +27,8 @@ TRICKY = [
     "block a { out = " + " and ".join(f"condition_{i}" for i in range(12)) + " }",
     "model m { input [3]; a: x; b: y  # b\n }  # behind\n# glued\nblock b { out = in }\nuse std.ran (a as b, c)\n# end",
     "block a(  # name\n  b,  # b\n  # own\n  c)  # c\n{  # brace\n\n\n  # first\n\n  out = in\n  # last\n\n}",
-    "model m {\n  a: conv(3,  # doc\n    4)\n  # above\n  b: (x  # inner\n   # own\n )\n  c:  # doc c\n    # own c\n    x\n  d: y\n}",
-    "block a {\n  x = in  # 1\n    # own\n    -> conv(3)  # 2\n    -> relu # 3\n  y = a  # 4\n   + b  # 5\n   * c\n  out = x\n}",
+    "model m {\n  a: conv(3,  # doc\n 4)\n  # above\n  b: (x  # inner\n   # own\n )\n  c:  # c\n # own\n x\n d: y }",
+    "block a {\n  x = in  # 1\n  # own\n-> conv(3)  # 2\n-> relu # 3\n  y = a  # 4\n  + b  # 5\n  * c\n  out = x\n}",
     "block a {\n  x = p if q # 1\n  else # 2\n  # 3\n  r if s else t # 4\n  out = [\n#5\n]\n}",
     "recipe r { optimizer: sgd(lr=0.1, momentum=0.9); budget: steps(160K) }",
 ]  # fmt: skip

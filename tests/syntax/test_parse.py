@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from archdsl.resources import grammar
 from archdsl.source import Source
 from archdsl.syntax import ast
-from archdsl.syntax.parse import MAX_LEVELS, parse, parse_expression
+from archdsl.syntax.parse import MAX_LEVELS, _grammar, parse, parse_expression
 
 RESIDUAL = """
 # Residual Attention Network (Wang et al. 2017, arXiv:1704.06904), Table 2.
@@ -137,8 +139,8 @@ def test_precedence(text: str, meaning: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("31_810_728", 31_810_728), ("64K", 64_000), ("24Gi", 24 * 2**30), ("31.9M", 31_900_000), ("1e-4", Fraction(1, 10_000)),
-     ("0.29", Fraction(29, 100)), ("1e40", 10**40), ("2.0", 2), ("9" * 40, int("9" * 40))],
+    [("31_810_728", 31_810_728), ("64K", 64_000), ("24Gi", 24 * 2**30), ("31.9M", 31_900_000), ("1e40", 10**40),
+     ("1e-4", Fraction(1, 10_000)), ("0.29", Fraction(29, 100)), ("2.0", 2), ("9" * 40, int("9" * 40))],
 )  # fmt: skip
 def test_numbers_are_exact(text: str, value: int | Fraction) -> None:
     number = expression(text)
@@ -191,8 +193,9 @@ def test_contracts() -> None:
 
 
 def test_use() -> None:
-    uses = spec('use std.ran\nuse std.ran (unit, attention as att,)\nuse "a b.arch" (\nx)').items
-    assert [(u.path, u.is_file, u.names and [(n.name, n.alias) for n in u.names]) for u in uses if isinstance(u, ast.Use)] == [
+    items = spec('use std.ran\nuse std.ran (unit, attention as att,)\nuse "a b.arch" (\nx)').items
+    uses = [item for item in items if isinstance(item, ast.Use)]
+    assert [(u.path, u.is_file, u.names and [(n.name, n.alias) for n in u.names]) for u in uses] == [
         ("std.ran", False, None),
         ("std.ran", False, [("unit", "unit"), ("attention", "att")]),
         ("a b.arch", True, [("x", "x")]),
@@ -285,6 +288,11 @@ def test_what_is_not_too_deep() -> None:
     assert expression("[" * 100 + "x" + "]" * 100)
     assert expression(" -> ".join("x" * LONG))
     assert expression("+".join("x" * MAX_LEVELS))
+
+
+def test_the_grammar_is_free_of_conflicts_and_names_no_word() -> None:
+    assert _grammar().options.strict
+    assert '"' not in re.sub(r"//.*", "", grammar())
 
 
 def test_a_text_that_is_too_long() -> None:

@@ -33,8 +33,9 @@ class RelativeAttention2d(nn.Module):
         q, k, v = (p.unflatten(1, (self.heads, -1)).transpose(2, 3) for p in parts)
         q = q * q.shape[-1] ** -0.5
         grid = q.unflatten(2, self.size)
-        by_row = torch.einsum("bnyxd,nyjd->bnyxj", grid, self.table(self.rel_h, height))
-        by_column = torch.einsum("bnyxd,nxid->bnyxi", grid, self.table(self.rel_w, width))
+        rel_h, rel_w = self.table(self.rel_h, height), self.table(self.rel_w, width)
+        by_row = torch.einsum("bnyxd,nyjd->bnyxj", grid, rel_h)
+        by_column = torch.einsum("bnyxd,nxid->bnyxi", grid, rel_w)
         position = torch.arange(height * width, device=x.device)
         ones = F.one_hot(position // width, height), F.one_hot(position % width, width)
         places = torch.cat(ones, 1).to(q).expand(*q.shape[:2], -1, -1)

@@ -1,0 +1,26 @@
+"""The graph of a text that is known to be right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from archdsl.diagnostics import Diagnostic, render
+from archdsl.elaborate import elaborate, load
+from archdsl.ir.graph import Graph
+from archdsl.passes import run
+from archdsl.source import Source
+
+__all__ = ["graph_of"]
+
+
+def graph_of(text: str, settings: Mapping[str, str] | None = None, input: str | None = None) -> Graph:
+    """The graph of the only model of a spec; it has no errors."""
+    program = load(Source("spec.arch", text))
+    (model,) = program.models
+    result = elaborate(program, model, settings or {}, input)
+    assert result.graph is not None, _shown((*program.diagnostics, *result.diagnostics))
+    return run(result.graph)
+
+
+def _shown(found: tuple[Diagnostic, ...]) -> str:
+    return "\n\n".join(render(d) for d in found)

@@ -1,0 +1,61 @@
+"""The same as the command line, from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import archdsl
+from archdsl.source import Source
+
+NET = """\
+model net(classes=10, widths=[8, 16], deep=false) {
+  input [3, 8, 8]
+  body: [conv(w, 3) for w in widths]
+  more: conv(16, 3) if deep else id
+  head: gap -> dense(classes)
+}
+"""
+
+
+def test_check_takes_text_paths_and_zoo_names(tmp_path: Path) -> None:
+    wrong = NET.replace("gap", "gapp")
+    path = tmp_path / "net.arch"
+    path.write_text(wrong)
+    assert archdsl.check(NET) == archdsl.check("lenet5") == []
+    for spec in (wrong, str(path), path, Source("net.arch", wrong)):
+        (found,) = archdsl.check(spec)
+        assert "`gap`" in found.help and found.span.text == "gapp"
+    assert [d.code for d in archdsl.check(tmp_path / "missing.arch")] == ["E0601"]
+
+
+def test_each_mistake_once_in_the_order_of_the_text() -> None:
+    block = "block b {\n  h = in -> nothing1\n  out = h -> nothing2\n}\n"
+    models = "".join(f"model m{n} {{\n  input [3, 8, 8]\n  a: b\n}}\n" for n in range(3))
+    assert [d.span.text for d in archdsl.check(block + models)] == ["nothing1", "nothing2"]
+
+
+def test_contracts_hold_at_the_defaults() -> None:
+    kept = NET.replace("head:", "expect params == 1538\n  head:")
+    assert archdsl.check(kept, settings={"classes": 7}) == []
+    (broken,) = archdsl.check(kept.replace("1538", "1539"), settings={"classes": 7})
+    assert "1,538" in broken.label
+
+
+def test_settings_are_plain_values() -> None:
+    settings = {"classes": 7, "widths": [4, 4, 4], "deep": True}
+    assert archdsl.check(NET, settings=settings, input="3x16x16") == []
+    with pytest.raises(archdsl.SpecError) as caught:
+        archdsl.compile(NET, settings={"clases": 7})
+    assert "`classes`" in caught.value.diagnostics[0].help
+
+
+def test_compile_and_load() -> None:
+    torch = pytest.importorskip("torch")
+    artifact = archdsl.compile(NET, settings={"classes": 7})
+    assert artifact.name == "Net" and artifact.backend == "torch"
+    for network in (archdsl.load(artifact), archdsl.load(NET, settings={"classes": 7})):
+        assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 7)
+    with pytest.raises(ValueError, match="`torch`"):
+        archdsl.compile(NET, to="nothing")
