@@ -108,9 +108,9 @@ def test_illegal_graphs_are_refused() -> None:
     graph.outputs = (Ref("relu", 1),)
     with pytest.raises(IllegalGraphError, match="has no output 1"):
         verify(graph)
-    graph = tiny()
-    graph.nx.add_edge("relu", "in", key="x", output=0)
-    graph.nx.nodes["in"]["ports"] = ("x",)
+    graph = Graph("late", "model", "", {}, SPAN)
+    graph.add(tiny()["relu"], {"x": Ref("in")})
+    graph.add(tiny()["in"])
     with pytest.raises(IllegalGraphError, match="does not come before"):
         verify(graph)
 

@@ -419,7 +419,7 @@ class Resolver:
         names = Names(self._reserved)
         given: list[tuple[str, str, Const | None, bool]] = []
         given += [(n, size_name(*n.rsplit(".", 1)), None, True) for n in sizes]
-        given += [(n, n, self._default(n), n in first) for n in params]
+        given += [(n, n, self._default(n), n in first and self._default(n) is None) for n in params]
         given += [(n, n.strip("#"), None, n in _CHANNELS) for n in (*rest, *hoists)]
         specs = [
             ArgSpec(key, hint, names.give(key, hint, f"{self._places.get(key, '')}_{hint}".strip("_")), default, lead)

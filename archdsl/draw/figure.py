@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Literal
 
 from archdsl.draw.roles import ROLES, Role, Roles, depths, roles
@@ -18,6 +19,7 @@ from archdsl.ir.text import by_appearance, guard_text
 from archdsl.ops.merge import Add, Div, Mul, Sub, WithNumber
 from archdsl.ops.op import Op
 from archdsl.passes.cost import Cost
+from archdsl.source import Span
 from archdsl.types import TensorType
 
 __all__ = ["LEVELS", "Arrow", "Box", "Figure", "Group", "Level", "Panel", "figure"]
@@ -374,5 +376,9 @@ def _stage_panel(graph: Graph, found: Cost) -> Panel:
 
 
 def stage_words(graph: Graph, label: str) -> str:
-    """A stage in the words of the spec: what the author wrote after its label."""
-    return " ".join(graph.stage_spans[label].text.split())
+    """A stage in the words of the spec: what stands after its label; for a value bound beside them, its flow."""
+    if label in graph.stage_spans:
+        return " ".join(graph.stage_spans[label].text.split())
+    spans = [n.span for n in graph if n.name.partition(".")[0] == label and n.span.source is graph.span.source]
+    inside = [s for s in spans if graph.span.start <= s.start and s.end <= graph.span.end]
+    return " ".join(reduce(Span.to, inside).text.split()) if inside else ""

@@ -398,4 +398,5 @@ _RULES: dict[type, Callable[[Body, Any], Value]] = {
     ast.Compare: _compare,
     ast.ListExpr: _list,
     ast.ListComp: _comprehension,
+    ast.Missing: lambda body, node: POISON,
 }

@@ -113,6 +113,8 @@ class _Resolver:
                 self.expression(s.value, set())
                 for n in s.names:
                     self._bind(n, model, bound)
+                if isinstance(s.value, ast.Missing):
+                    self._read.update(n.name for n in s.names)
             case ast.Stage():
                 self._stage(s, model, bound)
             case ast.InputDecl():
@@ -192,6 +194,8 @@ class _Resolver:
                 for arg in value.args:
                     self.expression(arg.value, local)
                 self._keywords(value, local)
+            case ast.Missing():
+                self._read.update(value.names)
             case ast.ListComp():
                 inner = set(local)
                 for clause in value.clauses:

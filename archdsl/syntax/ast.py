@@ -13,7 +13,7 @@ from archdsl.source import Span
 
 __all__ = [
     "Arg", "Attr", "Binary", "Bind", "Block", "Bool", "BoolOp", "Call", "Clause", "Comment", "Compare",
-    "Expect", "Expr", "Flow", "IfElse", "Imported", "Index", "InputDecl", "ListComp", "ListExpr", "Name",
+    "Expect", "Expr", "Flow", "IfElse", "Imported", "Index", "InputDecl", "ListComp", "ListExpr", "Missing", "Name",
     "Node", "Number", "Param", "Slice", "Spec", "Stage", "Stmt", "String", "Unary", "Use", "without_spans",
 ]  # fmt: skip
 
@@ -168,9 +168,16 @@ class ListComp(Node):
     clauses: tuple[Clause, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Missing(Node):
+    """Stands where a value could not be read, which has been reported. `names` are those that occur in it."""
+
+    names: tuple[str, ...]
+
+
 Expr = (
     Number | Bool | String | Name | Attr | Index | Slice | Call | Unary | Binary | Compare | BoolOp | Flow | IfElse
-    | ListExpr | ListComp
+    | ListExpr | ListComp | Missing
 )  # fmt: skip
 
 # --- statements and declarations ---------------------------------------------------------------

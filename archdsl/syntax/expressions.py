@@ -105,7 +105,7 @@ class Writer:
 
     def bare(self, node: ast.Expr, tight: bool) -> Doc:
         match node:
-            case ast.Number() | ast.String():
+            case ast.Number() | ast.String() | ast.Missing():
                 return node.span.text
             case ast.Bool(value=value):
                 return "true" if value else "false"

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from archdsl.diagnostics import Diagnostic, nearest
 from archdsl.errors import syntax as errors
 from archdsl.source import Span
+from archdsl.syntax import ast
 from archdsl.syntax.confusables import WORDS
 from archdsl.syntax.lexer import Token
 
-__all__ = ["misread", "outside", "unknown_declaration"]
+__all__ = ["misread", "outside", "salvage", "unknown_declaration"]
 
 _KINDS = ("block", "model", "recipe")
 _ENDS = frozenset({"NAME", "NUMBER", "STRING", "BOOL", "RPAR", "RSQB"})
@@ -44,6 +45,22 @@ def unknown_declaration(tokens: Sequence[Token]) -> Diagnostic:
         return errors.ForeignWord(word, WORDS[word]).at(tokens[0].span)
     hint = nearest(word, _KINDS) or "write `block`, `model` or `recipe`"
     return errors.UnknownDeclaration(word, hint).at(tokens[0].span)
+
+
+def salvage(tokens: Sequence[Token]) -> ast.Stmt | None:
+    """What can be kept of a statement with a mistake: what it binds, so that no one asks where that is."""
+    sign = _sign(tokens)
+    if tokens and tokens[0].type == "INPUT":
+        nothing = ast.Missing((), span=_whole(tokens))
+        return ast.InputDecl(ast.ListExpr((nothing,), span=nothing.span), span=nothing.span)
+    if not sign or any(token.type not in {"NAME", "COMMA"} for token in tokens[:sign]):
+        return None
+    names = tuple(ast.Name(token.text, span=token.span) for token in tokens[:sign] if token.type == "NAME")
+    inside = tuple(token.text for token in tokens[sign:] if token.type == "NAME")
+    value = ast.Missing(inside, span=_whole(tokens[sign:]))
+    if tokens[sign].type == "EQUAL":
+        return ast.Bind(names, value, span=_whole(tokens))
+    return ast.Stage(names[0], value, "", span=_whole(tokens))
 
 
 def outside(tokens: Sequence[Token]) -> Diagnostic:

@@ -19,7 +19,7 @@ from archdsl.syntax import ast
 from archdsl.syntax.build import Builder
 from archdsl.syntax.climb import Mistake
 from archdsl.syntax.lexer import Piece, Token, lex
-from archdsl.syntax.mistakes import misread, outside, unknown_declaration
+from archdsl.syntax.mistakes import misread, outside, salvage, unknown_declaration
 
 __all__ = ["MAX_LEVELS", "parse", "parse_expression"]
 
@@ -29,7 +29,8 @@ MAX_LEVELS = 120  # of one expression
 def parse(source: Source) -> tuple[ast.Spec, list[Diagnostic]]:
     """What a text says, as far as it can be read, and what is wrong with its form, in the order of the text.
 
-    A statement or declaration with a mistake is left out; the others are there.
+    A statement with a mistake binds its names to `ast.Missing`, or is left out; so is a declaration whose first line
+    has one.
     """
     lexed = lex(source)
     reader = _Reader({comment.span.line: comment for comment in lexed.comments}, list(lexed.diagnostics))
@@ -156,9 +157,11 @@ class _Reader:
             if not piece.broken:
                 self.report(errors.StrayBrace(hint).at(piece.stop.span))
             self.stray = 1
+            kept = salvage(piece.tokens)
+            opened.body += [kept] if kept else []
             return
         if piece.tokens:
-            statement = self.read("statement", piece)
+            statement = self.read("statement", piece) or salvage(piece.tokens)
             if isinstance(statement, ast.Stmt):
                 statement = replace(statement, span=piece.tokens[0].span.to(piece.tokens[-1].span))
             if isinstance(statement, ast.Stage):

@@ -79,6 +79,7 @@ class _Class:
             if local.value != Expr("name", (f"#{local.key}",)):
                 self.names.give(local.key, local.key)
         self.attributes = Names(_MODULE)
+        self.top = {node.name: node for node in self.plan.members}
         self.entries = _entry_names(self.plan)
         self.tests: dict[str, _Test] = {}
         for node in self.plan.members:
@@ -162,14 +163,14 @@ class _Class:
 
     def member(self, path: tuple[str, ...]) -> str:
         text = "self"
-        nodes: Sequence[Tree | Leaf] = self.plan.members
+        nodes: Mapping[str, Tree | Leaf] = self.top
         for depth, part in enumerate(path):
             if part.isdigit() and depth:
-                text += f"[{part}]" if _is_list(nodes) else f'["{part}"]'
+                text += f"[{part}]" if _is_list(tuple(nodes.values())) else f'["{part}"]'
             else:
                 text += f".{self._member_name(part, depth)}"
-            inner = next((n for n in nodes if n.name == part), None)
-            nodes = inner.children if isinstance(inner, Tree) else ()
+            inner = nodes.get(part)
+            nodes = {n.name: n for n in inner.children} if isinstance(inner, Tree) else {}
         return text
 
     def condition(self, key: str) -> str:
