@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archdsl.draw.figure import stage_words
 from archdsl.ir.graph import Call, Chain, Graph, Input, Node, Select
-from archdsl.ir.text import argument, op_settings
+from archdsl.ir.text import argument, op_settings, stage_words
 from archdsl.ops.op import Op
 from archdsl.passes.cost import Cost, Count, of_op
 from archdsl.types import TensorType

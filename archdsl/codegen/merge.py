@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archdsl.codegen.bodies import Applied, Body, OpCode, is_module
 from archdsl.codegen.classes import Class, guards_of
 from archdsl.ir.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target
+from archdsl.source import Span
 from archdsl.types import Expr
 
 __all__ = ["Group", "Merged", "Placing", "Slot", "structure"]
@@ -21,12 +22,17 @@ _OPERATORS = ("add", "sub", "mul", "div", "choice", "group", "item", "share")
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """A member: one thing (`items`, over the bodies that have it), or a `line` of modules."""
+    """A member: one thing (`items`, over the bodies that have it), or a `line` of modules.
+
+    again: further uses of shared weights, which must be built alike. span: where it is applied first.
+    """
 
     name: str
     guards: tuple[Guard, ...]
+    span: Span
     items: Items = field(default_factory=list)
     line: tuple[tuple[str, Items], ...] = ()
+    again: tuple[Items, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,12 +163,16 @@ class _Structure:
         if _is_member(items[0][1]):
             member = tuple((node.shared or name).split("."))
             known = slots.get(member)
-            slots[member] = Slot(member[-1], _common(known.guards, guards) if known else guards, known.items if known else items)
+            if known is None:
+                slots[member] = Slot(member[-1], guards, node.span, items)
+            else:
+                again = (*known.again, items)
+                slots[member] = replace(known, guards=_common(known.guards, guards), again=again)
         return Placing(name, statement, is_value, self.inputs[name], ranks, guards, items, member)
 
     def _line_placing(self, names: Sequence[str], statement: str, slots: dict[tuple[str, ...], Slot]) -> Placing:
         line = tuple((n.split(".")[1], [(b, p.code) for b, p in self.at[n] if p.code is not None]) for n in names)
-        slots[(statement,)] = Slot(statement, self._guards(names[0]), [], line)
+        slots[(statement,)] = Slot(statement, self._guards(names[0]), self._node(names[0]).span, [], line)
         ranks = tuple(t.rank for t in self._node(names[-1]).types)
         return Placing(names[-1], statement, True, self.inputs[names[0]], ranks, self._guards(names[0]), [], (statement,))
 

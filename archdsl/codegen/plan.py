@@ -14,6 +14,8 @@ from archdsl.codegen.merge import Group, Merged, Placing, Slot, structure
 from archdsl.codegen.names import Names
 from archdsl.codegen.python import Env
 from archdsl.codegen.resolve import ArgSpec, Built, Local, MustSplitError, Resolver, WrittenCode
+from archdsl.diagnostics import SpecError
+from archdsl.errors.outputs import SharedDiffers
 from archdsl.ir.graph import Graph, Ref
 from archdsl.types import Expr
 
@@ -121,18 +123,17 @@ class _Planner:
 
     def run(self) -> dict[Class, ClassPlan]:
         plans: dict[Class, ClassPlan] = {}
-        changed = set(self.found.classes)
-        while changed:
-            now: set[Class] = set()
-            for cls in self.found.classes:
-                if cls in plans and not any(c in changed or c in now for c in self.callees[cls]):
-                    continue
-                before = (self.args[cls], {k: dict(v) for k, v in cls.hoists.items()})
+        version = dict.fromkeys(self.found.classes, 0)
+        seen: dict[Class, tuple[int, ...]] = {}
+        stale = self.found.classes
+        while stale:
+            for cls in stale:
+                seen[cls] = tuple(version[c] for c in self.callees[cls])
+                before = (self.args[cls], cls.hoists)
                 plans[cls] = self._plan(cls)
                 self.args[cls] = plans[cls].args
-                if before != (self.args[cls], cls.hoists):
-                    now.add(cls)
-            changed = now
+                version[cls] += before != (self.args[cls], cls.hoists)
+            stale = [c for c in self.found.classes if seen[c] != tuple(version[k] for k in self.callees[c])]
         return plans
 
     def _plan(self, cls: Class) -> ClassPlan:
@@ -168,6 +169,8 @@ def _members(tree: tuple[Group | Slot, ...], resolver: Resolver) -> Iterator[Tre
             yield Tree(node.name, tuple(_members(node.children, resolver)))
         else:
             built = resolver.line(node.line) if node.line else resolver.built(node.items)
+            if any(resolver.built(items) != built for items in node.again):
+                raise SpecError([SharedDiffers(node.name).at(node.span)])
             yield Leaf(node.name, built, node.guards)
 
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Literal
 
 from archdsl.draw.roles import ROLES, Role, Roles, depths, roles
 from archdsl.draw.words import kind, merged, params_text, shape, short, values, words
 from archdsl.ir.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target, bodies, parts
-from archdsl.ir.text import by_appearance, guard_text
+from archdsl.ir.text import by_appearance, guard_text, stage_words
 from archdsl.ops.merge import Add, Div, Mul, Sub, WithNumber
 from archdsl.ops.op import Op
 from archdsl.passes.cost import Cost
-from archdsl.source import Span
 from archdsl.types import TensorType
 
 __all__ = ["LEVELS", "Arrow", "Box", "Figure", "Group", "Level", "Panel", "figure"]
@@ -119,6 +117,7 @@ class _Union:
 
     names: of all nodes but inputs' selections, each after what it reads. held: which bodies have a node.
     reads: by node, port and source, the edges; outputs are nodes `out.0`, `out.1` with a port "".
+    ends: the nodes that a model's stages end with.
     """
 
     def __init__(self, held: list[Graph], depth: Mapping[Graph, int]) -> None:
@@ -134,6 +133,7 @@ class _Union:
                 self._place([node.name for node in body if not isinstance(node.op, Select)])
             self._add(body, known[form])
         self.outputs = max(len(body.outputs) for body in held)
+        self.ends = {ref.node for ref in held[0].stages.values()}
         self.consumers = Counter(s for ports in self.reads.values() for ways in ports.values() for s in ways)
 
     def _place(self, names: Sequence[str]) -> None:
@@ -247,7 +247,7 @@ def _continues(union: _Union, run: Sequence[str], name: str) -> bool:
         and union.held[name] == union.held[last]
         and union.roles[name] == union.roles[last]
         and _statement(first, union.node(name)) == _statement(first, union.node(last))
-        and last not in {ref.node for ref in first.stages.values()}
+        and last not in union.ends
     )
 
 
@@ -373,12 +373,3 @@ def _stage_panel(graph: Graph, found: Cost) -> Panel:
         outputs.append(_output(i, len(graph.outputs)))
         connect(ref.node, f"out.{i}", graph.type_of(ref))
     return Panel("", (), (*boxes, *outputs), tuple(arrows.values()))
-
-
-def stage_words(graph: Graph, label: str) -> str:
-    """A stage in the words of the spec: what stands after its label; for a value bound beside them, its flow."""
-    if label in graph.stage_spans:
-        return " ".join(graph.stage_spans[label].text.split())
-    spans = [n.span for n in graph if n.name.partition(".")[0] == label and n.span.source is graph.span.source]
-    inside = [s for s in spans if graph.span.start <= s.start and s.end <= graph.span.end]
-    return " ".join(reduce(Span.to, inside).text.split()) if inside else ""

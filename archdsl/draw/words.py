@@ -74,6 +74,10 @@ def _flow(bodies: Sequence[Graph]) -> str:
 
 
 def _chain(chains: Sequence[Chain]) -> str:
+    line = [[s.target for s in c.steps] for c in chains if c.times is None]
+    kinds = {tuple(map(kind, targets)) for targets in line}
+    if len(line) == len(chains) and len(kinds) == 1 and 1 < len(set(*kinds)) == len(line[0]) <= _FLOW_LENGTH:
+        return " → ".join(_words(items) for items in zip(*line, strict=True))  # a list of different things
     groups = [_words(group) for group in _distinct([s.target for c in chains for s in c.steps])]
     inner = " | ".join(groups)
     inner = f"({inner})" if len(groups) > 1 or " → " in inner else inner

@@ -75,7 +75,8 @@ def _settings(body: Body, model: Declared, settings: Mapping[str, str]) -> tuple
         if name not in known:
             hint = nearest(name, known) or ("it has " + ", ".join(f"`{k}`" for k in known) if known else "it has none")
             shown = Source("--set", f"{name}={text}")
-            body.session.report(UnknownSetting(model.name, name, hint), shown.span(0, len(name)))
+            called = name if name.isprintable() else name.encode("unicode_escape").decode()
+            body.session.report(UnknownSetting(model.name, called, hint), shown.span(0, len(name)))
             failed = True
             continue
         value = _setting(body, source)

@@ -9,6 +9,7 @@ __all__ = [
     "DrawingTooLarge",
     "NoDrawingEngine",
     "NotExpressible",
+    "SharedDiffers",
 ]
 
 
@@ -27,6 +28,23 @@ class NotExpressible(Error):
     help = "compile for another framework, or say it with other ops"
     op: str
     framework: str
+
+
+class SharedDiffers(Error):
+    """Shared weights are used on inputs that need different layers.
+
+    `share` has one set of weights for all its uses, so it is built once. What is built may depend on the
+    size of the input, and then every use must have the same one.
+
+        out = concat(in -> enc -> gap, in -> maxpool(2) -> enc -> gap)                 # wrong: two sizes
+        out = concat(in -> maxpool(2) -> enc -> gap, in -> avgpool(2) -> enc -> gap)   # right: one
+    """
+
+    code = "E0702"
+    title = "`{name}` is shared by uses that would be built differently"
+    label = "its first use"
+    help = "give every use an input of the same size, or do not share it"
+    name: str
 
 
 class NoDrawingEngine(Error):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import reduce
 
 from archdsl.ir.graph import (
     Argument,
@@ -32,10 +33,22 @@ from archdsl.ir.graph import (
     Target,
     parts,
 )
+from archdsl.ops.merge import WithNumber
 from archdsl.ops.op import Op, settings
+from archdsl.source import Span
 from archdsl.types import Dim, Expr, Number, TensorType
 
-__all__ = ["argument", "by_appearance", "expression", "op_settings", "target_text", "to_text", "value_text"]
+__all__ = [
+    "argument",
+    "by_appearance",
+    "expression",
+    "guard_text",
+    "op_settings",
+    "stage_words",
+    "target_text",
+    "to_text",
+    "value_text",
+]
 
 _LEVELS = {"or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6,
            "/": 6, "//": 6, "%": 6, "neg": 7, "**": 8}  # fmt: skip
@@ -102,12 +115,15 @@ def op_settings(op: Op, everything: bool = False) -> dict[str, object]:
     """
     found: dict[str, object] = {}
     for setting in settings(type(op)):
-        value = getattr(op, setting.name)
+        value = getattr(op, setting.field)
         if setting.kind == "tensor" or ((value is None or value == setting.default) and not everything):
             continue
         equal_pair = setting.kind == "pair" and isinstance(value, tuple) and value[0] == value[1]
         found[setting.name] = value[0] if equal_pair else value
-    return found | dict(getattr(op, op.extra) if op.extra else ())
+    extra = getattr(op, op.extra) if op.extra else ()
+    if isinstance(op, WithNumber) and op.number_first:
+        found["number_first"] = True
+    return found | dict(extra)
 
 
 def type_text(types: tuple[TensorType, ...]) -> str:
@@ -198,3 +214,12 @@ def guard_text(choice: Choice) -> str:
 
 def ref_text(ref: Ref) -> str:
     return ref.node if ref.output == 0 else f"{ref.node}[{ref.output}]"
+
+
+def stage_words(graph: Graph, label: str) -> str:
+    """A stage in the words of the spec: what stands after its label; for a value bound beside them, its flow."""
+    if label in graph.stage_spans:
+        return " ".join(graph.stage_spans[label].text.split())
+    spans = [n.span for n in graph if n.name.partition(".")[0] == label and n.span.source is graph.span.source]
+    inside = [s for s in spans if graph.span.start <= s.start and s.end <= graph.span.end]
+    return " ".join(reduce(Span.to, inside).text.split()) if inside else ""

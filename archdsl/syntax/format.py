@@ -21,7 +21,8 @@ INDENT = 2
 def format_text(source: Source) -> str:
     """The text in the canonical layout; formatting that again changes nothing.
 
-    Comments stay, and so do single blank lines; a declaration has one around it. In a run of bindings without a blank
+    Comments stay (one inside of a statement follows it where the layout has no place for it), and so do single blank
+    lines; a declaration has one around it. In a run of bindings without a blank
     line the `=` are aligned, in a run of stages the values. What does not fit into 100 columns breaks before `->`,
     before an operator, or within brackets, one item a line (plain values fill the lines). Operators have spaces around
     them; within arguments, indices, lists and defaults, and in the count of a repeat, arithmetic on nothing but names,
@@ -33,7 +34,22 @@ def format_text(source: Source) -> str:
     spec, diagnostics = parse(source)
     if diagnostics:
         raise SpecError(diagnostics)
-    return _Formatter(source, spec).run()
+    text = _Formatter(source, spec, within=True).run()
+    if not any(_within(comment, spec) for comment in spec.comments):
+        return text
+    again = Source(source.name, text)
+    stable = _Formatter(again, parse(again)[0], within=True).run() == text
+    return text if stable else _Formatter(source, spec, within=False).run()
+
+
+def _within(comment: ast.Comment, spec: ast.Spec) -> bool:
+    """Whether a comment stands inside of a statement or of a declaration's first line."""
+    at = comment.span.start
+    item = next((i for i in spec.items if i.span.start < at < i.span.end), None)
+    if not isinstance(item, ast.Block):
+        return item is not None
+    statements = [s.span for s in item.body]
+    return any(s.start < at < s.end for s in statements) or not statements or at < statements[0].start
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +70,14 @@ class _Row:
 
 
 class _Formatter:
-    def __init__(self, source: Source, spec: ast.Spec) -> None:
+    """Formats one text. `within`: comments inside of a statement stay there; else they follow it."""
+
+    def __init__(self, source: Source, spec: ast.Spec, within: bool) -> None:
         self.source = source
         self.items = spec.items
         self.by_line = {comment.span.line: comment for comment in spec.comments}
         self.comments = Comments(spec.comments)
-        self.writer = Writer(self.comments)
+        self.writer = Writer(self.comments if within else Comments(()))
 
     def run(self) -> str:
         rows: list[_Row] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
@@ -78,13 +77,13 @@ def _class_lines(cls: ClassPlan, names: Sequence[str]) -> list[str]:
 
 def _helpers(lines: Sequence[str]) -> Iterator[str]:
     """Layers that PyTorch lacks and the code builds, by name."""
-    text = "\n".join(_without_strings(lines))
+    text = _code(lines)
     return (name for name in LAYERS if re.search(rf"(?<![\w.]){name}\(", text))
 
 
 def _initialisation(lines: Sequence[str]) -> list[str]:
     """The function that gives weights their first values, for the kinds of layers that occur."""
-    text = "\n".join(_without_strings(lines))
+    text = _code(lines)
     found = {cls: code for cls, code in _INITIALISED.items() if f"{cls}(" in text}
     if not found:
         return ["", "", "def init_weights(module):", '    """Every layer starts as its own class says."""']
@@ -110,17 +109,18 @@ def _header(module: Module) -> list[str]:
 
 
 def _imports(lines: Sequence[str]) -> list[str]:
-    text = "\n".join(_without_strings(lines))
+    text = _code(lines)
     used = [line for line, pattern in _IMPORTS.items() if re.search(pattern, text)]
     standard = [line for line in used if "torch" not in line]
     return [*standard, *([""] if standard else []), *(line for line in used if "torch" in line)]
 
 
-def _without_strings(lines: Sequence[str]) -> list[str]:
-    """The code without its docstrings, whose words mean nothing here."""
-    text = "\n".join(lines)
-    skip: set[int] = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            skip.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    return [line for i, line in enumerate(lines, 1) if i not in skip]
+def _code(lines: Sequence[str]) -> str:
+    """The lines without docstrings, whose words mean nothing here; triple quotes stand nowhere else."""
+    kept, inside = [], False
+    for line in lines:
+        quotes = line.count('"""')
+        if not inside and not quotes:
+            kept.append(line)
+        inside ^= quotes % 2 == 1
+    return "\n".join(kept)

@@ -80,7 +80,7 @@ def test_the_network_is_what_the_graph_says(spec: Spec) -> None:
         out = model(x)
         (expected,) = interpret(graph, held, x)
     assert tuple(out.shape) == (2, *output_type(graph).sizes) == tuple(expected.shape)
-    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
 def test_the_interpreter_knows_every_op() -> None:

@@ -16,7 +16,7 @@ TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|->|//|\*\*|[=!<>]=|[0-9][\w.]*(
 _SPACE = ("", " ", "  ", "\t", " ")
 _COMMENTS = ("# note", "#", "#no space", '# "quoted" {brace', "# ünïcode → {x} %s \\", "#: a -> b", "#  two  spaces  ")
 _WORDS = frozenset("if else and or not for in true false use block model input expect".split())
-_BREAKS_AFTER = frozenset(["->", "+", "*", "/", "if", "else", ",", "(", "["])
+_BREAKS_AFTER = frozenset(["->", "+", "*", "/", "if", "else"])
 
 
 def comments_of(text: str) -> list[str]:
