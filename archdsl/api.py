@@ -6,6 +6,7 @@ Settings replace a model's parameters, as `--set` does; `input` replaces its inp
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,22 +39,23 @@ def check(
 
     All models of a file are checked, or the one that is named; contracts are checked at each model's own defaults.
     """
-    from archdsl.elaborate import elaborate, resolved
+    from archdsl.elaborate import elaborate
     from archdsl.passes.contracts import check_contracts, hold
 
-    try:
-        program, model = _open(spec, model)
-    except SpecError as error:
-        return list(error.diagnostics)
-    found = list(resolved(program))
-    for name in [model] if model is not None else program.models:
-        result = elaborate(program, name, _texts(settings), input)
-        found += result.diagnostics
-        if settings or input is not None:
-            found += check_contracts(program, name)
-        elif result.graph is not None:
-            found += hold(result.graph, result.contracts)
-    return _in_order(found)
+    with _no_collection():
+        try:
+            program, model = _open(spec, model)
+        except SpecError as error:
+            return list(error.diagnostics)
+        found = list(program.diagnostics)
+        for name in [model] if model is not None else program.models:
+            result = elaborate(program, name, _texts(settings), input)
+            found += result.diagnostics
+            if settings or input is not None:
+                found += check_contracts(program, name)
+            elif result.graph is not None:
+                found += hold(result.graph, result.contracts)
+        return _in_order(found)
 
 
 def elaborated(
@@ -66,12 +68,13 @@ def elaborated(
     from archdsl.elaborate import elaborate
     from archdsl.passes import run
 
-    program, name = open_model(spec, model)
-    result = elaborate(program, name, _texts(settings), input)
-    found = _in_order(result.diagnostics)
-    if result.graph is None:
-        raise SpecError(found)
-    return run(result.graph), found
+    with _no_collection():
+        program, name = open_model(spec, model)
+        result = elaborate(program, name, _texts(settings), input)
+        found = _in_order(result.diagnostics)
+        if result.graph is None:
+            raise SpecError(found)
+        return run(result.graph), found
 
 
 def open_model(spec: Spec, model: str | None = None) -> tuple[Program, str]:
@@ -136,6 +139,19 @@ def needs(extra: str) -> Iterator[None]:
         raise MissingExtra(f'this needs {error.name}, which is not installed: pip install "archdsl[{extra}]"') from None
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the garbage collector: what is built here stays, and searching it over and over takes longer than building
+    it once a spec has thousands of lines."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
 def _open(spec: Spec, model: str | None) -> tuple[Program, str | None]:
     """The program and the model that was named, in `SPEC:MODEL` or beside it."""
     from archdsl.elaborate import load as load_program
@@ -152,12 +168,10 @@ def _open(spec: Spec, model: str | None) -> tuple[Program, str | None]:
 
 def _only_model(program: Program) -> str:
     """Raises SpecError where the file has no model or several, or is wrong otherwise."""
-    from archdsl.elaborate import resolved
-
     names = list(program.models)
     if len(names) == 1:
         return names[0]
-    errors = [d for d in resolved(program) if d.severity == "error"]
+    errors = [d for d in program.diagnostics if d.severity == "error"]
     if errors:
         raise SpecError(errors)
     file = program.main.source

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final
+from typing import Final, cast
 
 __all__ = ["DTYPES", "POISON", "Dim", "Expr", "Number", "Poison", "TensorType", "axis_names", "dim", "symbol"]
 
@@ -31,11 +31,16 @@ class Expr:
     args: tuple[Expr | str | Number, ...]
     size: int = 1
 
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        """What an operator or function is over."""
+        return tuple(a for a in self.args if isinstance(a, Expr))
+
     def names(self) -> set[str]:
         """Every name it reads."""
         if self.op == "name":
             return {str(self.args[0])}
-        return set().union(*(a.names() for a in self.args if isinstance(a, Expr)))
+        return set().union(*(a.names() for a in self.parts))
 
     def substitute(self, names: Mapping[str, Expr | None]) -> Expr | None:
         """With each name replaced; None (a literal) as soon as a name has no replacement."""
@@ -43,7 +48,7 @@ class Expr:
             return self
         if self.op == "name":
             return names.get(str(self.args[0]))
-        parts = [a.substitute(names) for a in self.args if isinstance(a, Expr)]
+        parts = [a.substitute(names) for a in self.parts]
         if any(p is None for p in parts):
             return None
         return _calculated(self.op, [p for p in parts if p is not None])
@@ -78,11 +83,11 @@ def combine(op: str, *parts: Expr) -> Expr | None:
             return right
         if op in ("*", "/", "//", "%") and _is(left, 0):
             return None
-        if op in ("/", "//") and left.op == "*" and right in left.args:
-            return left.args[1] if left.args[0] == right else left.args[0]  # type: ignore[return-value]
-        if op in ("+", "-") and right.op == "number" and left.op in ("+", "-") and left.args[1].op == "number":  # type: ignore[union-attr]
+        if op in ("/", "//") and left.op == "*" and right in left.parts:
+            return left.parts[1] if left.parts[0] == right else left.parts[0]
+        if op in ("+", "-") and right.op == "number" and left.op in ("+", "-") and left.parts[1].op == "number":
             return _add_numbers(left, op, right)
-        if op == "+" and right.op == "number" and right.args[0] < 0:  # type: ignore[operator]
+        if op == "+" and right.op == "number" and _number(right) < 0:
             return combine("-", left, Expr("number", (-right.args[0],)))  # type: ignore[operator]
     size = sum(p.size for p in parts)
     return Expr(op, parts, size) if size <= _LARGEST_EXPRESSION else None
@@ -92,12 +97,19 @@ def _is(e: Expr, value: int) -> bool:
     return e.op == "number" and e.args[0] == value
 
 
+def _number(e: Expr) -> Fraction:
+    """The number that an expression of kind `number` is."""
+    return Fraction(e.args[0])  # type: ignore[arg-type]  # by its kind, it is one
+
+
 def _add_numbers(left: Expr, op: str, right: Expr) -> Expr | None:
-    base, inner = left.args
-    total = (inner.args[0] if left.op == "+" else -inner.args[0]) + (right.args[0] if op == "+" else -right.args[0])  # type: ignore[union-attr,operator]
+    """`(base ± number) ± number` with the numbers put together."""
+    base, inner = left.parts
+    total = (_number(inner) if left.op == "+" else -_number(inner)) + (_number(right) if op == "+" else -_number(right))
     if total == 0:
-        return base  # type: ignore[return-value]
-    return combine("+" if total > 0 else "-", base, Expr("number", (abs(total),)))  # type: ignore[arg-type]
+        return base
+    size = Expr("number", (int(abs(total)) if total.denominator == 1 else abs(total),))
+    return combine("+" if total > 0 else "-", base, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +235,9 @@ def dim(value: Dim | Number) -> Dim:
     """`value` as a Dim; whole fractions become ints."""
     kind = type(value)  # Fraction is an abstract number to isinstance, which is slow
     if kind is Dim:
-        return value  # type: ignore[return-value]
-    if kind is Fraction and value.denominator == 1:  # type: ignore[union-attr]
-        return Dim(int(value))  # type: ignore[arg-type]
-    return Dim(value)  # type: ignore[arg-type]
+        return cast(Dim, value)
+    number = cast(Number, value)
+    return Dim(int(number) if kind is Fraction and number.denominator == 1 else number)
 
 
 def symbol(name: str) -> Expr:

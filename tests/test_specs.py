@@ -12,6 +12,9 @@ from archdsl.passes.contracts import check_contracts
 from archdsl.passes.cost import cost
 from archdsl.resources import std_names, std_source, zoo_names, zoo_source
 from archdsl.source import Source
+from archdsl.syntax import ast
+from archdsl.syntax.format import format_text
+from archdsl.syntax.parse import parse
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "own_block.arch"
 
@@ -30,6 +33,12 @@ def zoo(name: str) -> Source:
     source = zoo_source(name)
     assert source is not None
     return source
+
+
+def blocks_of(source: Source) -> list[ast.Block]:
+    spec, diagnostics = parse(source)
+    assert diagnostics == []
+    return [item for item in spec.items if isinstance(item, ast.Block)]
 
 
 @pytest.mark.parametrize("name", zoo_names())
@@ -225,7 +234,12 @@ def test_library_is_documented(name: str) -> None:
     assert source is not None
     program = load(source)
     assert [str(d) for d in program.diagnostics] == []
-    assert len(source.text.splitlines()) < 120
+    assert all(block.doc for block in blocks_of(source))
+
+
+@pytest.mark.parametrize("source", [*map(zoo, zoo_names()), *map(std_source, std_names())], ids=lambda s: s.name)
+def test_what_is_shipped_has_the_canonical_layout(source: Source) -> None:
+    assert format_text(source) == source.text
 
 
 def test_example_is_the_zoo_network() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from archdsl.diagnostics import Diagnostic, render
 from archdsl.errors.files import NotOurs, WhichModel
+from archdsl.errors.outputs import NoDrawingEngine
 
 __all__ = ["WrongCommand", "colours", "exit_code", "print_table", "replace_file", "report", "say"]
 
@@ -59,7 +60,11 @@ def exit_code(diagnostics: Iterable[Diagnostic]) -> int:
 def _about_command_line(d: Diagnostic) -> bool:
     """Mistakes in a flag's value stand in a text named after the flag; what `--data` names is not the flag's fault."""
     name = d.span.source.name
-    return (name.startswith("--") and name != "--data") or d.code in (WhichModel.code, NotOurs.code)
+    return (name.startswith("--") and name != "--data") or d.code in (
+        WhichModel.code,
+        NotOurs.code,
+        NoDrawingEngine.code,
+    )
 
 
 def print_table(table: object) -> None:

@@ -167,7 +167,7 @@ class _Maker:
     def _item(self, target: Target, before: TensorType, after: TensorType) -> Applied:
         """An item of a chain, which must be a module: an op that has none becomes a class of its own."""
         item = self.applied(target, {_entry(target): before})
-        if isinstance(item, OpCode) and item.code.layer is None or isinstance(item, OpCode) and item.code.before:
+        if (isinstance(item, OpCode) and item.code.layer is None) or (isinstance(item, OpCode) and item.code.before):
             flow = Graph("", "flow", "", {}, self.node.span)
             start = flow.add(Node("in", Input(), (before,), self.node.span))
             flow.outputs = (flow.add(Node(item.op.name, item.op, (after,), self.node.span), {item.op.ports[0]: start}),)
@@ -239,5 +239,3 @@ def calls(body: Body) -> list[CallCode]:
         elif isinstance(item, ChainCode):
             stack.extend(code for code, _ in reversed(item.steps))
     return found
-
-

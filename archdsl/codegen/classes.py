@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from archdsl.codegen.bodies import Applied, Body, CallCode, ChainCode, FlowCode, OpCode, Placed
+from archdsl.codegen.bodies import Applied, Body, CallCode, FlowCode, OpCode, Placed
 from archdsl.codegen.code import Layer, Value
 from archdsl.codegen.names import Names, camel
 from archdsl.codegen.python import evaluate
@@ -91,7 +91,10 @@ class Partition:
                     return _part(bodies, lambda b, key=key: b.choices.get(key, "none"))  # type: ignore[misc]
                 cls.mixed[key] = cond
         cls.selects = {
-            p.node.op.choice.key: n for b in bodies for n, p in b.nodes.items() if cls.mixed and isinstance(p.node.op, Select)
+            p.node.op.choice.key: n
+            for b in bodies
+            for n, p in b.nodes.items()
+            if cls.mixed and isinstance(p.node.op, Select)
         }
         for name in dict.fromkeys(n for b in bodies for n in b.nodes):
             if groups := self._node_differences(cls, name):
@@ -116,9 +119,7 @@ class Partition:
         if isinstance(node.op, Select) and node.op.choice.key in cls.mixed:
             by_outcome = [b for b in cls.bodies if b.choices.get(node.op.choice.key) is node.op.choice.taken]
             assert by_outcome
-            others = tuple(
-                tuple(p.inputs.values()) for b in by_outcome if (p := b.nodes.get(node.name)) is not None
-            )
+            others = tuple(tuple(p.inputs.values()) for b in by_outcome if (p := b.nodes.get(node.name)) is not None)
             return (common, "choice", node.op.choice.key, len(set(others)) > 1 and tuple(placed.inputs.values()))
         code = self.signature(placed.code) if placed.code is not None else type(node.op)
         return (common, tuple(placed.inputs.items()), code)
@@ -127,8 +128,8 @@ class Partition:
         """Equal for code that differs in numbers alone."""
         if isinstance(code, OpCode):
             c = code.code
-            return (c.text, _head(c.layer), _head(c.member), c.stateful, tuple((n, _head(b)) for n, b in c.before), tuple(c.values),
-                    tuple(a.name for a in c.args), c.trailing)  # fmt: skip
+            heads = (_head(c.layer), _head(c.member), tuple((n, _head(b)) for n, b in c.before))
+            return (c.text, c.stateful, heads, tuple(c.values), tuple(a.name for a in c.args), c.trailing)
         if isinstance(code, CallCode):
             return ("call", id(self.of[code.body]), tuple(code.inputs))
         if isinstance(code, FlowCode):
@@ -179,11 +180,10 @@ def _condition(key: str, bodies: Sequence[Body]) -> Expr | None:
     if cond is None:
         return None
     try:
-        holds = all(bool(evaluate(cond, b.env)) is b.choices[key] for b in deciding)
-        list(evaluate(cond, b.env) for b in bodies)
+        outcomes = [(b, bool(evaluate(cond, b.env))) for b in bodies]
     except (KeyError, ArithmeticError):
         return None
-    return cond if holds else None
+    return cond if all(b.choices.get(key, outcome) is outcome for b, outcome in outcomes) else None
 
 
 def _cond_of(body: Body, key: str) -> Expr | None:
@@ -264,7 +264,7 @@ def _word(body: Body, name: str) -> str:
     value = body.env.get(name) if name in body.env else body.params.get(name)
     if isinstance(value, BlockValue):
         return camel(value.text) if value.text.isprintable() and len(value.text) <= 24 else camel(value.name)
-    if isinstance(value, bool) or isinstance(value, Dim) and isinstance(value.value, bool):
+    if isinstance(value, bool) or (isinstance(value, Dim) and isinstance(value.value, bool)):
         return "" if value else "Not"
     return camel(str(value)).lstrip("_") if value is not None else "None"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from archdsl.codegen.names import identifier
 from archdsl.codegen.plan import ClassPlan, Step
-from archdsl.codegen.python import ATOM, CHOICE, OR, PRODUCT, SUM, UNARY, WIDTH, call_doc, indented, layout, wrap
+from archdsl.codegen.python import ATOM, CHOICE, OR, PRODUCT, SUM, UNARY, WIDTH, call_doc, if_else, layout, wrap
 from archdsl.codegen.resolve import Val, Written, WrittenCode
 from archdsl.ir.graph import Ref
 
@@ -192,7 +192,7 @@ class _Forward:
             self.pieces[ref] = piece
 
     def _deserves_name(self, step: Step, ref: Ref) -> bool:
-        if self.plan.is_model and ref in self.plan.outputs and self.uses[ref] == 1:
+        if ref in self.plan.outputs and self.uses[ref] == 1:
             return False
         return step.is_value and bool(step.statement)
 
@@ -274,15 +274,6 @@ class _Forward:
         for lines, side in zip(branches, pieces, strict=True):
             same = side.text == name
             sides.append([*lines, *([] if same else layout(call_doc(side.text), self.room - 4, f"{name} = "))])
-        self.lines += list(_if_else(cond, *sides))
+        opposite = f"not {cond}" if re.fullmatch(r"[\w.]+", cond) else f"not ({cond})"
+        self.lines += if_else(cond, opposite, *sides)
         self._bind(ref, name, piece)
-
-
-def _if_else(cond: str, then: list[str], other: list[str]) -> Iterator[str]:
-    if not then:
-        cond, then, other = f"not {cond}" if re.fullmatch(r"[\w.]+", cond) else f"not ({cond})", other, then
-    yield f"if {cond}:"
-    yield from indented(then)
-    if other:
-        yield "else:"
-        yield from indented(other)

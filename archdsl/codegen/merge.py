@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from archdsl.codegen.bodies import Applied, Body, OpCode, is_module
 from archdsl.codegen.classes import Class, guards_of
@@ -146,8 +147,7 @@ class _Structure:
             is_module(p) and self._guards(n) == self._guards(names[0]) for n, p in zip(names, placed, strict=True)
         )
         follows = all(
-            self.inputs[after] == (Ref(before),) and self.uses[Ref(before)] == 1
-            for before, after in zip(names, names[1:], strict=False)
+            self.inputs[after] == (Ref(before),) and self.uses[Ref(before)] == 1 for before, after in pairwise(names)
         )
         return straight and follows and any(_is_member(p.code) for p in placed)
 
@@ -174,7 +174,9 @@ class _Structure:
         line = tuple((n.split(".")[1], [(b, p.code) for b, p in self.at[n] if p.code is not None]) for n in names)
         slots[(statement,)] = Slot(statement, self._guards(names[0]), self._node(names[0]).span, [], line)
         ranks = tuple(t.rank for t in self._node(names[-1]).types)
-        return Placing(names[-1], statement, True, self.inputs[names[0]], ranks, self._guards(names[0]), [], (statement,))
+        return Placing(
+            names[-1], statement, True, self.inputs[names[0]], ranks, self._guards(names[0]), [], (statement,)
+        )
 
 
 def _is_member(code: Applied | None) -> bool:
@@ -237,5 +239,3 @@ def _tree(slots: Mapping[tuple[str, ...], Slot], depth: int) -> tuple[Group | Sl
         else:
             children.append(Group(name, _tree(inside, depth + 1)))
     return tuple(children)
-
-

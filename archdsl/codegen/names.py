@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 __all__ = ["Names", "camel", "identifier", "size_name"]
 
-_BUILTINS = frozenset("super range zip min max dict list tuple len isinstance None True False abs print".split())
+_BUILTINS = frozenset(("super", "range", "zip", "min", "max", "dict"))
 _AXES = {"c": "channels", "h": "height", "w": "width", "n": "length"}
 
 

@@ -13,7 +13,7 @@ from archdsl.codegen.classes import Class, Partition, give_names, partition
 from archdsl.codegen.merge import Group, Merged, Placing, Slot, structure
 from archdsl.codegen.names import Names
 from archdsl.codegen.python import Env
-from archdsl.codegen.resolve import ArgSpec, Built, Local, MustSplitError, Resolver, WrittenCode
+from archdsl.codegen.resolve import ArgSpec, Built, Line, Local, Many, MustSplitError, New, Resolver, Row, WrittenCode
 from archdsl.diagnostics import SpecError
 from archdsl.errors.outputs import SharedDiffers
 from archdsl.ir.graph import Graph, Ref
@@ -82,6 +82,30 @@ class ClassPlan:
     def is_model(self) -> bool:
         return self.cls.graph.kind == "model"
 
+    def layers(self) -> Iterator[str]:
+        """The layers that it constructs, by name, each as often as it is written."""
+        stack: list[object] = [leaf.built for node in self.members for leaf in _leaves(node)]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, New):
+                stack += [arg.value for arg in item.args]
+                if isinstance(item.cls, str):
+                    yield item.cls
+            elif isinstance(item, Line):
+                stack += [built for _, built in item.items]
+            elif isinstance(item, Row):
+                stack += item.items
+            elif isinstance(item, Many):
+                stack.append(item.item)
+
+
+def _leaves(node: Tree | Leaf) -> Iterator[Leaf]:
+    if isinstance(node, Leaf):
+        yield node
+    else:
+        for child in node.children:
+            yield from _leaves(child)
+
 
 @dataclass(frozen=True)
 class Module:
@@ -115,7 +139,7 @@ class _Planner:
     def __init__(self, found: Partition, reserved: frozenset[str]) -> None:
         self.found = found
         self.reserved = reserved
-        self.args: dict[Class, tuple[ArgSpec, ...]] = {c: () for c in found.classes}
+        self.args: dict[Class, tuple[ArgSpec, ...]] = dict.fromkeys(found.classes, ())
         self.callees = {
             c: tuple(dict.fromkeys(found.of[call.body] for b in c.bodies for call in calls(b))) for c in found.classes
         }

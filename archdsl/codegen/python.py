@@ -12,7 +12,8 @@ from archdsl.types import Expr, Number
 
 __all__ = [
     "ATOM", "CHOICE", "COMPARE", "NOT", "OR", "PRODUCT", "SUM", "UNARY", "WIDTH", "Bracket", "Doc", "Env", "Word",
-    "call_doc", "docstring", "evaluate", "flat", "indented", "layout", "literal", "number", "prefixed", "show", "wrap",
+    "call_doc", "docstring", "evaluate", "flat", "if_else", "indented", "layout", "literal", "number",
+    "prefixed", "show", "wrap",
 ]  # fmt: skip
 
 WIDTH = 88
@@ -73,7 +74,7 @@ def _divide(a: Number, b: Number) -> Number:
 
 
 def _power(a: Number, b: Number) -> Number:
-    if abs(b) > 64:
+    if abs(Fraction(b)) > 64:
         raise OverflowError("a power nobody writes")
     exact = Fraction(a) ** int(b)
     return int(exact) if exact.denominator == 1 else exact
@@ -191,7 +192,7 @@ def prefixed(text: str, doc: Doc) -> Doc:
 
 def call_doc(text: str) -> Doc:
     """A text that ends in a bracket, so that it can be broken there."""
-    if len(text) < WIDTH // 2 or text[-1] not in ")]" or text.startswith("(") and _opening(text) == 0:
+    if len(text) < WIDTH // 2 or text[-1] not in ")]" or (text.startswith("(") and _opening(text) == 0):
         return Word(text)
     at = _opening(text)
     return Bracket(text[: at + 1], tuple(call_doc(i) for i in _items(text[at + 1 : -1])), text[-1])
@@ -238,8 +239,9 @@ def docstring(text: str, indent: int = 0) -> list[str]:
     """The lines of a docstring; whatever `text` holds, it ends where it should."""
     room, pad = WIDTH - indent, " " * indent
     paragraphs = [_safe(line) for line in _paragraphs(text)]
-    if len(paragraphs) == 1 and len(paragraphs[0]) + 6 <= room and not paragraphs[0].endswith('"'):
-        return [f'{pad}"""{paragraphs[0]}"""']
+    space = " " if paragraphs[0].endswith('"') else ""
+    if len(paragraphs) == 1 and len(paragraphs[0] + space) + 6 <= room:
+        return [f'{pad}"""{paragraphs[0]}{space}"""']
     lines: list[str] = []
     for paragraph in paragraphs:
         quotes = " " * 6 if not lines else ""  # the first line leaves room for them
@@ -270,3 +272,19 @@ def _safe(text: str) -> str:
 def indented(lines: Iterable[str], by: int = 4) -> list[str]:
     """Lines moved to the right; empty ones stay empty."""
     return [" " * by + line if line else line for line in lines]
+
+
+def if_else(cond: str, opposite: str, then: list[str], other: list[str]) -> Iterable[str]:
+    """`if cond: then else: other`; without `then` it is `if opposite: other`, and an `if` in `other` is an `elif`."""
+    if not then:
+        cond, then, other = opposite, other, then
+    yield f"if {cond}:"
+    yield from indented(then)
+    if not other:
+        return
+    if other[0].startswith("if ") and all(line.startswith((" ", "elif ", "else:")) for line in other[1:]):
+        yield f"el{other[0]}"
+        yield from other[1:]
+    else:
+        yield "else:"
+        yield from indented(other)

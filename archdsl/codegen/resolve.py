@@ -116,7 +116,9 @@ class WrittenCode:
     args: tuple[Written, ...]
 
 
-_CHANNELS = frozenset(f"{mark}{name}" for mark in ("", "#") for name in ("in_channels", "channels", "in_features", "features"))
+_CHANNELS = frozenset(
+    f"{mark}{name}" for mark in ("", "#") for name in ("in_channels", "channels", "in_features", "features")
+)
 
 
 class MustSplitError(Exception):
@@ -186,7 +188,12 @@ class Resolver:
 
     def arguments(self, args: Sequence[tuple[Body, tuple[Arg, ...]]]) -> tuple[Written, ...]:
         return tuple(
-            Written(self.value([(b, a[i].value) for b, a in args], arg.hint or arg.name or "value"), arg.name, arg.default, arg.positional)
+            Written(
+                self.value([(b, a[i].value) for b, a in args], arg.hint or arg.name or "value"),
+                arg.name,
+                arg.default,
+                arg.positional,
+            )
             for i, arg in enumerate(args[0][1])
         )
 
@@ -198,7 +205,9 @@ class Resolver:
             code = found[0][1]
             if isinstance(code, OpCode):
                 for i, (before, _) in enumerate(code.code.before):
-                    items.append((before, self.layer([(b, c.code.before[i][1]) for b, c in found if isinstance(c, OpCode)])))
+                    items.append(
+                        (before, self.layer([(b, c.code.before[i][1]) for b, c in found if isinstance(c, OpCode)]))
+                    )
                 items.append((name, self.layer([(b, _layer(c)) for b, c in found], code.code.inplace and fresh)))
                 fresh = code.code.fresh
             else:
@@ -255,6 +264,8 @@ class Resolver:
         first = self.built([(b, c.steps[0][0]) for b, c in items])
         longer = [(b, c) for b, c in items if len(c.steps) > 1 or c.steps[0][1] > 1]
         rest = self._many([(b, c.steps[-1][0]) for b, c in longer], [(b, _times(c) - 1) for b, c in items])
+        if (isinstance(rest, Many) and rest.item == first) or rest == first:
+            return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, _times(c)) for b, c in items]),))
         return Row((first, rest))
 
     def _many(self, items: Items, times: Values) -> Built | Many:
@@ -285,7 +296,7 @@ class Resolver:
             return self.layer([(b, v) for b, v in values if isinstance(v, Layer)])
         if isinstance(first, tuple) and all(isinstance(v, tuple) and len(v) == len(first) for _, v in values):
             if self._differ(values) and len(first) > 3:
-                return self._hoist({b: v for b, v in values}, hint)
+                return self._hoist(dict(values), hint)
             return tuple(
                 self.value([(b, v[i]) for b, v in values if isinstance(v, tuple)], hint) for i in range(len(first))
             )
@@ -302,7 +313,9 @@ class Resolver:
         for expr in found:
             if self._in_list and isinstance(values[0][1], Dim) and isinstance(values[0][1].value, Fraction):
                 break
-            if (len(found) == 1 or expr.op == "name") and all(isinstance(v, Dim) and _writes(expr, b, v.value) for b, v in values):
+            if (len(found) == 1 or expr.op == "name") and all(
+                isinstance(v, Dim) and _writes(expr, b, v.value) for b, v in values
+            ):
                 if expr.names() and expr.names() <= set(self.cls.fixed):
                     return Const(_constant(values[0][1]))
                 return self.read(expr)
@@ -312,11 +325,12 @@ class Resolver:
         """A parameter or size that happens to be the value in every body."""
         if self.cls.is_flow:
             return None
+        if isinstance(_constant(values[0][1]), bool | None):
+            return None  # two values: too easily equal by chance
         names = [*self.cls.graph.params, *(n for n in self.bodies[0].env if "." in n)]
         for name in names:
             if all(_constant(v) == _constant(b.params.get(name, b.env.get(name))) for b, v in values):  # type: ignore[arg-type]
-                if not isinstance(_constant(values[0][1]), bool | None.__class__):
-                    return self.read(symbol(name))
+                return self.read(symbol(name))
         return None
 
     def _column(self, values: Values, hint: str) -> Column:
@@ -389,7 +403,7 @@ class Resolver:
                 pending.append(self.same[name])
             else:
                 args.add(name)
-            pending += [n for n in self._reads if n not in before or isinstance(value, Expr) and n in value.names()]
+            pending += [n for n in self._reads if n not in before or (isinstance(value, Expr) and n in value.names())]
         self.cls.hoists = {k: v for k, v in self._hoists.items() if k in args}
         graph = self.cls.graph
         order = [*graph.params, *graph.bound]
@@ -531,5 +545,3 @@ def _literal(value: Value) -> Value:
     if isinstance(value, Dim):
         return value.rerooted(None)
     return tuple(_literal(v) for v in value) if isinstance(value, tuple) else value
-
-

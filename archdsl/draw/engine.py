@@ -30,14 +30,14 @@ class EngineError(Exception):
 def render(text: str, fmt: str) -> bytes:
     """DOT text as a picture in one of `FORMATS`. Raises EngineError, and ValueError for another format.
 
-    The engine of the `graphviz-pure` wheel comes first, because it gives the same picture on every machine;
-    the system's Graphviz makes what that engine cannot (PDF), and everything where the wheel is not there.
+    The system's Graphviz draws where there is one, because it makes every format; else the engine of the
+    `graphviz-pure` wheel, which is always installed and makes SVG and PNG.
     """
     if fmt not in FORMATS:
         raise ValueError(f"{fmt} is not one of {', '.join(FORMATS)}")
     if fmt == "dot":
         return text.encode()
-    programs = [program for program in (_wheel() if fmt in _WHEEL_FORMATS else None, shutil.which("dot")) if program]
+    programs = [program for program in (shutil.which("dot"), _wheel() if fmt in _WHEEL_FORMATS else None) if program]
     if not programs:
         raise EngineError(NoDrawingEngine(fmt, _advice(fmt)))
     failures = []

@@ -15,13 +15,13 @@ from archdsl.diagnostics import Diagnostic, nearest
 from archdsl.elaborate.blocks import elaborate_block
 from archdsl.elaborate.body import BUDGETS, Abort, Session
 from archdsl.elaborate.models import Contract, elaborate_model
-from archdsl.elaborate.program import Program, declarations, load
+from archdsl.elaborate.program import Program, declarations, read_program
 from archdsl.elaborate.resolve import resolve
 from archdsl.errors.models import UnknownModel
 from archdsl.ir.graph import Graph
 from archdsl.source import Source
 
-__all__ = ["BUDGETS", "Contract", "Program", "Result", "elaborate", "load", "resolved"]
+__all__ = ["BUDGETS", "Contract", "Program", "Result", "elaborate", "load"]
 
 _FRAMES = 100_000  # 256 nested bodies of 100 nested brackets; Python's own frames live on the heap
 
@@ -35,19 +35,19 @@ class Result:
     contracts: tuple[Contract, ...] = field(default=())
 
 
-def resolved(program: Program) -> tuple[Diagnostic, ...]:
-    """What is wrong with a program before any model of it is elaborated."""
-    found = list(program.diagnostics)
+def load(source: Source) -> Program:
+    """Read a spec with all that it uses. What is wrong with its text stands in `Program.diagnostics`."""
+    program = read_program(source)
     for declared in declarations(program):
-        found += resolve(declared)
-    return tuple(found)
+        program.diagnostics += resolve(declared)
+    return program
 
 
 def elaborate(
     program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
 ) -> Result:
     """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language) and another input ("3x32x32")."""
-    found = list(resolved(program))
+    found = list(program.diagnostics)
     declared = program.main.own.get(model)
     if declared is None or declared.node.kind != "model":
         source = Source("--model", model)

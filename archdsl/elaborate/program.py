@@ -15,7 +15,7 @@ from archdsl.source import Source, Span
 from archdsl.syntax import ast
 from archdsl.syntax.parse import parse
 
-__all__ = ["Declared", "Program", "Scope", "load"]
+__all__ = ["Declared", "Program", "Scope", "declarations", "read_program"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +59,8 @@ class Program:
         return {n: d.node for n, d in self.main.own.items() if d.node.kind == "model"}
 
 
-def load(source: Source) -> Program:
-    """Parse a spec and all that it uses. What is wrong stands in `Program.diagnostics`."""
+def read_program(source: Source) -> Program:
+    """Parse a spec and all that it uses. What cannot be read or found stands in `Program.diagnostics`."""
     loader = _Loader()
     main = loader.file(source, (source.path or source.name,))
     return Program(main, list(loader.files.values()), loader.diagnostics, loader.names)

@@ -20,7 +20,7 @@ from archdsl.syntax import ast
 __all__ = ["RECIPE_LINES", "resolve", "resolve_expression"]
 
 RECIPE_LINES = ("data", "augment", "optimizer", "schedule", "loss", "budget", "batch", "average", "stop")
-_WORDS = frozenset({"share"})
+_CALLS = FUNCTIONS | {"share"}
 
 
 def resolve(block: Declared) -> list[Diagnostic]:
@@ -98,11 +98,11 @@ class _Resolver:
             self._visible.add(param.name)
 
     def _bindable(self, name: str, span: Span) -> None:
-        if name in OPS or name in FUNCTIONS or name in _WORDS:
+        if name in OPS or name in _CALLS:
             self._read.add(name)  # one finding is enough
         if name in OPS:
             self._report(Reserved(name, "an op", f"{name}_layer" if name != "in" else "x"), span)
-        elif name in FUNCTIONS or name in _WORDS:
+        elif name in _CALLS:
             self._report(Reserved(name, "a function", f"{name}_value"), span)
         elif name == "in":
             self._report(Reserved(name, "what flows into the body", "x"), span)
@@ -211,7 +211,7 @@ class _Resolver:
     def _name(self, value: ast.Name, local: set[str]) -> None:
         name = value.name
         self._read.add(name)
-        if name in local or name in self._visible or name in self._blocks or name in OPS or name in FUNCTIONS | _WORDS:
+        if name in local or name in self._visible or name in self._blocks or name in OPS or name in _CALLS:
             return
         if name in self._later:
             self._report(NotYetBound(name), value.span)
@@ -221,7 +221,7 @@ class _Resolver:
 
     def _keywords(self, value: ast.Call, local: set[str]) -> None:
         """Keywords that an op or block does not have; the rest is known once values are."""
-        if not isinstance(value.func, ast.Name) or value.func.name in local | self._visible:
+        if not isinstance(value.func, ast.Name) or value.func.name in local or value.func.name in self._visible:
             return
         name = value.func.name
         if name in self._declared:

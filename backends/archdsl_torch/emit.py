@@ -1,4 +1,4 @@
-"""The table: how each op is written in PyTorch. Batch first, channels second; nothing is left to a default that differs."""
+"""The table: how each op is written in PyTorch. Batch first, channels second; no default that differs is relied on."""
 
 from __future__ import annotations
 
@@ -51,14 +51,22 @@ def one_or_tuple(axes: Iterable[int]) -> str:
 
 def convolution(op: conv.Conv, types: Types) -> Code:
     stride = Arg(same(op.stride), "stride", 1, positional=True)
-    more = args(padding=(same(op.pads), 0), dilation=(same(op.dilation), 1), groups=(op.groups, 1), bias=(op.bias, True))
-    return module(Layer("nn.Conv2d", (*sized(in_channels=types[0].c, channels=op.c, kernel=same(op.k)), stride, *more)), fresh=True)
+    more = args(
+        padding=(same(op.pads), 0), dilation=(same(op.dilation), 1), groups=(op.groups, 1), bias=(op.bias, True)
+    )
+    return module(
+        Layer("nn.Conv2d", (*sized(in_channels=types[0].c, channels=op.c, kernel=same(op.k)), stride, *more)),
+        fresh=True,
+    )
 
 
 def transposed(op: conv.ConvTranspose, types: Types) -> Code:
     stride = Arg(same(op.stride), "stride", 1, positional=True)
     more = args(padding=(same(op.padding), 0), bias=(op.bias, True))
-    return module(Layer("nn.ConvTranspose2d", (*sized(in_channels=types[0].c, channels=op.c, kernel=same(op.k)), stride, *more)), fresh=True)
+    return module(
+        Layer("nn.ConvTranspose2d", (*sized(in_channels=types[0].c, channels=op.c, kernel=same(op.k)), stride, *more)),
+        fresh=True,
+    )
 
 
 def dense(op: linear.Dense, types: Types) -> Code:
@@ -154,7 +162,7 @@ def global_pool(name: str, cls: str) -> Emitter:
 
 def upsample(op: resize.Upsample, types: Types) -> Code:
     corners = args(align_corners=(dim(False), None)) if op.mode == "bilinear" else ()
-    mode = args(mode=(op.mode, None if op.mode == "bilinear" else "nearest"))
+    mode = args(mode=(op.mode, None))
     if op.like:
         return Code("F.interpolate({0}, size={1!a}.shape[2:], {args})", args=(*mode, *corners))
     how = args(scale_factor=(same(op.scale), None)) if op.scale is not None else args(size=(op.size, None))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from archdsl.codegen.code import REQUIRED
 from archdsl.codegen.forward import ROOM, forward
 from archdsl.codegen.names import Names, identifier
 from archdsl.codegen.plan import ClassPlan, Guard, Leaf, Tree
@@ -18,6 +19,7 @@ from archdsl.codegen.python import (
     Doc,
     Word,
     docstring,
+    if_else,
     indented,
     layout,
     literal,
@@ -26,7 +28,6 @@ from archdsl.codegen.python import (
     wrap,
 )
 from archdsl.codegen.resolve import Built, Column, Const, Line, Many, New, Row, Val, Written
-from archdsl.codegen.code import REQUIRED
 from archdsl.ir.graph import Ref
 from archdsl.types import Dim, Expr, axis_names
 
@@ -42,7 +43,7 @@ _MODULE = frozenset(
     register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
     register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
     set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad
-    append clear copy extend fromkeys get insert items keys pop popitem setdefault update values""".split()
+    append clear copy extend fromkeys get insert items keys pop popitem setdefault update values""".split()  # noqa: SIM905 (a hundred words read better without their quotes)
 )
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
@@ -158,7 +159,9 @@ class _Class:
 
     def arguments(self, args: tuple[Written, ...]) -> str:
         return ", ".join(
-            (f"{name}=" if name else "") + self.value(arg.value)[0] for arg, name in _written(args) if not isinstance(arg.value, New)
+            (f"{name}=" if name else "") + self.value(arg.value)[0]
+            for arg, name in _written(args)
+            if not isinstance(arg.value, New)
         )
 
     def member(self, path: tuple[str, ...]) -> str:
@@ -198,13 +201,13 @@ class _Class:
         """Whether the forward pass reads a size of the first input, or needs its batch."""
         values = [v for s in self.plan.steps if s.code for v in _parts(s.code.values.values(), s.code.args)]
         reads = any(n.rpartition(".")[0] in self.entries for v in values if isinstance(v, Expr) for n in v.names())
-        return not self.plan.cls.is_flow and reads or any(s.code and s.code.code.batchless for s in self.plan.steps)
+        return (not self.plan.cls.is_flow and reads) or any(s.code and s.code.code.batchless for s in self.plan.steps)
 
     # --- conditionals ---
 
     def _test(self, key: str) -> _Test:
         cond = self.plan.mixed[key]
-        text, level = self._value(cond)
+        text = self._value(cond)[0]
         if self._is_plain(cond):
             inside_not = self._negated(cond)
             return _Test(text, inside_not, show(cond, self._attribute, self.plan.envs)[0])
@@ -248,17 +251,9 @@ class _Class:
             if key is None:
                 yield from (line for _, lines in found for line in lines)
                 continue
-            sides = {t: [b for b in found if b[0][depth][1] is t] for t in (True, False)}
+            sides = [list(self._guarded([b for b in found if b[0][depth][1] is t], depth + 1)) for t in (True, False)]
             test = self.tests[key]
-            if sides[True]:
-                yield f"if {test.inside}:"
-                yield from indented(self._guarded(sides[True], depth + 1))
-                if sides[False]:
-                    yield "else:"
-                    yield from indented(self._guarded(sides[False], depth + 1))
-            else:
-                yield f"if {test.inside_not}:"
-                yield from indented(self._guarded(sides[False], depth + 1))
+            yield from if_else(test.inside, test.inside_not, *sides)
 
     def _statements(
         self, node: Tree | Leaf, path: tuple[str, ...], depth: int
@@ -348,7 +343,9 @@ def _written(args: Sequence[Written]) -> Iterator[tuple[Written, str]]:
     for arg in args:
         spec = arg.spec
         default = spec.default.value if spec is not None and spec.default is not None else arg.default
-        is_default = (spec is None or spec.default is not None) and default is not REQUIRED and _equals(arg.value, default)
+        is_default = (
+            (spec is None or spec.default is not None) and default is not REQUIRED and _equals(arg.value, default)
+        )
         if spec is None:
             if is_default:
                 by_name = True
@@ -358,13 +355,15 @@ def _written(args: Sequence[Written]) -> Iterator[tuple[Written, str]]:
         elif is_default:
             by_name = True
         else:
-            by_name = by_name or not spec.leading and isinstance(arg.value, Const)
+            by_name = by_name or (not spec.leading and isinstance(arg.value, Const))
             yield arg, spec.name if by_name else ""
 
 
 def _equals(value: Val, default: object) -> bool:
     wanted = default.value if isinstance(default, Dim) else default
-    return isinstance(value, Const) and value.value == wanted and isinstance(value.value, bool) is isinstance(wanted, bool)
+    return (
+        isinstance(value, Const) and value.value == wanted and isinstance(value.value, bool) is isinstance(wanted, bool)
+    )
 
 
 def _parts(values: Iterable[Val], args: Iterable[Written]) -> Iterator[Val]:
@@ -411,5 +410,3 @@ def _inline(node: Tree | Leaf, guards: tuple[Guard, ...]) -> bool:
 
 def _is_parameter(built: Built) -> bool:
     return isinstance(built, New) and built.cls == "nn.Parameter"
-
-

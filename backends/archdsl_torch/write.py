@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
 
 from archdsl import __version__
 from archdsl.codegen.backend import Artifact
 from archdsl.codegen.code import Code
 from archdsl.codegen.plan import ClassPlan, Module, plan
-from archdsl.codegen.python import docstring, literal
+from archdsl.codegen.python import docstring, indented, literal
 from archdsl.diagnostics import SpecError
 from archdsl.errors.outputs import NotExpressible
 from archdsl.ir.graph import Graph, Node
@@ -45,19 +45,20 @@ _INITIALISED = {
 
 _SAID = {
     "nn.Conv": "He et al. (2015) for convolutions",
-    "nn.Linear": "uniform within 1/sqrt(n) for n inputs",
+    "nn.Linear": "dense layers uniform within 1/sqrt(inputs)",
 }
 
 
 def emit(graph: Graph) -> Artifact:
     """The PyTorch source of a model. Raises SpecError for an op that PyTorch cannot express."""
     module = plan(graph, _emit_op, RESERVED | frozenset(LAYERS))
+    layers = {name for cls in module.classes for name in cls.layers()}
+    start = _initialisation(layers)
     names = [c.cls.name for c in module.classes]
-    body = [line for cls in module.classes for line in ("", "", *_class_lines(cls, names))]
-    helpers = [line for name in _helpers(body) for line in ("", "", *source(name))]
-    start = _initialisation([*helpers, *body])
-    code = [*helpers, *start, *body]
-    name = module.classes[-1].cls.name
+    code = [line for name in LAYERS if name in layers for line in ("", "", *source(name))] + start
+    for cls in module.classes:
+        code += ["", "", *_class_lines(cls, names, initialise=bool(start))]
+    name = names[-1]
     lines = [*_header(module), *_imports(code), "", f"__all__ = [{literal(name)}]", *code]
     return Artifact("\n".join(lines) + "\n", name, "torch")
 
@@ -69,31 +70,23 @@ def _emit_op(op: Op, types: tuple[TensorType, ...], node: Node) -> Code:
     return emitter(op, types)
 
 
-def _class_lines(cls: ClassPlan, names: Sequence[str]) -> list[str]:
-    ends_with = ["self.apply(init_weights)"] if cls.is_model else []
-    doc = cls.doc.split("\n")[0] if cls.is_model else cls.doc
-    return write_class(cls, names, doc, ends_with)
+def _class_lines(cls: ClassPlan, names: Sequence[str], initialise: bool) -> list[str]:
+    """A class; the model says what its file's docstring does not, and sets the weights."""
+    if not cls.is_model:
+        return write_class(cls, names, cls.doc)
+    return write_class(cls, names, cls.doc.split("\n")[0], ["self.apply(init_weights)"] if initialise else [])
 
 
-def _helpers(lines: Sequence[str]) -> Iterator[str]:
-    """Layers that PyTorch lacks and the code builds, by name."""
-    text = _code(lines)
-    return (name for name in LAYERS if re.search(rf"(?<![\w.]){name}\(", text))
-
-
-def _initialisation(lines: Sequence[str]) -> list[str]:
+def _initialisation(layers: Collection[str]) -> list[str]:
     """The function that gives weights their first values, for the kinds of layers that occur."""
-    text = _code(lines)
-    found = {cls: code for cls, code in _INITIALISED.items() if f"{cls}(" in text}
+    found = {cls: code for cls, code in _INITIALISED.items() if cls in layers}
     if not found:
-        return ["", "", "def init_weights(module):", '    """Every layer starts as its own class says."""']
-    out = ["", "", "def init_weights(module):"]
-    said = [how for cls, how in _SAID.items() if any(c.startswith(cls) for c in found)]
-    out += docstring(f"{'; '.join(said)}.", 4)
+        return []
+    said = [how for start, how in _SAID.items() if any(cls.startswith(start) for cls in found)]
+    out = ["", "", "def init_weights(module):", *docstring(f"{'; '.join(said)}.", 4)]
     for i, (cls, code) in enumerate(found.items()):
         out.append(f"    {'if' if i == 0 else 'elif'} isinstance(module, {cls}):")
-        out += [f"        {line}" for line in code]
-        out += ["        if module.bias is not None:", "            nn.init.zeros_(module.bias)"]
+        out += indented([*code, "if module.bias is not None:", "    nn.init.zeros_(module.bias)"], 8)
     return out
 
 

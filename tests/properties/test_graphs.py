@@ -75,7 +75,7 @@ def _size(shape: tuple[int, ...]) -> int:
     return size
 
 
-FLOWS = ("conv(8, 3) -> bn -> relu", "unit(8)", "unit(8, 2)", "unit", "(bn -> conv(16, 1) -> unit(8))", "[unit(8), bn]")
+FLOWS = ("conv(8, 3) -> bn -> relu", "unit(8)", "unit(8, 2)", "unit", "(bn -> conv(8, 1) -> unit(8))", "[unit(8), bn]")
 UNIT = "block unit(c=8, n=1) { f = (in -> conv(c, 3) -> bn) + in\nout = f -> prelu * n }\n"
 
 
