@@ -77,9 +77,9 @@ def combine(op: str, *parts: Expr) -> Expr | None:
         return None
     if len(parts) == 2:
         left, right = parts
-        if op in ("+", "-") and _is(right, 0) or op in ("*", "/", "//", "**") and _is(right, 1):
+        if (op in ("+", "-") and _is(right, 0)) or (op in ("*", "/", "//", "**") and _is(right, 1)):
             return left
-        if op == "+" and _is(left, 0) or op == "*" and _is(left, 1):
+        if (op == "+" and _is(left, 0)) or (op == "*" and _is(left, 1)):
             return right
         if op in ("*", "/", "//", "%") and _is(left, 0):
             return None

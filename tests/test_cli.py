@@ -207,6 +207,13 @@ def test_hostile_files(run: Run, net: Path, content: bytes) -> None:
     assert net.read_bytes() == content
 
 
+def test_a_flood_of_mistakes_is_cut_for_people(run: Run, net: Path) -> None:
+    net.write_text("$\n" * 500)
+    ended = run("check", "net.arch")
+    assert ended.code == 1 and ended.err.count("error[") == 100 and "first 100" in ended.err
+    assert len(json.loads(run("check", "net.arch", "--format", "json").out)) >= 500
+
+
 def test_unreadable_paths(run: Run, net: Path) -> None:
     assert "E0602" in run("check", ".").err
     assert "E0604" in run("check", sys.executable).err

@@ -17,6 +17,7 @@ from archdsl.errors.outputs import NoDrawingEngine
 __all__ = ["WrongCommand", "colours", "exit_code", "print_table", "replace_file", "report", "say"]
 
 WRONG_SPEC, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
+MOST_SHOWN = 100
 
 
 class WrongCommand(Exception):
@@ -29,14 +30,15 @@ def say(text: str) -> None:
 
 
 def report(diagnostics: Iterable[Diagnostic]) -> None:
-    """Diagnostics on standard error, and how many there were."""
+    """Diagnostics on standard error, as many as a person may read, and how many there were."""
     found = list(diagnostics)
     colour = colours(sys.stderr.isatty())
-    for d in found:
+    for d in found[:MOST_SHOWN]:
         sys.stderr.write(f"{render(d, colour)}\n\n")
     counts = [_count(found, severity) for severity in ("error", "warning")]
     if found:
-        sys.stderr.write(", ".join(c for c in counts if c) + "\n")
+        rest = f"; the first {MOST_SHOWN} are shown" if len(found) > MOST_SHOWN else ""
+        sys.stderr.write(", ".join(c for c in counts if c) + rest + "\n")
 
 
 def _count(found: list[Diagnostic], severity: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Collection
 
 __all__ = ["Names", "camel", "identifier", "size_name"]
@@ -14,9 +15,9 @@ _AXES = {"c": "channels", "h": "height", "w": "width", "n": "length"}
 
 def identifier(text: str) -> str:
     """`text` as a Python identifier; a name that is one already stays as it is, unless Python reserves it."""
-    name = re.sub(r"\W", "_", text) or "_"
-    if name[0].isdigit():
-        name = f"_{name}"
+    plain = unicodedata.normalize("NFKC", text)  # as Python reads names
+    name = "".join(c if f"_{c}".isidentifier() else "_" for c in plain) or "_"
+    name = name if name.isidentifier() else f"_{name}"
     return f"{name}_" if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in _BUILTINS else name
 
 

@@ -174,7 +174,7 @@ def layout(doc: Doc, room: int, prefix: str = "", suffix: str = "") -> list[str]
         return [line]
     body = f"{doc.joint} ".join(flat(i) for i in doc.items)
     lines = [prefix + doc.head]
-    if len(body) <= room - 4:
+    if len(body) <= room - 4 and not _is_literal(doc):
         lines.append(" " * 4 + body)
     else:
         comma = doc.joint if len(doc.items) > 1 else ""
@@ -233,6 +233,11 @@ def _outside_strings(text: str) -> Iterable[tuple[int, str]]:
             inside = True
         else:
             yield at, c
+
+
+def _is_literal(doc: Bracket) -> bool:
+    """Whether it is a tuple, list or dict of several items: those have a line each once they are broken."""
+    return doc.joint == "," and len(doc.items) > 1 and not re.search(r"[\w)\]][(\[]$", doc.head)
 
 
 def docstring(text: str, indent: int = 0) -> list[str]:

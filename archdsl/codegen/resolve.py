@@ -456,7 +456,7 @@ def _argument(callee: Class, key: str, code: CallCode, caller: Body) -> Value:
         return callee.hoists.get(key, {}).get(code.body)
     if callee.is_flow:
         value = caller.params.get(key)
-        return value if isinstance(value, str) else Dim(code.body.env[key], symbol(key))
+        return value if isinstance(value, str) else Dim(caller.home.env[key], symbol(key))
     entry, _, axis = key.rpartition(".")
     if entry:
         kind = code.inputs[entry]

@@ -61,6 +61,8 @@ def apply(body: Body, template: Value, x: Value, span: Span) -> Value:
                 return value
         case Repeat():
             return _apply_repeat(body, template, x, span)
+        case tuple():
+            return _apply_repeat(body, Repeat(span, None, template, None), x, span)
         case Shared():
             return _apply_shared(body, template, x, span)
         case ApplyOp():

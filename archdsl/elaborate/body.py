@@ -114,8 +114,8 @@ class Session:
 class Body:
     """A graph under construction and what its text can see.
 
-    scope: bound names, parameters and `in`. later: names that are bound further down. seen: blocks of its file. prefix: of the names of what is applied now.
-    index: of the list items that are being evaluated. guards: the choices that led here.
+    scope: bound names, parameters and `in`. later: names that are bound further down. prefix: of the names of what
+    is applied now. index: of the list items that are being evaluated. guards: the choices that led here.
     shared: the weights of each `share`, by its name.
     """
 

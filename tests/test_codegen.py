@@ -1,0 +1,271 @@
+"""Generated source: what it looks like, and that it is the network of the graph."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archdsl.codegen.backend import Artifact
+from archdsl.codegen.load import execute
+from archdsl.codegen.names import Names, camel, identifier
+from archdsl.codegen.python import WIDTH, docstring, evaluate, literal, number, show
+from archdsl.diagnostics import SpecError
+from archdsl.elaborate import elaborate, load
+from archdsl.ir.graph import Graph
+from archdsl.ops import OPS
+from archdsl.ops.merge import Add, Div, Mul, Sub, WithNumber
+from archdsl.passes.cost import cost
+from archdsl.source import Source
+from archdsl.types import Dim, symbol
+from archdsl_torch import BACKEND, HEADER, emit
+from archdsl_torch.emit import EMIT
+from archdsl_torch.layers import LAYERS
+from archdsl_torch.source import RESERVED
+
+GOLDEN = sorted((Path(__file__).parent / "golden").glob("*/model.arch"))
+CASES = {path.parent.name: path for path in GOLDEN}
+
+
+def graph_of(text: str, name: str = "model.arch") -> Graph:
+    program = load(Source(name, text))
+    (model,) = program.models
+    result = elaborate(program, model)
+    assert [str(d) for d in (*program.diagnostics, *result.diagnostics) if d.severity == "error"] == []
+    assert result.graph is not None
+    return result.graph
+
+
+def model_of(body: str, blocks: str = "", size: str = "[4, 8, 8]") -> Graph:
+    return graph_of(f"{blocks}\nmodel m {{\n  input {size}\n{body}\n}}\n")
+
+
+def built(graph: Graph) -> tuple[torch.nn.Module, Artifact]:
+    artifact = emit(graph)
+    return BACKEND.build(artifact), artifact
+
+
+def outputs(graph: Graph, model: torch.nn.Module) -> tuple[torch.Tensor, ...]:
+    x = torch.randn(2, *graph.entries[0].types[0].sizes)
+    found = model(x)
+    return found if isinstance(found, tuple) else (found,)
+
+
+# --- the text ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_generated_source(case: str, golden: Callable[[str, Path], None]) -> None:
+    golden(emit(graph_of(CASES[case].read_text())).text, CASES[case].with_name("torch.py"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden_networks_run_train_and_count(case: str) -> None:
+    graph = graph_of(CASES[case].read_text())
+    model, _ = built(graph)
+    assert BACKEND.count_params(model) == (cost(graph).params, cost(graph).state)
+    found = outputs(graph, model.train())
+    assert [tuple(t.shape[1:]) for t in found] == [graph.type_of(ref).sizes for ref in graph.outputs]
+    sum(t.square().sum() for t in found).backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize("command", [["check", "--isolated", "--no-cache"], ["format", "--isolated", "--check"]])
+def test_generated_source_is_clean_and_formatted(command: list[str], tmp_path: Path) -> None:
+    for case, path in CASES.items():
+        (tmp_path / f"{case}.py").write_text(emit(graph_of(path.read_text())).text)
+    ran = subprocess.run([sys.executable, "-m", "ruff", *command, str(tmp_path)], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_bytes_are_the_same_under_any_hash_seed() -> None:
+    script = (
+        "import sys, json; from test_codegen import CASES, emit, graph_of;"
+        "print(json.dumps([emit(graph_of(p.read_text())).text for p in CASES.values()]))"
+    )
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), *sys.path])
+    texts = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert texts[0] == texts[1]
+    assert json.loads(texts[0]) == [p.with_name("torch.py").read_text() for p in CASES.values()]
+
+
+def test_the_header_tells_our_own_files() -> None:
+    text = emit(graph_of(CASES["conditional"].read_text())).text
+    assert f"\n{HEADER} " in text.split('"""')[1]
+
+
+def test_emitting_imports_no_framework() -> None:
+    script = "import sys, archdsl_torch; sys.exit('torch' in sys.modules)"
+    path = os.pathsep.join(sys.path)
+    assert subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}).returncode == 0
+
+
+# --- classes -----------------------------------------------------------------------------------------
+
+
+def classes(text: str) -> list[str]:
+    return [line.split()[1].split("(")[0] for line in text.split("\n") if line.startswith("class ")]
+
+
+def test_calls_alike_but_for_numbers_share_a_class() -> None:
+    graph = model_of("a: b(4) -> b(8, 5) -> b(8)", "block b(c, k=3) { out = in -> conv(c, k) -> bn }")
+    assert classes(emit(graph).text) == ["B", "M"]
+
+
+def test_what_decides_is_in_the_name() -> None:
+    blocks = "block up(mode) { out = in -> upsample(scale=2, mode=mode) }"
+    graph = model_of('a: up("nearest") -> up("bilinear") -> gap -> dense(2)', blocks)
+    assert classes(emit(graph).text) == ["UpNearest", "UpBilinear", "M"]
+
+
+def test_a_value_without_a_name_becomes_an_argument() -> None:
+    blocks = "block b(i) { out = in -> conv([4, 8, 6][i], 3) }"
+    text = emit(model_of("a: b(0) -> b(1) -> b(2)", blocks)).text
+    assert classes(text) == ["B", "M"]
+    assert "def __init__(self, in_channels, channels):" in text
+
+
+def test_a_model_that_is_set_otherwise_has_other_defaults() -> None:
+    program = load(Source("m", "model m(classes=10) { input [4, 8, 8]\n head: gap -> dense(classes) }"))
+    graph = elaborate(program, "m", {"classes": "7"}).graph
+    assert graph is not None
+    assert "def __init__(self, classes=7):" in emit(graph).text
+
+
+def test_shared_weights_that_differ_are_refused() -> None:
+    blocks = "block r { out = in -> conv(12, 1) -> rel_attention(4, 4, 2) }\nblock b {\n  e = share(r)\n"
+    blocks += "  out = concat(in -> e -> gap, in -> maxpool(2) -> e -> gap)\n}"
+    program = load(Source("m", f"{blocks}\nmodel m {{ input [4, 8, 8]\n a: b }}"))
+    result = elaborate(program, "m")
+    if result.graph is not None and not result.diagnostics:
+        with pytest.raises(SpecError):
+            emit(result.graph)
+
+
+def test_every_op_has_an_emitter() -> None:
+    assert {*OPS.values(), Add, Sub, Mul, Div, WithNumber} == set(EMIT)
+
+
+def test_inplace_only_where_nobody_sees_it() -> None:
+    blocks = "block b(c) { h = in -> conv(c, 3)\n out = (h -> relu) + (h -> sigmoid -> relu) }"
+    text = emit(model_of("a: relu\n b: b(4) -> relu\n c: gap -> dense(2)", blocks)).text
+    assert "inplace" not in text
+
+
+def test_members_have_no_name_that_a_module_has() -> None:
+    names = set(dir(torch.nn.Module())) | set(dir(torch.nn.Sequential())) | set(dir(torch.nn.ModuleDict()))
+    from archdsl_torch.source import _MODULE
+
+    assert {n for n in names if not n.startswith("_")} - _MODULE == set()
+
+
+def test_a_tall_network_is_written_in_linear_time() -> None:
+    stages = "\n".join(f"  s{i}: conv(4, 3) -> bn -> relu" for i in range(1500))
+    assert emit(model_of(stages)).text.count("nn.Conv2d(") >= 1500
+
+
+# --- layers that the framework lacks -----------------------------------------------------------------
+
+
+def test_drop_path_keeps_the_mean_and_drops_whole_examples() -> None:
+    layer = layer_of("droppath(0.25)")
+    x = torch.ones(4096, 4, 2, 2)
+    out = layer.train()(x)
+    assert set(out.unique().tolist()) <= {0.0, float(torch.tensor(1 / 0.75))}
+    assert (out.flatten(1).std(1) == 0).all()
+    assert abs(out.mean().item() - 1) < 0.05
+    assert torch.equal(layer.eval()(x), x)
+
+
+def layer_of(op: str) -> torch.nn.Module:
+    model, _ = built(model_of(f"a: {op}"))
+    return model
+
+
+def test_layers_that_are_inlined_are_reserved_names() -> None:
+    assert not RESERVED & set(LAYERS)
+
+
+# --- names and expressions ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("aa_resnet50", "AaResnet50"), ("wrn28_10", "Wrn28_10"), ("se", "Se"), ("T", "T"), ("_", "Block")],
+)
+def test_class_names(text: str, name: str) -> None:
+    assert camel(text) == name
+
+
+@given(st.lists(st.text(min_size=1, max_size=6), max_size=8, unique=True))
+def test_names_are_distinct_identifiers(texts: list[str]) -> None:
+    names = Names({"torch"})
+    given_names = [names.give(t, t) for t in texts]
+    assert len(set(given_names)) == len(texts)
+    assert all(n.isidentifier() for n in given_names)
+    assert all(identifier(n) == n for n in given_names)
+
+
+@given(st.text())
+def test_strings_and_docstrings_are_only_text(text: str) -> None:
+    assert eval(literal(text)) == text
+    lines = docstring(text)
+    module = compile("\n".join(lines), "<doc>", "exec")
+    assert module.co_consts[0] is None or isinstance(module.co_consts[0], str)
+    assert all(len(line) <= WIDTH or " " not in line.strip() for line in lines)
+
+
+a, b, c = (Dim(n, symbol(s)) for n, s in ((12, "a"), (4, "b"), (3, "c")))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (a / b, "a // b"),
+        (a / (b * c), "a // (b * c)"),
+        (a - (b - c), "a - (b - c)"),
+        ((a + 1) // b % c, "(a + 1) // b % c"),
+        (-(a + b) * c, "-(a + b) * c"),
+        ((a - 1) ** Dim(2), "(a - 1) ** 2"),
+        (Dim(Fraction(7, 3), None), "2.3333333333333335"),
+    ],
+)
+def test_expressions(value: Dim, text: str) -> None:
+    env = {"a": 12, "b": 4, "c": 3}
+    found = show(value.written, str, [env])[0]
+    assert found == text
+    assert eval(found, dict(env)) == (float(value.value) if isinstance(value.value, Fraction) else value.value)
+    assert evaluate(value.written, env) == value.value
+
+
+def test_numbers_are_short() -> None:
+    assert [number(n) for n in (3, True, Fraction(1, 10**5), Fraction(1, 2))] == ["3", "True", "1e-5", "0.5"]
+
+
+def test_a_traceback_shows_the_generated_lines() -> None:
+    artifact = Artifact(
+        "__all__ = ['M']\n\n\nclass M:\n    def __init__(self):\n        raise ValueError('here')\n", "M", "torch"
+    )
+    module = execute(artifact)
+    with pytest.raises(ValueError, match="here") as info:
+        module.M()
+    assert "raise ValueError" in str(info.traceback[-1].statement)
