@@ -83,6 +83,12 @@ def combine(op: str, *parts: Expr) -> Expr | None:
             return right
         if op in ("*", "/", "//", "%") and _is(left, 0):
             return None
+        if op == "-" and _is(left, 0):
+            return combine("neg", right)
+        if op == "+" and right.op == "neg":
+            return combine("-", left, right.parts[0])
+        if op in ("+", "-") and left.op == ("-" if op == "+" else "+") and left.parts[1] == right:
+            return left.parts[0]
         if op in ("/", "//") and left.op == "*" and right in left.parts:
             return left.parts[1] if left.parts[0] == right else left.parts[0]
         if op in ("+", "-") and right.op == "number" and left.op in ("+", "-") and left.parts[1].op == "number":

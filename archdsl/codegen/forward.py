@@ -194,7 +194,8 @@ class _Forward:
     def _deserves_name(self, step: Step, ref: Ref) -> bool:
         if ref in self.plan.outputs and self.uses[ref] == 1:
             return False
-        return step.is_value and bool(step.statement)
+        is_parameter = step.code is not None and step.code.code.batchless
+        return step.is_value and bool(step.statement) and not is_parameter
 
     def _wanted(self, step: Step, ref: Ref) -> tuple[str, ...]:
         """What to call a value, best first: in a model, `x` as long as only the next stage reads it."""

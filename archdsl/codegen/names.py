@@ -15,7 +15,7 @@ _AXES = {"c": "channels", "h": "height", "w": "width", "n": "length"}
 
 def identifier(text: str) -> str:
     """`text` as a Python identifier; a name that is one already stays as it is, unless Python reserves it."""
-    plain = unicodedata.normalize("NFKC", text)  # as Python reads names
+    plain = unicodedata.normalize("NFKC", re.sub(r"\[(\d+)\]", r"_\1", text))  # as Python reads names
     name = "".join(c if f"_{c}".isidentifier() else "_" for c in plain) or "_"
     name = name if name.isidentifier() else f"_{name}"
     return f"{name}_" if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in _BUILTINS else name
@@ -33,7 +33,7 @@ def camel(text: str) -> str:
 
 def size_name(entry: str, axis: str) -> str:
     """What a constructor calls a size of an input: `in.c` is `in_channels`, `g.h` is `g_height`."""
-    return f"{entry}_{_AXES.get(axis, axis)}"
+    return f"{identifier(entry)}_{_AXES.get(axis, axis)}"
 
 
 class Names:

@@ -13,7 +13,19 @@ from archdsl.codegen.classes import Class, Partition, give_names, partition
 from archdsl.codegen.merge import Group, Merged, Placing, Slot, structure
 from archdsl.codegen.names import Names
 from archdsl.codegen.python import Env
-from archdsl.codegen.resolve import ArgSpec, Built, Line, Local, Many, MustSplitError, New, Resolver, Row, WrittenCode
+from archdsl.codegen.resolve import (
+    ArgSpec,
+    Built,
+    Line,
+    Local,
+    Many,
+    MustSplitError,
+    New,
+    NotOneValueError,
+    Resolver,
+    Row,
+    WrittenCode,
+)
 from archdsl.diagnostics import SpecError
 from archdsl.errors.outputs import SharedDiffers
 from archdsl.ir.graph import Graph, Ref
@@ -130,7 +142,24 @@ def plan(model: Graph, emit: EmitOp, reserved: frozenset[str] = frozenset()) -> 
             found.split(need.cls, need.groups)
             found.refine()
             continue
-        return Module(tuple(plans[c] for c in found.classes), model)
+        return Module(tuple(plans[c] for c in _children_first(found, last)), model)
+
+
+def _children_first(found: Partition, model: Class) -> list[Class]:
+    """Every class after those that it builds, as far as recursion allows; the model last."""
+    order: dict[Class, None] = {}
+    seen: set[Class] = set()
+    stack = [(model, False)]
+    while stack:
+        cls, finished = stack.pop()
+        if finished:
+            order[cls] = None
+        elif cls not in seen:
+            seen.add(cls)
+            stack.append((cls, True))
+            built = dict.fromkeys(found.of[call.body] for b in cls.bodies for call in calls(b))
+            stack += [(c, False) for c in reversed(built) if c not in seen]
+    return list(order)
 
 
 class _Planner:
@@ -164,7 +193,7 @@ class _Planner:
         if cls not in self.structures:
             self.structures[cls] = structure(cls)
         merged = self.structures[cls]
-        resolver = Resolver(cls, self.found.of, self.args, self._reaches, self.reserved)
+        resolver = Resolver(cls, self.found, self.args, self._reaches, self.reserved)
         members = tuple(_members(merged.tree, resolver))
         steps = tuple(_step(p, resolver) for p in merged.placings)
         for cond in merged.mixed.values():
@@ -192,10 +221,18 @@ def _members(tree: tuple[Group | Slot, ...], resolver: Resolver) -> Iterator[Tre
         if isinstance(node, Group):
             yield Tree(node.name, tuple(_members(node.children, resolver)))
         else:
-            built = resolver.line(node.line) if node.line else resolver.built(node.items)
-            if any(resolver.built(items) != built for items in node.again):
-                raise SpecError([SharedDiffers(node.name).at(node.span)])
-            yield Leaf(node.name, built, node.guards)
+            yield Leaf(node.name, resolver.line(node.line) if node.line else _one(node, resolver), node.guards)
+
+
+def _one(slot: Slot, resolver: Resolver) -> Built:
+    """What one member is, for all of its uses. Raises SpecError where shared weights would have to differ."""
+    items = [*slot.items, *(item for again in slot.again for item in again)]
+    try:
+        if not slot.again or resolver.are_alike([code for _, code in items]):
+            return resolver.built(items)
+    except NotOneValueError:
+        pass
+    raise SpecError([SharedDiffers(slot.name).at(slot.span)])
 
 
 def _step(p: Placing, resolver: Resolver) -> Step:

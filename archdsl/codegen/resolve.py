@@ -8,15 +8,15 @@ from fractions import Fraction
 from typing import Union
 
 from archdsl.codegen.bodies import Applied, Body, CallCode, ChainCode, FlowCode, OpCode
-from archdsl.codegen.classes import Class
+from archdsl.codegen.classes import Class, Partition
 from archdsl.codegen.code import REQUIRED, Arg, Code, Layer, Value
 from archdsl.codegen.names import Names, size_name
 from archdsl.codegen.python import evaluate
 from archdsl.types import Dim, Expr, Number, axis_names, dim, symbol
 
 __all__ = [
-    "ArgSpec", "Built", "Column", "Const", "Line", "Local", "Many", "MustSplitError", "New", "Resolver", "Row", "Val",
-    "Written", "WrittenCode",
+    "ArgSpec", "Built", "Column", "Const", "Line", "Local", "Many", "MustSplitError", "New", "NotOneValueError",
+    "Resolver", "Row", "Val", "Written", "WrittenCode",
 ]  # fmt: skip
 
 
@@ -130,6 +130,10 @@ class MustSplitError(Exception):
         self.groups = groups
 
 
+class NotOneValueError(Exception):
+    """Uses of one thing want different values of it in the same body."""
+
+
 @dataclass
 class _Columns:
     """The columns of the list that is being written: (body, count) of each of its items."""
@@ -148,14 +152,15 @@ class Resolver:
     def __init__(
         self,
         cls: Class,
-        of: Mapping[Body, Class],
+        found: Partition,
         args: Mapping[Class, tuple[ArgSpec, ...]],
         reaches: Callable[[Class, Class], bool],
         reserved: frozenset[str],
     ) -> None:
         self.cls = cls
         self.bodies = cls.bodies
-        self._of = of
+        self._found = found
+        self._of = found.of
         self._args = args
         self._reaches = reaches
         self._reserved = reserved
@@ -168,6 +173,10 @@ class Resolver:
         self.same = {} if cls.is_flow else _unified(cls)
 
     # --- what is constructed ---
+
+    def are_alike(self, codes: Sequence[Applied]) -> bool:
+        """Whether codes differ in numbers alone."""
+        return len({self._found.signature(code) for code in codes}) == 1
 
     def built(self, items: Items) -> Built:
         """What one member is, over the bodies that have it."""
@@ -233,6 +242,7 @@ class Resolver:
         return row
 
     def _chain_row(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
+        items = list({b: (b, c) for b, c in reversed(items)}.values())[::-1]  # of shared weights the first use
         chains = [c for _, c in items]
         lengths = {len(c.steps) for c in chains}
         if lengths == {1}:
@@ -296,7 +306,7 @@ class Resolver:
             return self.layer([(b, v) for b, v in values if isinstance(v, Layer)])
         if isinstance(first, tuple) and all(isinstance(v, tuple) and len(v) == len(first) for _, v in values):
             if self._differ(values) and len(first) > 3:
-                return self._hoist(dict(values), hint)
+                return self._hoist(values, hint)
             return tuple(
                 self.value([(b, v[i]) for b, v in values if isinstance(v, tuple)], hint) for i in range(len(first))
             )
@@ -305,7 +315,7 @@ class Resolver:
             return plain
         if self._columns is not None:
             return self._column(values, hint)
-        return self._named(values) or self._hoist(dict(values), hint)
+        return self._named(values) or self._hoist(values, hint)
 
     def _plain(self, values: Values) -> Val | None:
         """An expression that is right in every body, or the number where it is the same in all."""
@@ -343,7 +353,7 @@ class Resolver:
         if len(set(map(_constant, whole.values()))) == 1:
             values_of = Const(_constant(next(iter(whole.values()))))
         else:
-            values_of = self._hoist(dict(whole), hint)
+            values_of = self._hoist(list(whole.items()), hint)
         self._columns = columns
         for column, known in columns.found:
             if known == values_of and column.hint == hint:
@@ -352,9 +362,14 @@ class Resolver:
         columns.found.append((column, values_of))
         return column
 
-    def _hoist(self, values: dict[Body, Value], hint: str) -> Expr:
+    def _hoist(self, found: Values, hint: str) -> Expr:
         """A constructor argument for a value that the block's names do not give."""
-        every = {b: _literal(values.get(b, next(iter(values.values())))) for b in self.bodies}
+        values = dict(found)
+        if any(_constant(values[b]) != _constant(v) for b, v in found):
+            raise NotOneValueError
+        every = {b: values.get(b, next(iter(values.values()))) for b in self.bodies}
+        if not self.cls.is_flow:  # a flow speaks the names of those who build it
+            every = {b: _literal(v) for b, v in every.items()}
         for known, of in self._hoists.items():
             if of == every and known in _CHANNELS and hint in _CHANNELS:
                 return self.read(symbol(known))

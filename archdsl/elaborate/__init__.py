@@ -23,6 +23,7 @@ from archdsl.source import Source
 
 __all__ = ["BUDGETS", "Contract", "Program", "Result", "elaborate", "load"]
 
+_MOST_HINTED = 50
 _FRAMES = 100_000  # 256 nested bodies of 100 nested brackets; Python's own frames live on the heap
 
 
@@ -39,7 +40,7 @@ def load(source: Source) -> Program:
     """Read a spec with all that it uses. What is wrong with its text stands in `Program.diagnostics`."""
     program = read_program(source)
     for declared in declarations(program):
-        program.diagnostics += resolve(declared)
+        program.diagnostics += resolve(declared, hints=len(program.diagnostics) < _MOST_HINTED)
     return program
 
 

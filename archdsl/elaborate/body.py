@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["BUDGETS", "Abort", "Active", "Body", "Session"]
 
 BUDGETS = {
-    "evaluated bodies": 20_000,
+    "evaluated bodies": 10_000,
     "evaluation steps": 5_000_000,
     "list elements": 250_000,
     "nodes": 250_000,

@@ -5,7 +5,7 @@ It runs over every declaration, used or not, so that a library of blocks is chec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from archdsl.diagnostics import Diagnostic, Error, Label, nearest
 from archdsl.elaborate.naming import FUNCTIONS
@@ -20,14 +20,18 @@ from archdsl.syntax import ast
 __all__ = ["RECIPE_LINES", "resolve", "resolve_expression"]
 
 RECIPE_LINES = ("data", "augment", "optimizer", "schedule", "loss", "budget", "batch", "average", "stop")
+_MOST_HINTS = 50
 _CALLS = FUNCTIONS | {"share"}
 
 
-def resolve(block: Declared) -> list[Diagnostic]:
-    """Everything that is wrong with the text of a declaration."""
+def resolve(block: Declared, hints: bool = True) -> list[Diagnostic]:
+    """Everything that is wrong with the text of a declaration.
+
+    hints: whether to look for the name that may have been meant, which takes time among thousands.
+    """
     if block.node.kind == "recipe":
         return _recipe(block.node)
-    return _Resolver(block).run()
+    return _Resolver(block, hints=hints).run()
 
 
 def resolve_expression(value: ast.Expr, blocks: Iterable[str]) -> list[Diagnostic]:
@@ -55,11 +59,12 @@ def _recipe(node: ast.Block) -> list[Diagnostic]:
 class _Resolver:
     """Walks one declaration from top to bottom."""
 
-    def __init__(self, block: Declared | None, blocks: Iterable[str] = ()) -> None:
+    def __init__(self, block: Declared | None, blocks: Iterable[str] = (), hints: bool = True) -> None:
         self.found: list[Diagnostic] = []
+        self._hints = hints
         self._block = block
         self._declared = block.file.blocks if block else {}
-        self._blocks = set(block.file.blocks if block else blocks)
+        self._blocks: Collection[str] = block.file.blocks if block else set(blocks)
         self._visible: set[str] = set()
         self._labels: set[str] = set()
         self._read: set[str] = set()
@@ -73,7 +78,8 @@ class _Resolver:
         self._visible.add("in")
         bound: dict[str, Span] = {}
         self._later = {n.name for s in node.body if isinstance(s, ast.Bind) for n in s.names}
-        self._later |= {s.label.name for s in node.body if isinstance(s, ast.Stage)} - self._blocks - set(OPS)
+        labels = [s.label.name for s in node.body if isinstance(s, ast.Stage)]
+        self._later.update(n for n in labels if n not in self._blocks and n not in OPS)
         for statement in node.body:
             self._statement(statement, model, bound)
         self._unused(node, bound)
@@ -216,8 +222,10 @@ class _Resolver:
         if name in self._later:
             self._report(NotYetBound(name), value.span)
             return
-        known = [*local, *self._visible, *self._blocks, *OPS, *FUNCTIONS]
-        self._report(UnknownName(name, nearest(name, sorted(known))), value.span)
+        hint = ""
+        if self._hints and len(self.found) < _MOST_HINTS:
+            hint = nearest(name, sorted({*local, *self._visible, *self._blocks, *OPS, *FUNCTIONS}))
+        self._report(UnknownName(name, hint), value.span)
 
     def _keywords(self, value: ast.Call, local: set[str]) -> None:
         """Keywords that an op or block does not have; the rest is known once values are."""

@@ -103,10 +103,6 @@ def init_weights(module):
 
 
 class Aaconv(nn.Module):
-    """Layers that the framework lacks are written into the file, and only where they
-    are needed.
-    """
-
     def __init__(self, in_channels, in_height, in_width, c, stride=1, heads=2):
         super().__init__()
         dk = c // 2
@@ -119,8 +115,8 @@ class Aaconv(nn.Module):
                     dk,
                     dv,
                     heads,
-                    (in_height + (0 - stride)) // stride + 1,
-                    (in_width + (0 - stride)) // stride + 1,
+                    (in_height - stride) // stride + 1,
+                    (in_width - stride) // stride + 1,
                 ),
                 conv2=nn.Conv2d(dv, dv, 1, bias=False),
             )
@@ -136,8 +132,8 @@ class Unit(nn.Module):
     def __init__(self, in_channels, in_height, in_width, c, stride=1, drop=0):
         super().__init__()
         self.aaconv = Aaconv(in_channels, in_height, in_width, c, stride)
-        self.layernorm = LayerNormChannels(c - c // 4 + c // 4)
-        self.scale = Scale(c - c // 4 + c // 4, init=0.1)
+        self.layernorm = LayerNormChannels(c)
+        self.scale = Scale(c, init=0.1)
         self.droppath = DropPath(drop)
 
     def forward(self, x):

@@ -26,7 +26,7 @@ def init_weights(module):
 
 
 class Unit(nn.Module):
-    """One class where both branches of a condition occur."""
+    """pre-activation bottleneck"""
 
     def __init__(self, in_channels, c, stride=1):
         super().__init__()

@@ -65,9 +65,7 @@ class Spatial(nn.Module):
 
 
 class Gate(nn.Module):
-    """Several inputs, shared weights, named axes: what CBAM and gated skips are made
-    of.
-    """
+    """attention gate: `g` says where to look"""
 
     def __init__(self, in_channels, g_channels, c):
         super().__init__()

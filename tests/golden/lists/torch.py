@@ -40,10 +40,6 @@ def init_weights(module):
 
 
 class Inverted(nn.Module):
-    """Lists: a few items are written out, more become columns; defaults that are
-    expressions become local lines.
-    """
-
     def __init__(self, in_channels, c, stride=1, r=4, drop=0):
         super().__init__()
         mid = in_channels * r

@@ -26,10 +26,6 @@ def init_weights(module):
 
 
 class Train(nn.Module):
-    """Names that Python or PyTorch has already, and a comment with \\ and \"\"\" in
-    it.
-    """
-
     def __init__(self, c, lambda_=2):
         super().__init__()
         self.self = nn.Sequential(

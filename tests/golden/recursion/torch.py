@@ -28,8 +28,6 @@ def init_weights(module):
 
 
 class Unit(nn.Module):
-    """A block that builds itself is a class that builds itself."""
-
     def __init__(self, c):
         super().__init__()
         self.conv = nn.Conv2d(c, c, 3, padding=1, bias=False)

@@ -28,8 +28,6 @@ def init_weights(module):
 
 
 class Attend(nn.Module):
-    """Tokens, learned tensors and attention written in the language."""
-
     def __init__(self, in_channels, heads=2):
         super().__init__()
         self.heads = heads

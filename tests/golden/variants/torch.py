@@ -42,8 +42,6 @@ def init_weights(module):
 
 
 class Basic(nn.Module):
-    """Blocks as parameters: what decides is in the name of the class."""
-
     def __init__(self, c):
         super().__init__()
         self.bn = nn.BatchNorm2d(c)
@@ -67,6 +65,16 @@ class Attention(nn.Module):
         return (1 + M) * T
 
 
+class Resnext(nn.Module):
+    def __init__(self, c, groups=4):
+        super().__init__()
+        self.bn = nn.BatchNorm2d(c)
+        self.conv = nn.Conv2d(c, c, 3, padding=1, groups=groups, bias=False)
+
+    def forward(self, x):
+        return x + self.conv(F.relu(self.bn(x), inplace=True))
+
+
 class AttentionResnext(nn.Module):
     def __init__(self, c, n=1):
         super().__init__()
@@ -81,6 +89,17 @@ class AttentionResnext(nn.Module):
         return (1 + M) * T
 
 
+class Spatial(nn.Module):
+    """mask activation f3"""
+
+    def __init__(self):
+        super().__init__()
+        self.standardize = Standardize((2, 3))
+
+    def forward(self, x):
+        return torch.sigmoid(self.standardize(x))
+
+
 class AttentionResnextGroups2(nn.Module):
     def __init__(self, c, n=1):
         super().__init__()
@@ -93,27 +112,6 @@ class AttentionResnextGroups2(nn.Module):
         M = F.interpolate(M, size=x.shape[2:], mode="bilinear", align_corners=False)
         M = self.M.gate(M)
         return (1 + M) * T
-
-
-class Resnext(nn.Module):
-    def __init__(self, c, groups=4):
-        super().__init__()
-        self.bn = nn.BatchNorm2d(c)
-        self.conv = nn.Conv2d(c, c, 3, padding=1, groups=groups, bias=False)
-
-    def forward(self, x):
-        return x + self.conv(F.relu(self.bn(x), inplace=True))
-
-
-class Spatial(nn.Module):
-    """mask activation f3"""
-
-    def __init__(self):
-        super().__init__()
-        self.standardize = Standardize((2, 3))
-
-    def forward(self, x):
-        return torch.sigmoid(self.standardize(x))
 
 
 class Variants(nn.Module):
