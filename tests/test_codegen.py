@@ -178,6 +178,13 @@ def test_members_have_no_name_that_a_module_has() -> None:
     assert {n for n in names if not n.startswith("_")} - _MODULE == set()
 
 
+def test_a_member_beside_what_lives_under_its_name() -> None:
+    graph = graph_of("model m(act=relu) {\n  input [4, 8, 8]\n  a: [act for i in range(2)] -> conv(4, 3)\n}\n")
+    model, _ = built(graph)
+    assert BACKEND.count_params(model)[0] == cost(graph).params
+    assert [tuple(t.shape) for t in outputs(graph, model)] == [(2, 4, 8, 8)]
+
+
 def test_a_tall_network_is_written_in_linear_time() -> None:
     stages = "\n".join(f"  s{i}: conv(4, 3) -> bn -> relu" for i in range(1500))
     assert emit(model_of(stages)).text.count("nn.Conv2d(") >= 1500

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import archdsl
 from archdsl.elaborate import elaborate, load
 from archdsl.ir.graph import Graph
 from archdsl.passes.contracts import check_contracts
@@ -200,14 +201,62 @@ block head(c) { out = in -> conv(c, 1) -> bn -> relu -> conv(c, 1) }""",
   head:    gap -> dense(512, bias=false) -> bn -> dense(1000)""",
         23_995_624,
     ),
+    "efficientnet_b0": (
+        """block excite(reduced) {
+  gate = in -> gap -> dense(reduced) -> silu -> dense(in.c) -> sigmoid
+  out  = in * gate
+}
+block mbconv(c, stride=1, k=3, expand=6, drop=0) {
+  mid = in.c * expand
+  x   = in -> conv(mid, 1) -> bn -> silu if expand > 1 else in
+  f   = x -> conv(mid, k, stride, groups=mid) -> bn -> silu -> excite(in.c / 4) -> conv(c, 1) -> bn
+  out = in + (f -> droppath(drop)) if stride == 1 and in.c == c else f
+}""",
+        """input [3, 224, 224]
+  stem: conv(32, 3, 2) -> bn -> silu
+  body: [[mbconv(c, s if i == 0 else 1, k, e, drop=0.2*i/16) for i in range(n)]
+    for c, n, s, k, e in zip([16, 24, 40, 80, 112, 192, 320], [1, 2, 2, 3, 3, 4, 1], [1, 2, 2, 2, 1, 2, 1],
+      [3, 3, 5, 3, 5, 5, 3], [1, 6, 6, 6, 6, 6, 6])]
+  head: conv(1280, 1) -> bn -> silu -> gap -> dropout(0.2) -> dense(1000)""",
+        5_288_548,
+    ),
+    "regnety_400mf": (
+        """block excite(reduced) {
+  gate = in -> gap -> dense(reduced) -> relu -> dense(in.c) -> sigmoid
+  out  = in * gate
+}
+block unit(w, stride=1, g=8) {
+  x   = in -> conv(w, 1) -> bn -> relu -> conv(w, 3, stride, groups=w/g) -> bn -> relu
+  f   = x -> excite(round(in.c / 4)) -> conv(w, 1) -> bn
+  out = f + (in if in.c == w and stride == 1 else in -> conv(w, 1, stride) -> bn) -> relu
+}""",
+        """input [3, 224, 224]
+  stem: conv(32, 3, 2) -> bn -> relu
+  body: [[unit(w, 2 if i == 0 else 1) for i in range(d)] for w, d in zip([48, 104, 208, 440], [1, 3, 6, 6])]
+  head: gap -> dense(1000)""",
+        4_344_144,
+    ),
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_library_blocks_make_published_networks(name: str) -> None:
-    uses, body, params = NETWORKS[name]
-    text = f"{uses}\n\nmodel {name} {{\n  {body}\n}}\n"
-    assert cost(graph_of(Source(f"{name}.arch", text))).params == params
+    assert cost(graph_of(network(name))).params == NETWORKS[name][2]
+
+
+@pytest.mark.parametrize("name", [n for n, (_, _, params) in NETWORKS.items() if params < 10_000_000])
+def test_built_networks_are_what_was_counted(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    model = archdsl.load(network(name)).eval()
+    assert sum(p.numel() for p in model.parameters()) == NETWORKS[name][2]
+    image = torch.randn(1, *graph_of(network(name)).entries[0].types[0].sizes)
+    with torch.no_grad():
+        assert model(image).shape == (1, 10 if name == "preact_resnet164" else 1000)
+
+
+def network(name: str) -> Source:
+    uses, body, _ = NETWORKS[name]
+    return Source(f"{name}.arch", f"{uses}\n\nmodel {name} {{\n  {body}\n}}\n")
 
 
 ONE_EACH = {

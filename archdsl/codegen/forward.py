@@ -11,7 +11,7 @@ from typing import Protocol
 from archdsl.codegen.names import identifier
 from archdsl.codegen.plan import ClassPlan, Step
 from archdsl.codegen.python import ATOM, CHOICE, OR, PRODUCT, SUM, UNARY, WIDTH, call_doc, if_else, layout, wrap
-from archdsl.codegen.resolve import Val, Written, WrittenCode
+from archdsl.codegen.written import Val, Written, WrittenCode
 from archdsl.ir.graph import Ref
 
 __all__ = ["Dialect", "forward"]

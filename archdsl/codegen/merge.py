@@ -85,6 +85,8 @@ class _Structure:
             if isinstance(node.op, Select) and node.op.choice.key not in cls.mixed:
                 self.alias[Ref(name)] = self._resolve(next(iter(found[0][1].inputs.values())))
         self.applied = [n for n in self.order if Ref(n) not in self.alias and not isinstance(self._node(n).op, Input)]
+        members = [n for n in self.applied if _is_member(self.at[n][0][1].code)]
+        self.prefixes = {n[:i] for n in members for i, c in enumerate(n) if c == "."}
         self.inputs = {n: self._inputs(n) for n in self.applied}
         self.outputs = tuple(self._resolve(r) for r in self.graph.outputs)
         self.uses = Counter(r for refs in self.inputs.values() for r in refs)
@@ -161,7 +163,7 @@ class _Structure:
             return Placing(name, statement, is_value, self.inputs[name], ranks, guards, [], None, node.op.choice.key)
         member = None
         if _is_member(items[0][1]):
-            member = tuple((node.shared or name).split("."))
+            member = self._path(node)
             known = slots.get(member)
             if known is None:
                 slots[member] = Slot(member[-1], guards, node.span, items)
@@ -169,6 +171,13 @@ class _Structure:
                 again = (*known.again, items)
                 slots[member] = replace(known, guards=_common(known.guards, guards), again=again)
         return Placing(name, statement, is_value, self.inputs[name], ranks, guards, items, member)
+
+    def _path(self, node: Node) -> tuple[str, ...]:
+        """Where a member lives: its name, and one step further where others live under that name."""
+        path = node.shared or node.name
+        while path in self.prefixes:
+            path += f".{next(_kinds(node.op), '') or 'group'}"
+        return tuple(path.split("."))
 
     def _line_placing(self, names: Sequence[str], statement: str, slots: dict[tuple[str, ...], Slot]) -> Placing:
         line = tuple((n.split(".")[1], [(b, p.code) for b, p in self.at[n] if p.code is not None]) for n in names)

@@ -33,7 +33,7 @@ def camel(text: str) -> str:
 
 def size_name(entry: str, axis: str) -> str:
     """What a constructor calls a size of an input: `in.c` is `in_channels`, `g.h` is `g_height`."""
-    return f"{identifier(entry)}_{_AXES.get(axis, axis)}"
+    return f"{entry}_{_AXES.get(axis, axis)}"
 
 
 class Names:

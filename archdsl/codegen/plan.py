@@ -13,19 +13,8 @@ from archdsl.codegen.classes import Class, Partition, give_names, partition
 from archdsl.codegen.merge import Group, Merged, Placing, Slot, structure
 from archdsl.codegen.names import Names
 from archdsl.codegen.python import Env
-from archdsl.codegen.resolve import (
-    ArgSpec,
-    Built,
-    Line,
-    Local,
-    Many,
-    MustSplitError,
-    New,
-    NotOneValueError,
-    Resolver,
-    Row,
-    WrittenCode,
-)
+from archdsl.codegen.resolve import MustSplitError, NotOneValueError, Resolver
+from archdsl.codegen.written import ArgSpec, Built, Line, Local, Many, New, Row, WrittenCode
 from archdsl.diagnostics import SpecError
 from archdsl.errors.outputs import SharedDiffers
 from archdsl.ir.graph import Graph, Ref

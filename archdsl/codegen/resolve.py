@@ -5,115 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Union
 
 from archdsl.codegen.bodies import Applied, Body, CallCode, ChainCode, FlowCode, OpCode
 from archdsl.codegen.classes import Class, Partition
-from archdsl.codegen.code import REQUIRED, Arg, Code, Layer, Value
+from archdsl.codegen.code import Arg, Code, Layer, Value
 from archdsl.codegen.names import Names, size_name
 from archdsl.codegen.python import evaluate
+from archdsl.codegen.written import (
+    ArgSpec,
+    Built,
+    Column,
+    Const,
+    Line,
+    Local,
+    Many,
+    New,
+    Row,
+    Val,
+    Written,
+    WrittenCode,
+)
 from archdsl.types import Dim, Expr, Number, axis_names, dim, symbol
 
-__all__ = [
-    "ArgSpec", "Built", "Column", "Const", "Line", "Local", "Many", "MustSplitError", "New", "NotOneValueError",
-    "Resolver", "Row", "Val", "Written", "WrittenCode",
-]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Const:
-    """A value that is written out."""
-
-    value: object
-
-
-@dataclass(frozen=True)
-class Column:
-    """The element of a column of values, one for each item of a list."""
-
-    index: int
-    hint: str
-
-
-Val = Union[Expr, Const, Column, "New", tuple["Val", ...]]
-
-
-@dataclass(frozen=True)
-class ArgSpec:
-    """What a constructor takes. key: the name in the spec (`in.c`, `stride`), `#…` for a value that has none there.
-
-    name: what the constructor calls it.
-
-    leading: sizes and the first parameter, which are written by position.
-    """
-
-    key: str
-    hint: str
-    name: str
-    default: Const | None
-    leading: bool
-
-
-@dataclass(frozen=True)
-class Local:
-    """A line of the constructor that gives a name to an expression."""
-
-    key: str
-    value: Val
-
-
-@dataclass(frozen=True)
-class Written:
-    """An argument at a call, resolved. `spec` where it is one of our own classes'."""
-
-    value: Val
-    name: str = ""
-    default: object = REQUIRED
-    positional: bool = False
-    spec: ArgSpec | None = None
-
-
-@dataclass(frozen=True)
-class New:
-    """A constructor call: of a layer by name, or of one of our classes."""
-
-    cls: str | Class
-    args: tuple[Written, ...]
-
-
-@dataclass(frozen=True)
-class Line:
-    """Modules one after another, by name."""
-
-    items: tuple[tuple[str, Built], ...]
-
-
-@dataclass(frozen=True)
-class Many:
-    """`[item for _ in range(times)]`, or with columns `[item for a, b in …]`."""
-
-    item: Built
-    times: Val
-    columns: tuple[tuple[Column, Val], ...] = ()
-
-
-@dataclass(frozen=True)
-class Row:
-    """Modules one after another, numbered."""
-
-    items: tuple[Built | Many, ...]
-
-
-Built = New | Line | Row
-
-
-@dataclass(frozen=True)
-class WrittenCode:
-    """A `Code` with its values resolved."""
-
-    code: Code
-    values: Mapping[str, Val]
-    args: tuple[Written, ...]
+__all__ = ["MustSplitError", "NotOneValueError", "Resolver"]
 
 
 _CHANNELS = frozenset(

@@ -27,7 +27,7 @@ from archdsl.codegen.python import (
     show,
     wrap,
 )
-from archdsl.codegen.resolve import Built, Column, Const, Line, Many, New, Row, Val, Written
+from archdsl.codegen.written import Built, Column, Const, Line, Many, New, Row, Val, Written
 from archdsl.ir.graph import Ref
 from archdsl.types import Dim, Expr, axis_names
 

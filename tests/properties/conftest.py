@@ -8,6 +8,14 @@ from hypothesis import HealthCheck, Phase, settings
 
 _PHASES = [Phase.explicit, Phase.generate, Phase.shrink]
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example]
-settings.register_profile("fast", max_examples=20, deadline=None, derandomize=True, phases=_PHASES, suppress_health_check=_QUIET, database=None)
+settings.register_profile(
+    "fast",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    phases=_PHASES,
+    suppress_health_check=_QUIET,
+    database=None,
+)
 settings.register_profile("all", max_examples=600, deadline=None, phases=_PHASES, suppress_health_check=_QUIET)
 settings.load_profile(os.environ.get("ARCHDSL_TEST_PROFILE", "fast"))

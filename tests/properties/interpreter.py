@@ -181,7 +181,7 @@ def _group_norm(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
 
 
 def _l2norm(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    return x / x.pow(2).sum(_dims(op, x), keepdim=True).sqrt().clamp(min=float(op.eps))
+    return x / torch.linalg.vector_norm(x, dim=_dims(op, x), keepdim=True).clamp(min=float(op.eps))
 
 
 def _softmax(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -211,7 +211,11 @@ def _reduce(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
 
 def _regroup(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
     plan = op.plan(_type(x))
-    return x.reshape(len(x), *_ints(plan.split)).permute(0, *(o + 1 for o in plan.order)).reshape(len(x), *_ints(plan.merged))
+    return (
+        x.reshape(len(x), *_ints(plan.split))
+        .permute(0, *(o + 1 for o in plan.order))
+        .reshape(len(x), *_ints(plan.merged))
+    )
 
 
 def _upsample(op: Any, w: Mapping[str, Tensor], x: Tensor, *like: Tensor) -> Tensor:
@@ -291,8 +295,8 @@ RULES: dict[str, Rule] = {
     "l2norm": _l2norm,
     "standardize": lambda op, w, x: _normalised(x, [a + 1 for a in op.axes(_type(x))], float(op.eps)),
     "id": lambda op, w, x: x,
-    "relu": lambda op, w, x: x.clamp(min=0),
-    "relu6": lambda op, w, x: x.clamp(0, 6),
+    "relu": lambda op, w, x: F.relu(x),
+    "relu6": lambda op, w, x: F.relu6(x),
     "leaky_relu": lambda op, w, x: torch.where(x > 0, x, float(op.slope) * x),
     "prelu": lambda op, w, x: torch.where(x > 0, x, _channelwise(w["weight"], x) * x),
     "elu": lambda op, w, x: torch.where(x > 0, x, float(op.alpha) * (x.clamp(max=0).exp() - 1)),

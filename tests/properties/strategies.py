@@ -1,33 +1,33 @@
 """Specs as authors write them: small, valid, nested, repeated.
 
-Structure comes from `structured`: images of `in.c` channels flow through random expressions, where every op
-keeps the shape, so blocks nest and repeat freely. Settings come from `chained`: one random op after another,
-each with random settings, its shape known by its own rule. `loosened` writes a spec down another way.
+Images of `in.c` channels flow through random expressions, where every op keeps the shape, so that blocks
+nest and repeat freely. Lines of ops with random settings are in chains.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from chains import chained
 from hypothesis import assume
 from hypothesis import strategies as st
-from writing import loosened
+from writing import Draw, indented, loosened
 
-from archdsl.ops import OPS, Op, Reject, Setting, make
-from archdsl.types import TensorType, dim
+__all__ = ["Spec", "loose_specs", "specs", "structured"]
 
-__all__ = ["Spec", "chained", "loose_specs", "specs", "structured"]
-
-Draw = Callable[[st.SearchStrategy[Any]], Any]
-
-NAMES = ("h", "f", "x", "y", "T", "low", "mid", "self", "class", "F", "nn", "torch", "forward", "lambda", "_a", "x_", "h1",
-         "weight", "m", "skip", "training", "OrderedDict", "super", "modules", "relu_", "is", "None_", "print")  # fmt: skip
+NAMES = (
+    "h", "f", "x", "y", "T", "low", "mid", "self", "class", "F", "nn", "torch", "forward", "lambda", "_a", "x_", "h1",
+    "weight", "m", "skip", "training", "OrderedDict", "super", "modules", "relu_", "is", "None_", "print",
+)  # fmt: skip
 LABELS = ("stem", "body", "conv1", "Conv1", "group_1", "def", "train", "stage", "head_", "import", "g1", "g2", "eval")
-BLOCKS = ("unit", "Unit", "cell", "net_block", "sequential", "module", "try", "small_unit", "Linear", "tail", "a_b", "aB")
-ACTS = ("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "hardswish", "hardsigmoid", "mish", "softplus", "elu", "selu",
-        "leaky_relu", "prelu", "id")  # fmt: skip
+BLOCKS = (
+    "unit", "Unit", "cell", "net_block", "sequential", "module", "try", "small_unit", "Linear", "tail", "a_b", "aB",
+)  # fmt: skip
+ACTS = (
+    "relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "hardswish", "hardsigmoid", "mish", "softplus", "elu", "selu",
+    "leaky_relu", "prelu", "id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,10 @@ class Block:
 
 @dataclass
 class Scope:
-    """What an expression can read. All `tensors` have the shape [channels, h, w]; `small` are [channels, 1, 1]."""
+    """What an expression can read. All `tensors` have the shape [channels, h, w]; `small` are [channels, 1, 1].
+
+    ops: bound flows. sizes: bound numbers of channels. inside: whether an op may read tensors where it stands.
+    """
 
     channels: str
     tensors: list[str]
@@ -71,6 +74,8 @@ class Scope:
     ops: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
+    sizes: list[str] = field(default_factory=list)
+    inside: bool = False
 
     def of(self, kind: str) -> list[str]:
         return [p.name for p in self.params if p.kind == kind]
@@ -89,6 +94,7 @@ KINDS = {  # kind of parameter: values that are legal wherever one of its kind i
     "part": ("1", "2", "4"),
     "widths": ("[4, 8]", "[8]", "[4, 4, 12]", "[4 * i for i in range(1, 3)]"),
     "depth": ("0", "1", "2"),
+    "how": ('"mean"', '"max"', '"sum"'),
 }
 
 
@@ -124,7 +130,7 @@ class Author:
         made: list[Param] = []
         for _ in range(self.often(most)):
             kind = self.pick(*[k for k in KINDS if k != "depth"], "op")
-            name = self.name(scope, ("n", "k", "flag", "act", "rate", "r", "widths", "unit_", "gate", "c_", "times", "p"))
+            name = self.name(scope, ("n", "k", "flag", "act", "rate", "r", "widths", "unit_", "gate", "c_", "how", "p"))
             earlier = [p.name for p in made if p.kind == kind]
             default = self.pick(*earlier) if earlier and self.chance(3) else self.value(kind)
             made.append(Param(name, kind, default))
@@ -135,7 +141,15 @@ class Author:
         if scope is not None and scope.of(kind) and self.chance():
             return self.pick(*scope.of(kind))
         if kind == "op":
-            return self.pick(*ACTS, "bn", "bn -> relu", "[]", "scale", *(b.name for b in self.keeping()))
+            return self.pick(
+                *ACTS,
+                "bn",
+                "bn -> relu",
+                "[]",
+                "scale",
+                "leaky_relu(0.3)",
+                *(self.call(b, Scope("8", [])) for b in self.keeping()),
+            )
         return self.pick(*KINDS[kind])
 
     def keeping(self) -> list[Block]:
@@ -157,8 +171,12 @@ class Author:
     # --- ops that keep [channels, h, w] ---
 
     def op(self, scope: Scope, depth: int) -> str:
-        kinds = ["plain"] * 4 + ["act"] * 2 + (["group", "repeat", "list", "comprehension", "choice", "call"] if depth else [])
-        kind = self.pick(*kinds, *(["bound"] if scope.ops else []))
+        kinds = (
+            ["plain"] * 4
+            + ["act"] * 2
+            + (["group", "repeat", "list", "comprehension", "choice", "call"] if depth else [])
+        )
+        kind = self.pick(*kinds, *(["bound"] if scope.ops else []), *(["reading"] if scope.inside else []))
         return getattr(self, f"_{kind}")(scope, depth)
 
     def flow(self, scope: Scope, depth: int, most: int = 3) -> str:
@@ -170,16 +188,25 @@ class Author:
     def _bound(self, scope: Scope, depth: int) -> str:
         return scope.read(self.pick(*scope.ops))
 
+    def _reading(self, scope: Scope, depth: int) -> str:
+        """An op with a tensor among its arguments."""
+        other = scope.read(self.pick(*scope.tensors))
+        gates = [self.call(g, scope, (f"g={other}",)) for g in self.blocks if g.pair == "in"]
+        return self.pick(f"upsample(like={other})", f'upsample(like={other}, mode="nearest")', *gates)
+
     def _plain(self, scope: Scope, depth: int) -> str:
         c, k, r = scope.channels, self.value("kernel", scope), self.value("part", scope)
-        half = self.pick(f"{c} / 2", f"{c} // {r}", f"2 * {c}", f"{c} * 3 // 2", f"max({c} // {r}, 2)")
+        sizes = scope.sizes + [f"{n}[0]" for n in scope.of("widths")]
+        half = self.pick(*sizes, f"{c} / 2", f"{c} // {r}", f"2 * {c}", f"{c} * 3 // 2", f"max({c} // {r}, 2)")
         return self.pick(
-            f"conv({c}, {k})", f"conv({c}, k={k}, bias=true)", f"conv({c}, 3, groups={r})", f"conv({c}, {k}, groups={c})",
+            f"conv({c}, {k})", f"conv({c}, k={k}, bias=true)", f"conv({c}, 3, groups={r})",
+            f"conv({c}, {k}, groups={c})",
             f"conv({c}, 3, dilation=2)", f"conv({c}, [1, 3]) -> conv({c}, [{k}, 1])", "bn", "bn(eps=1e-3)", "layernorm",
             f"groupnorm({r})", "l2norm", 'standardize("h w")', "standardize(0)", "scale(0.5)", "prelu", "softmax",
             "maxpool(3, 1)", "avgpool(3, 1, padding=1, count_zeros=false)", f"dropout({self.value('rate', scope)})",
             f"droppath(p={self.value('rate', scope)})", f"conv({half}, 1) -> bn -> conv({c}, {k})",
-            f"pad(1) -> conv({c}, 3, padding=0)", "upsample(scale=2) -> maxpool(2)", f"slice(0, {c} / 2) -> pad_channels({c})",
+            f"pad(1) -> conv({c}, 3, padding=0)", "upsample(scale=2) -> maxpool(2)",
+            f"slice(0, {c} / 2) -> pad_channels({c})",
             f'permute("(g c) h w -> (c g) h w", g={r})', f'reshape("(g c) h w -> g c h w", g={r}) -> softmax(axis=1) '
             f'-> reshape("g c h w -> (g c) h w")', "id", "[]",
         )  # fmt: skip
@@ -221,6 +248,7 @@ class Author:
         tests += [t for n in scope.of("flag") for t in (n, f"not {n}")]
         tests += [f"{n} > 1" for n in scope.of("count")] + [f"{n} == 3" for n in scope.of("kernel")]
         tests += [f"{n} > 0" for n in scope.of("rate")] + [f"len({n}) > 1" for n in scope.of("widths")]
+        tests += [f'{n} == "mean"' for n in scope.of("how")]
         one = self.pick(*tests)
         return f"{one} {self.pick('and', 'or')} {self.pick(*tests)}" if self.chance(3) else one
 
@@ -232,18 +260,27 @@ class Author:
         return scope.read(self.pick(*scope.tensors))
 
     def tensor(self, scope: Scope, depth: int) -> str:
+        inside, scope.inside = scope.inside, True
+        try:
+            return self._tensor(scope, depth)
+        finally:
+            scope.inside = inside
+
+    def _tensor(self, scope: Scope, depth: int) -> str:
         a = self.atom(scope, depth)
         kind = self.pick("flow", "flow", "sum", "product", "choice", "concat", "number", "einsum", "small", "pair")
         if kind == "flow":
             return f"{a} -> {self.flow(scope, depth)}"
         if kind == "number":
-            return self.pick(f"{a} * 0.5", f"1 + {a}", f"1 - {a}", f"{a} / 2", f"2 * {a} - 1", f"{a} * {self.value('part', scope)}")
+            return self.pick(
+                f"{a} * 0.5", f"1 + {a}", f"1 - {a}", f"{a} / 2", f"2 * {a} - 1", f"{a} * {self.value('part', scope)}"
+            )
         if kind == "small" and scope.small:
             return f"{a} {self.pick('*', '+')} {scope.read(self.pick(*scope.small))}"
         b = self.atom(scope, depth)
         if kind == "product":
             return self.pick(f"{a} * ({b} -> sigmoid)", f"(1 + ({a} -> tanh)) * {b}", f"{a} / (2 + ({b} -> sigmoid))",
-                             f'{a} * ({b} -> reduce("c h w -> 1 h w", "{self.pick("mean", "max")}") -> sigmoid)',
+                             f'{a} * ({b} -> reduce("c h w -> 1 h w", {self.value("how", scope)}) -> sigmoid)',
                              f"{a} * ({b} -> gap -> dense({scope.channels}) -> sigmoid)")  # fmt: skip
         if kind == "choice":
             return f"{a} if {self.condition(scope)} else {b}"
@@ -258,7 +295,7 @@ class Author:
 
     def statement(self, scope: Scope, depth: int) -> str:
         """A binding; it joins what can be read, and must be."""
-        kind = self.pick("tensor", "tensor", "op", "shared", "param", "split", "pair")
+        kind = self.pick("tensor", "tensor", "op", "shared", "param", "split", "pair", "size", "attend")
         pairs = [b for b in self.blocks if b.pair == "out"]
         if kind == "split" or (kind == "pair" and pairs):
             value = self.call(self.pick(*pairs), scope) if kind == "pair" else "split(2)"
@@ -278,6 +315,15 @@ class Author:
             value = f"share({value})" if kind == "shared" else f"({value})"
             name = self.name(scope)
             scope.ops.append(name)
+        elif kind == "size":
+            c = scope.channels
+            value = self.pick(
+                f"{c} / 2", f"{c} // {self.value('part', scope)}", f"max(4, {c})", f"round({c} * 0.75, to=4)", "8"
+            )
+            name = self.name(scope)
+            scope.sizes.append(name)
+        elif kind == "attend":
+            return self.attention(scope)
         elif kind == "param":
             start = self.pick('"ones"', '"normal"', "0.5", '"zeros"')
             value = f"param([{scope.channels}, 1, 1], init={start})"
@@ -290,17 +336,49 @@ class Author:
         scope.unread.append(name)
         return f"{name} = {value}"
 
+    def attention(self, scope: Scope) -> str:
+        """Attention over positions in one of its spellings, as bindings; the last one has the shape."""
+        x, c = self.atom(scope, 0), scope.channels
+        q, k, v, a, out = (self.name(scope) for _ in range(5))
+        scope.tensors.append(out)
+        scope.unread.append(out)
+        if self.chance():
+            relative = self.pick("true", "false", '"per_head"')
+            wide = f"{q} = {x} -> conv(10, 1) -> rel_attention(4, 2, heads=2, relative={relative}) -> conv({c}, 1)"
+            return f"{wide}\n{out} = {x} + {q}"
+        flat = f'{x} -> reshape("c h w -> c (h w)")'
+        scores = self.pick(f'einsum("m d i, m d j -> m i j", {q}, {k})',
+                           f'einsum("m d i, m d j -> m i j", {q}, {k}) + rel_logits({q}, {x}.h, {x}.w)',
+                           f'matmul({q} -> permute("m d n -> m n d"), {k})')  # fmt: skip
+        return "\n".join((
+            f'{q}, {k}, {v} = {flat} -> dense(3 * {c}) -> reshape("(m d) n -> m d n", m=6) -> split(3)',
+            f"{a} = {scores} -> softmax(axis=2)",
+            f'{out} = {x} + (einsum("m i j, m d j -> m d i", {a}, {v}) -> reshape("m d (h w) -> (m d) h w", h={x}.h))',
+        ))  # fmt: skip
+
     def rest(self, scope: Scope, value: str) -> str:
         """`value` with everything that nobody read yet."""
         for name in list(scope.unread):
             scope.read(name)
-            if name in scope.ops:
-                value = f"({value}) + ({scope.tensors[0]} -> {name})" if self.chance() else f"({value}) -> {name} -> {name}"
+            if name in scope.sizes:
+                value = f"{value} -> conv({name}, 1) -> conv({scope.channels}, 1)"
+            elif name in scope.ops:
+                value = (
+                    f"({value}) + ({scope.tensors[0]} -> {name})" if self.chance() else f"({value}) -> {name} -> {name}"
+                )
             else:
                 value = f"({value}) {'*' if name in scope.small else '+'} {name}"
         return value
 
     # --- declarations ---
+
+    def library(self) -> None:
+        """Blocks of the standard library, used as those of the spec."""
+        if self.chance(3):
+            self.texts.append("use std.mobile (shuffle as mix)\nuse std.residual (wide, basic as res)\n")
+            self.blocks.append(Block("mix", (Param("groups", "part", "2"),)))
+            self.blocks.append(Block("wide", (Param("drop", "rate", "0"),), wide=True))
+            self.blocks.append(Block("res", (), wide=True))
 
     def block(self, depth: int) -> None:
         """One more block: it keeps the shape, or is strided, recursive, or has two inputs or outputs."""
@@ -351,10 +429,10 @@ class Author:
     def declare(self, name: str, lead: tuple[str, ...], scope: Scope, lines: list[str]) -> None:
         params = ", ".join([*lead, *(p.name if p.default is None else f"{p.name}={p.default}" for p in scope.params)])
         header = f"block {name}({params})" if params else f"block {name}"
-        self.texts.append(f"{header} {{\n{_indented(lines)}\n}}\n")
+        self.texts.append(f"{header} {{\n{indented(lines)}\n}}\n")
 
     def model(self, depth: int) -> Spec:
-        c, size = self.pick(4, 8, 12), self.pick(8, 9, 12)
+        c, size = self.pick(4, 8, 12), self.pick(8, 9)
         scope = Scope("in.c", ["in"], taken={"in", "out", "classes"})
         scope.params = tuple(p for p in self.params(scope, 3) if "in." not in (p.default or ""))
         params = [f"{p.name}={p.default}" for p in scope.params]
@@ -364,10 +442,11 @@ class Author:
             lines += self.stage(scope, depth)
         end = self.pick("gap -> dense(classes)", "flatten -> dense(classes)", "gmp -> flatten -> dense(classes)",
                         'reshape("c h w -> c (h w)") -> layernorm -> gap -> dense(classes)',
-                        'permute("c h w -> (h w) c") -> dense(4) -> softmax(axis=1) -> flatten -> dense(classes)')  # fmt: skip
+                        'permute("c h w -> (h w) c") -> dense(4) -> softmax(axis=1) -> flatten -> dense(classes)',
+                        )  # fmt: skip
         lines.append(f"head: {end}")
         self.texts.append(f"model {self.name(scope, ('net', 'Net', 'unit_net', 'model_', 'Module'))}"
-                          f"({', '.join([*params, 'classes=5'])}) {{\n{_indented(lines)}\n}}\n")  # fmt: skip
+                          f"({', '.join([*params, 'classes=5'])}) {{\n{indented(lines)}\n}}\n")  # fmt: skip
         return Spec("\n".join(self.texts), {p.name: "4" for p in scope.params if p.kind == "count"})
 
     def stage(self, scope: Scope, depth: int) -> list[str]:
@@ -395,126 +474,19 @@ class Author:
         return lines
 
 
-def _indented(lines: list[str]) -> str:
-    return "\n".join(f"  {part}" for line in lines for part in line.splitlines())
-
-
 @st.composite
 def structured(draw: Draw, depth: int = 2) -> Spec:
     """Blocks in blocks: expressions, conditions, repeats, block-valued parameters, recursion, shared weights."""
     author = Author(draw)
+    author.library()
     for _ in range(author.often(3)):
         author.block(depth)
     return author.model(depth)
 
 
-# --- one op after another --------------------------------------------------------------------------
-
-_PATTERNS: dict[str, dict[int, list[tuple[str, dict[str, int]]]]] = {
-    "reshape": {
-        1: [("(a b) -> a b", {"a": 2}), ("c -> c 1 1", {})],
-        2: [("c n -> (c n)", {}), ("c (h w) -> c h w", {"h": 2}), ("(m c) n -> m c n", {"m": 2}), ("c n -> c 1 n", {})],
-        3: [("c h w -> c (h w)", {}), ("(g c) h w -> g c h w", {"g": 2}), ("c (h a) w -> c h (a w)", {"a": 2})],
-        4: [("a b h w -> (a b) h w", {}), ("a b h w -> a (b h w)", {})],
-    },
-    "permute": {
-        2: [("c n -> n c", {}), ("(g c) n -> (c g) n", {"g": 2})],
-        3: [("c h w -> w c h", {}), ("c h w -> (h w) c", {}), ("(g c) h w -> (c g) h w", {"g": 2}),
-            ("c (h a) (w b) -> (a b c) h w", {"a": 2, "b": 2})],
-        4: [("a b h w -> b a h w", {}), ("a b h w -> (b a) w h", {})],
-    },
-    "reduce": {
-        2: [("c n -> c", {}), ("c n -> 1 n", {}), ("(g c) n -> c n", {"g": 2})],
-        3: [("c h w -> c 1 w", {}), ("c h w -> h w", {}), ("c (h a) (w b) -> c h w", {"a": 2, "b": 2}), ("c h w -> c", {})],
-        4: [("a b h w -> a h w", {}), ("a b h w -> 1 b h w", {})],
-    },
-}  # fmt: skip
-_WHOLE = {"groups": (1, 2, 4), "heads": (1, 2), "dk": (2, 4), "dv": (2, 4), "a": (0, 1), "b": (2, 3), "c": (1, 4, 6, 8)}
-_LIMIT = 6000  # numbers a tensor may have: tests stay quick
-
-
-def _setting(draw: Draw, s: Setting, x: TensorType) -> Any:
-    """A value that a setting may have; whether the op takes it together with the others, its shape rule says."""
-    low = int(s.low or 0)
-    match s.kind:
-        case "int":
-            return draw(st.sampled_from(_WHOLE.get(s.name, (low, low + 1, low + 2))))
-        case "pair":
-            one = st.integers(low, low + 2)
-            return draw(st.one_of(one, st.tuples(one, one)))
-        case "bool":
-            return draw(st.sampled_from((True, False, *s.words)))
-        case "word":
-            return draw(st.sampled_from(s.words))
-        case "axis":
-            names: dict[int, tuple[str, ...]] = {2: ("n", "c n"), 3: ("h w", "h", "c w")}
-            return draw(st.sampled_from((0, -1, x.rank - 1, *names.get(x.rank, ()))))
-        case "number":
-            return draw(st.sampled_from((0.25, 0.5, 1 / 8)))
-    return None
-
-
-def _op(draw: Draw, x: TensorType) -> tuple[str, TensorType]:
-    """An op that takes `x`, as text, and what comes out."""
-    usable = [n for n, cls in OPS.items() if not cls.gives and (n not in _PATTERNS or x.rank in _PATTERNS[n])]
-    name = draw(st.sampled_from([n for n in usable if n != "split"]))
-    cls = OPS[name]
-    values: dict[str, Any] = {}
-    if name in _PATTERNS:
-        pattern, extras = draw(st.sampled_from(_PATTERNS[name][x.rank]))
-        values = {"pattern": pattern} | ({"how": draw(st.sampled_from(("mean", "max", "sum")))} if name == "reduce" else {})
-        return _tried(cls, values | extras, x)
-    for s in cls.accepts:
-        if s.kind != "tensor" and (s.required or draw(st.integers(0, 2)) == 2):
-            values[s.name] = _setting(draw, s, x)
-    if name == "rel_attention":
-        before, wide = _tried(OPS["conv"], {"c": 2 * values["dk"] + values["dv"], "k": 1}, x)
-        text, out = _tried(cls, values, wide)
-        return f"{before} -> {text}", out
-    return _tried(cls, values, x)
-
-
-def _tried(cls: type[Op], values: dict[str, Any], x: TensorType) -> tuple[str, TensorType]:
-    """Raises Reject where the op refuses."""
-    out = make(cls, **values).shape(x)
-    assert isinstance(out, TensorType)
-    if not 0 < out.elements <= _LIMIT or out.rank > 4:
-        raise Reject(None)  # type: ignore[arg-type]  # nobody shows it
-    args = ", ".join(f"{name}={_written(value)}" for name, value in values.items())
-    return (f"{cls.name}({args})" if args else cls.name), out
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_written, value))}]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-@st.composite
-def chained(draw: Draw) -> Spec:
-    """A line of ops of the registry, each with random settings."""
-    sizes = draw(st.sampled_from(((4, 8, 8), (6, 5, 7), (4, 12), (8,), (3, 9, 9))))
-    x = TensorType(tuple(dim(s) for s in sizes))
-    stages: list[str] = []
-    for i in range(draw(st.integers(1, 6))):
-        for _ in range(6):  # an op that refuses its settings or its input is drawn again
-            try:
-                text, x = _op(draw, x)
-            except Reject:
-                continue
-            stages.append(f"s{i}: {text}")
-            break
-    assume(stages)
-    end = "dense(3)" if x.rank < 3 else "flatten -> dense(3)"
-    lines = [f"input {_written(sizes)}", *stages, f"head: {end}"]
-    return Spec(f"model chain {{\n{_indented(lines)}\n}}\n")
-
-
 def specs() -> st.SearchStrategy[Spec]:
     """Any of them."""
-    return st.one_of(structured(), chained(), structured(depth=1))
+    return st.one_of(structured(), chained().map(Spec), structured(depth=1))
 
 
 @st.composite

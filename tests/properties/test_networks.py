@@ -76,11 +76,29 @@ def test_the_network_is_what_the_graph_says(spec: Spec) -> None:
     costs = cost(graph)
     assert (costs.params, costs.state) == api.find("torch").count_params(model)
     x = batch_of(graph)
-    with torch.no_grad():
-        out = model(x)
-        (expected,) = interpret(graph, held, x)
+    before = x.clone()
+    out = model(x)
+    assert torch.equal(x, before), "the network overwrites its input"
+    (expected,) = interpret(graph, held, x)
     assert tuple(out.shape) == (2, *output_type(graph).sizes) == tuple(expected.shape)
-    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5, equal_nan=True)
+    close(out, expected)
+    for found, wanted in zip(gradients(out, held), gradients(expected, held), strict=True):
+        close(found, wanted)
+    assert model.train()(x).shape == out.shape
+
+
+def close(found: torch.Tensor, wanted: torch.Tensor) -> None:
+    torch.testing.assert_close(
+        found, wanted, rtol=1e-5, atol=1e-5 * float(wanted.detach().nan_to_num().abs().max()) + 1e-9, equal_nan=True
+    )
+
+
+def gradients(out: torch.Tensor, held: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+    """Of every weight, for a fixed linear loss; what was overwritten in place would show here."""
+    weights = [w for w in held.values() if w.requires_grad]
+    loss = (out * torch.linspace(0.5, 1.5, out.numel(), dtype=out.dtype).reshape(out.shape)).sum()
+    found = torch.autograd.grad(loss, weights, allow_unused=True) if weights else ()
+    return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
 
 
 def test_the_interpreter_knows_every_op() -> None:

@@ -62,13 +62,11 @@ def test_a_spoilt_spec_gives_findings(text: str) -> None:
     is_sound(text)
 
 
-WORDS = st.lists(
-    st.sampled_from(
-        "block model recipe use input expect in out if else for and or not true false a b c conv bn relu concat share param "
-        "split range zip round in.c 0 1 2 3.5 1e3 64K -> = == : ; , . ( ) [ ] { } + - * / // % ** < > \" ' # \n \t".split(" ")
-    ),
-    max_size=60,
-).map(" ".join)
+PIECES = r"""
+    block model recipe use input expect in out if else for and or not true false a b c conv bn relu concat share
+    param split range zip round in.c 0 1 2 3.5 1e3 64K -> = == : ; , . ( ) [ ] { } + - * / // % ** < > " ' # b(c=2) : : -> -> =
+"""
+WORDS = st.lists(st.sampled_from([*PIECES.split(), "\n", "\n", "\t"]), max_size=60).map(" ".join)
 
 
 @given(st.one_of(st.text(max_size=200), WORDS, WORDS.map(lambda w: f"block b(a, c=1) {{\n{w}\nout = in\n}}\n")))

@@ -8,15 +8,22 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["TOKEN", "comments_of", "loosened", "mutated"]
+__all__ = ["TOKEN", "Draw", "comments_of", "indented", "loosened", "mutated"]
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|->|//|\*\*|[=!<>]=|[0-9][\w.]*(?:(?<=e)-[0-9]+)?|\w+|\n|[^\s\w]')
 _SPACE = ("", " ", "  ", "\t", " ")
 _COMMENTS = ("# note", "#", "#no space", '# "quoted" {brace', "# ünïcode → {x} %s \\", "#: a -> b", "#  two  spaces  ")
-_WORDS = frozenset("if else and or not for in true false use block model input expect".split())
+_WORDS = frozenset(
+    ["if", "else", "and", "or", "not", "for", "in", "true", "false", "use", "block", "model", "input", "expect"]
+)
 _BREAKS_AFTER = frozenset(["->", "+", "*", "/", "if", "else"])
+
+
+def indented(lines: list[str]) -> str:
+    """The body of a declaration."""
+    return "\n".join(f"  {part}" for line in lines for part in line.splitlines())
 
 
 def comments_of(text: str) -> list[str]:
@@ -79,7 +86,9 @@ def _gap(draw: Draw, before: str, token: str, inside: bool) -> str:
     if words:
         gap = gap or " "
     if (inside or before in _BREAKS_AFTER or token == "->") and before not in ("\n", "{") and _one_in(draw, 8):
-        gap += (" " + draw(st.sampled_from(_COMMENTS)) if _one_in(draw, 3) else "") + "\n" + draw(st.sampled_from(_SPACE))
+        gap += (
+            (" " + draw(st.sampled_from(_COMMENTS)) if _one_in(draw, 3) else "") + "\n" + draw(st.sampled_from(_SPACE))
+        )
     return gap
 
 
@@ -105,8 +114,11 @@ def mutated(draw: Draw, text: str) -> str:
 
 
 _STRANGE = (
-    "->", "=", ":", "(", ")", "[", "]", "{", "}", ",", "for", "if", "else", "in", "0", "-1", "1/3", "1e40", "99999999999",
-    "true", '"', '"a"', "conv", "relu", "concat", "param", "split(2)", "share", "range(9)", "in.c", "in.q", "*", "**", "%", "//",
-    "input", "expect", "use", "block", "model", "=>", "return", "True", "\u200b", "а", "“", ";", "\\", "@", "x y", "share(share(bn))",
-    "conv(4)", "[1, 2]", "[bn, 1]", "* in", "+ in", "out", "not", "and", "#", "\x00", "\r", "..", "1.2.3", "in[0]", "[:1]",
+    "->", "=", ":", "(", ")", "[", "]", "{", "}", ",", "for", "if", "else", "in", "0", "-1", "1/3", "1e40",
+    "99999999999", "true", '"', '"a"', "conv", "relu", "concat", "param", "split(2)", "share", "range(9)", "in.c",
+    "in.q", "*", "**", "%", "//",
+    "input", "expect", "use", "block", "model", "=>", "return", "True", "\u200b", "а", "“", ";", "\\", "@",
+    "x y", "share(share(bn))",
+    "conv(4)", "[1, 2]", "[bn, 1]", "* in", "+ in", "out", "not", "and", "#", "\x00", "\r", "..",
+    "1.2.3", "in[0]", "[:1]",
 )  # fmt: skip

@@ -1,0 +1,111 @@
+"""What a plan says: constructor calls, their arguments and values, in the names of the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Union
+
+from archdsl.codegen.classes import Class
+from archdsl.codegen.code import REQUIRED, Code
+from archdsl.types import Expr
+
+__all__ = [
+    "ArgSpec", "Built", "Column", "Const", "Line", "Local", "Many", "New", "Row", "Val", "Written", "WrittenCode",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Const:
+    """A value that is written out."""
+
+    value: object
+
+
+@dataclass(frozen=True)
+class Column:
+    """The element of a column of values, one for each item of a list."""
+
+    index: int
+    hint: str
+
+
+Val = Union[Expr, Const, Column, "New", tuple["Val", ...]]
+
+
+@dataclass(frozen=True)
+class ArgSpec:
+    """What a constructor takes. key: the name in the spec (`in.c`, `stride`), `#…` for a value that has none there.
+
+    name: what the constructor calls it.
+
+    leading: sizes and the first parameter, which are written by position.
+    """
+
+    key: str
+    hint: str
+    name: str
+    default: Const | None
+    leading: bool
+
+
+@dataclass(frozen=True)
+class Local:
+    """A line of the constructor that gives a name to an expression."""
+
+    key: str
+    value: Val
+
+
+@dataclass(frozen=True)
+class Written:
+    """An argument at a call, resolved. `spec` where it is one of our own classes'."""
+
+    value: Val
+    name: str = ""
+    default: object = REQUIRED
+    positional: bool = False
+    spec: ArgSpec | None = None
+
+
+@dataclass(frozen=True)
+class New:
+    """A constructor call: of a layer by name, or of one of our classes."""
+
+    cls: str | Class
+    args: tuple[Written, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Modules one after another, by name."""
+
+    items: tuple[tuple[str, Built], ...]
+
+
+@dataclass(frozen=True)
+class Many:
+    """`[item for _ in range(times)]`, or with columns `[item for a, b in …]`."""
+
+    item: Built
+    times: Val
+    columns: tuple[tuple[Column, Val], ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Modules one after another, numbered."""
+
+    items: tuple[Built | Many, ...]
+
+
+Built = New | Line | Row
+
+
+@dataclass(frozen=True)
+class WrittenCode:
+    """A `Code` with its values resolved."""
+
+    code: Code
+    values: Mapping[str, Val]
+    args: tuple[Written, ...]
