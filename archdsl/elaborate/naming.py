@@ -35,7 +35,7 @@ def name_applications(declaration: ast.Block, blocks: Collection[str], names: di
     """Add the names of all applications of a declaration to `names`; `blocks` are those in scope."""
     namer = _Namer(declaration, blocks, names)
     statements = [s for s in declaration.body if isinstance(s, ast.Bind | ast.Stage)]
-    taken = {n for s in statements if (n := statement_name(s))} | {"in", "out"} | namer.plain_params
+    taken = {n for s in statements if (n := statement_name(s))} | {"in", "out"} | namer.plain_params()
     for param in declaration.params:
         if param.default is not None:
             namer.group(param.default, collapse=True)
@@ -60,9 +60,15 @@ class _Namer:
         self._blocks = blocks
         self._params = {p.name for p in declaration.params} if declaration else set()
         self._ops_by_use = _names_used_as_ops(declaration) if declaration else set()
-        self.plain_params = self._params - self._ops_by_use
         self.ops: set[str] = set()  # names bound to ops so far, and to anything else
         self.values: set[str] = set()
+        for param in declaration.params if declaration else ():
+            if param.default is not None and self.is_op(param.default):
+                self._ops_by_use.add(param.name)
+
+    def plain_params(self) -> set[str]:
+        """Parameters that hold no ops, as far as the text tells."""
+        return self._params - self._ops_by_use
 
     def group(self, value: ast.Expr, collapse: bool, taken: Collection[str] = ()) -> None:
         """Name the applications of one statement, argument or repeated flow."""
