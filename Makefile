@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 SPEC := attention56_cifar
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check golden clean
+.PHONY: help demo test test-all check golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,13 +36,10 @@ demo: $(READY) ## compile, draw, show, train and evaluate Attention-56 on scikit
 	@echo "The training run:     $(DEMO)/digits (weights, metrics, curves)"
 
 test: $(READY) ## run the fast tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not slow'
-
-test-slow: $(READY) ## run the tests that `make test` leaves out
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m slow || [ $$? -eq 5 ]
-
-test-all: $(READY) ## run every test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-all: $(READY) ## run every test, and the property tests on six times as many networks
+	ARCHDSL_TEST_PROFILE=all $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(READY) ## format, lint, types and the fast tests
 	$(BIN)/ruff format --check .
@@ -51,7 +48,7 @@ check: $(READY) ## format, lint, types and the fast tests
 	@$(MAKE) --no-print-directory test
 
 golden: $(READY) ## write the golden files anew, to be read with `git diff`
-	-$(BIN)/python -m pytest -q -m 'not slow' --update-golden
+	-$(BIN)/python -m pytest -q --update-golden
 	@git --no-pager diff --stat -- tests
 
 clean: ## remove the environment and what was built

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import cache
 from itertools import islice
@@ -15,6 +16,7 @@ from archdsl.source import Source, Span
 __all__ = [
     "MAX_BYTES",
     "grammar",
+    "library_part",
     "read_source",
     "read_spec",
     "std_names",
@@ -52,6 +54,23 @@ def zoo_names() -> tuple[str, ...]:
 def std_source(name: str) -> Source | None:
     """The text of `std.NAME`, the same object each time; None where there is none."""
     return _shipped("std", name, f"std.{name}")
+
+
+@cache
+def _library() -> dict[str, list[str]]:
+    """The parts of the library that have a block of each name."""
+    found: dict[str, list[str]] = {}
+    for part in std_names():
+        source = std_source(part)
+        for block in re.findall(r"^block (\w+)", source.text if source else "", re.MULTILINE):
+            found.setdefault(block, []).append(part)
+    return found
+
+
+def library_part(block: str) -> str | None:
+    """The one part of the library that has a block of that name; None where none or several have."""
+    parts = _library().get(block, [])
+    return parts[0] if len(parts) == 1 else None
 
 
 def zoo_source(name: str) -> Source | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from archdsl.cli import main
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests themselves run side by side
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

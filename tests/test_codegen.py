@@ -151,14 +151,62 @@ def test_a_model_that_is_set_otherwise_has_other_defaults() -> None:
     assert "def __init__(self, classes=7):" in emit(graph).text
 
 
+UNIT = "block unit(w, stride=1) { out = in -> conv(w, 3, stride) -> bn }"
+BOTTLENECK = "block other(w) { out = in -> bn -> relu -> conv(w, 1) }\n" + UNIT
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        "[unit(w, 2 if i == 0 else 1) for i in range(d)] for w, d in zip([8, 16, 24], [1, 3, 6])",
+        "[unit(w) for i in range(2)] for w in [8, 8, 16]",
+        "[unit(4 + i) for i in range(d)] for d in [3, 5]",
+        "[unit(4 + i, 1) if i % 2 == 0 else other(4) for i in range(4)] for j in range(3)",
+        "[other(w) for i in range(d)] if d > 1 else [unit(w)] for w, d in zip([4, 8, 4], [2, 1, 3])",
+        "[[unit(w), other(w)] for i in range(2)] for w in [4, 8]",
+        "[[unit(w + i) for j in range(i + 1)] for i in range(3)] for w in [4, 8]",
+        "[unit(w) * d, (other(w) -> unit(4)) * 2] for w, d in zip([4, 8, 8], [1, 3, 2])",
+    ],
+)
+def test_lists_of_lists_are_what_was_counted(items: str) -> None:
+    graph = model_of(f"body: [{items}]", BOTTLENECK)
+    model, _ = built(graph)
+    assert BACKEND.count_params(model) == (cost(graph).params, cost(graph).state)
+    assert [tuple(t.shape[1:]) for t in outputs(graph, model)] == [graph.type_of(ref).sizes for ref in graph.outputs]
+
+
+def test_lists_of_lists_in_a_block_that_is_built_twice() -> None:
+    blocks = f"{UNIT}\nblock b(ds) {{ out = in -> [[unit(4 * d + i) for i in range(d)] for d in ds] -> conv(4, 1) }}"
+    graph = model_of("a: b([1, 2]) -> b([1, 2, 3]) -> b([4, 4])", blocks)
+    model, _ = built(graph)
+    assert BACKEND.count_params(model) == (cost(graph).params, cost(graph).state)
+    assert [tuple(t.shape) for t in outputs(graph, model)] == [(2, 4, 8, 8)]
+
+
+def refused(graph: Graph) -> list[str]:
+    with pytest.raises(SpecError) as info:
+        emit(graph)
+    return [d.code for d in info.value.diagnostics]
+
+
 def test_shared_weights_that_differ_are_refused() -> None:
-    blocks = "block r { out = in -> conv(12, 1) -> rel_attention(4, 4, 2) }\nblock b {\n  e = share(r)\n"
+    blocks = "block r { out = in -> conv(12, 1) -> dropout(1 / in.h) }\nblock b {\n  e = share(r)\n"
     blocks += "  out = concat(in -> e -> gap, in -> maxpool(2) -> e -> gap)\n}"
-    program = load(Source("m", f"{blocks}\nmodel m {{ input [4, 8, 8]\n a: b }}"))
-    result = elaborate(program, "m")
-    if result.graph is not None and not result.diagnostics:
-        with pytest.raises(SpecError):
-            emit(result.graph)
+    assert refused(model_of("a: b", blocks)) == ["E0702"]
+
+
+def test_shared_weights_whose_sizes_are_written_in_two_ways_are_one() -> None:
+    blocks = """block b {
+      m = share(relu -> reshape("(g c) h w -> g c h w", g=4) -> softmax(axis=1) -> reshape("g c h w -> (g c) h w"))
+      u = share(conv(in.c, 1))
+      out = in -> m -> m -> u -> conv(4 * (in.c // 4), 3) -> u
+    }"""
+    assert classes(emit(model_of("a: b", blocks)).text) == ["BGroup", "B", "M"]
+
+
+def test_an_op_that_the_framework_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(EMIT, OPS["relu"])
+    assert refused(model_of("a: conv(4, 3) -> relu")) == ["E0701"]
 
 
 def test_every_op_has_an_emitter() -> None:
@@ -175,7 +223,15 @@ def test_members_have_no_name_that_a_module_has() -> None:
     names = set(dir(torch.nn.Module())) | set(dir(torch.nn.Sequential())) | set(dir(torch.nn.ModuleDict()))
     from archdsl_torch.source import _MODULE
 
-    assert {n for n in names if not n.startswith("_")} - _MODULE == set()
+    assert {n for n in names if not n.startswith("__")} - _MODULE == set()
+
+
+def test_members_that_python_would_call_the_same_stay_apart() -> None:
+    blocks = "block class { out = in -> conv(4, 1) }\nblock class_ { out = in -> conv(4, 3) }"
+    graph = model_of("a: in + (in -> class -> class_)", blocks)
+    model, _ = built(graph)
+    assert BACKEND.count_params(model)[0] == cost(graph).params
+    assert set(model.state_dict()) == {"a.class_.conv.weight", "a.class__.conv.weight"}
 
 
 def test_a_member_beside_what_lives_under_its_name() -> None:

@@ -27,6 +27,8 @@ ELSEWHERE = {
     "E0604": "test_cli.py",
     "E0605": "test_cli.py",
     "E0608": "test_cli.py",
+    "E0701": "test_codegen.py",
+    "E0702": "test_codegen.py",
     "E0741": "test_draw.py",
     "E0742": "test_draw.py",
     "E0743": "test_draw.py",

@@ -159,14 +159,14 @@ LARGE = {
     "many_blocks": lambda: (
         "".join(f"block b{i} {{ out = in -> nothing{i} }}\n" for i in range(20_000)) + model("a: b0")
     ),
-    "all_on_one_line": lambda: model("a: relu" + " -> conv(8, 3)" * 200_000 + " -> reluu"),
-    "long_sum": lambda: model("a: conv(" + " + ".join(["1"] * 400_000) + " - 400000, 1)"),
+    "all_on_one_line": lambda: model("a: relu" + " -> conv(8, 3)" * 50_000 + " -> reluu"),
+    "long_sum": lambda: model("a: conv(" + " + ".join(["1"] * 100_000) + " - 100000, 1)"),
 }
 
 
 def limited() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+    resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
 
 
 @pytest.mark.parametrize("name", LARGE)
@@ -174,7 +174,7 @@ def test_time_and_memory_are_bounded(tmp_path: Path, name: str) -> None:
     path = tmp_path / f"{name}.arch"
     path.write_text(LARGE[name]())
     command = [sys.executable, "-m", "archdsl", "check", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=limited)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, preexec_fn=limited)
     assert done.returncode == 1, done.stderr[-2000:]
     assert "error[E" in done.stderr and not PYTHON.search(done.stderr)
 
@@ -196,11 +196,11 @@ TAKEN = (
 )  # fmt: skip
 
 
-def works(text: str, **settings: object) -> str:
+def works(text: str) -> str:
     """The generated text; the network that it builds runs."""
     import torch
 
-    artifact = api.compile(Source("taken.arch", text), settings=settings)
+    artifact = api.compile(Source("taken.arch", text))
     tree = ast.parse(artifact.text)
     classes = [n.name for n in tree.body if isinstance(n, ast.ClassDef)]
     assert len(classes) == len(set(classes))

@@ -49,8 +49,7 @@ class Partition:
     def __init__(self, bodies: Iterable[Body]) -> None:
         groups: dict[Hashable, list[Body]] = {}
         for body in bodies:
-            g = body.graph
-            groups.setdefault((g.kind, g.block, g.span, tuple(body.nodes) if g.kind == "flow" else ()), []).append(body)
+            groups.setdefault(_origin(body), []).append(body)
         self.of: dict[Body, Class] = {}
         self.classes: list[Class] = []
         for group in groups.values():
@@ -62,6 +61,8 @@ class Partition:
         self.of |= dict.fromkeys(bodies, new)
 
     def split(self, old: Class, groups: Sequence[list[Body]]) -> None:
+        """Put a class for each group in the place of `old`: every body into one, and no class for nothing."""
+        assert len(groups) > 1 and sorted(map(id, old.bodies)) == sorted(id(b) for group in groups for b in group)
         at = self.classes.index(old)
         del self.classes[at]
         for i, group in enumerate(groups):
@@ -140,6 +141,14 @@ class Partition:
         return ("list", tuple((s, count) for s, (_, count) in zip(signatures, code.steps, strict=True)))
 
 
+def _origin(body: Body) -> Hashable:
+    """The text that a body comes from. One flow may stand in several places, as the uses of shared weights do."""
+    graph, home = body.graph, body.home.graph
+    if not body.is_flow:
+        return graph.kind, graph.block, graph.span
+    return home.block, home.span, tuple((n, p.node.span) for n, p in body.nodes.items() if p.code is not None)
+
+
 def _head(layer: Layer | None) -> Hashable:
     return layer and (layer.cls, tuple((a.name, isinstance(a.value, Layer) and _head(a.value)) for a in layer.args))
 
@@ -207,7 +216,7 @@ def give_names(found: Partition, model: Class, names: Names) -> None:
     by_block: dict[Hashable, list[Class]] = {}
     for cls in found.classes:
         if cls is not model:
-            by_block.setdefault((cls.graph.block, cls.graph.span), []).append(cls)
+            by_block.setdefault(_origin(cls.bodies[0]), []).append(cls)
     for classes in by_block.values():
         base = _base(found, classes[0])
         if len(classes) == 1:

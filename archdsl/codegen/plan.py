@@ -13,7 +13,7 @@ from archdsl.codegen.classes import Class, Partition, give_names, partition
 from archdsl.codegen.merge import Group, Merged, Placing, Slot, structure
 from archdsl.codegen.names import Names
 from archdsl.codegen.python import Env
-from archdsl.codegen.resolve import MustSplitError, NotOneValueError, Resolver
+from archdsl.codegen.resolve import MustSplitError, Resolver
 from archdsl.codegen.written import ArgSpec, Built, Line, Local, Many, New, Row, WrittenCode
 from archdsl.diagnostics import SpecError
 from archdsl.errors.outputs import SharedDiffers
@@ -168,7 +168,7 @@ class _Planner:
         version = dict.fromkeys(self.found.classes, 0)
         seen: dict[Class, tuple[int, ...]] = {}
         stale = self.found.classes
-        while stale:
+        for _ in range(4 * len(stale) + 16):  # what a class takes is passed on to its callers, recursion twice
             for cls in stale:
                 seen[cls] = tuple(version[c] for c in self.callees[cls])
                 before = (self.args[cls], cls.hoists)
@@ -176,7 +176,9 @@ class _Planner:
                 self.args[cls] = plans[cls].args
                 version[cls] += before != (self.args[cls], cls.hoists)
             stale = [c for c in self.found.classes if seen[c] != tuple(version[k] for k in self.callees[c])]
-        return plans
+            if not stale:
+                return plans
+        raise AssertionError(f"what {', '.join(c.name for c in stale)} take does not settle")
 
     def _plan(self, cls: Class) -> ClassPlan:
         if cls not in self.structures:
@@ -215,13 +217,11 @@ def _members(tree: tuple[Group | Slot, ...], resolver: Resolver) -> Iterator[Tre
 
 def _one(slot: Slot, resolver: Resolver) -> Built:
     """What one member is, for all of its uses. Raises SpecError where shared weights would have to differ."""
-    items = [*slot.items, *(item for again in slot.again for item in again)]
-    try:
-        if not slot.again or resolver.are_alike([code for _, code in items]):
-            return resolver.built(items)
-    except NotOneValueError:
-        pass
-    raise SpecError([SharedDiffers(slot.name).at(slot.span)])
+    uses = [item for use in (slot.items, *slot.again) for item in use]
+    if slot.again and not resolver.are_one(uses):
+        raise SpecError([SharedDiffers(slot.name).at(slot.span)])
+    first = dict(reversed(uses))
+    return resolver.built([(body, first[body]) for body in resolver.bodies if body in first])
 
 
 def _step(p: Placing, resolver: Resolver) -> Step:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from archdsl.codegen.bodies import Applied, Body, CallCode, ChainCode, FlowCode, OpCode
@@ -27,7 +28,7 @@ from archdsl.codegen.written import (
 )
 from archdsl.types import Dim, Expr, Number, axis_names, dim, symbol
 
-__all__ = ["MustSplitError", "NotOneValueError", "Resolver"]
+__all__ = ["MustSplitError", "Resolver"]
 
 
 _CHANNELS = frozenset(
@@ -44,19 +45,22 @@ class MustSplitError(Exception):
         self.groups = groups
 
 
-class NotOneValueError(Exception):
-    """Uses of one thing want different values of it in the same body."""
-
-
 @dataclass
 class _Columns:
-    """The columns of the list that is being written: (body, count) of each of its items."""
+    """The columns of the list that is being written.
+
+    counts: (body, count) of each of its items. places: which of them have what is written now.
+    values: of each column, by the item's place.
+    """
 
     counts: list[tuple[Body, int]]
-    found: list[tuple[Column, Val]] = field(default_factory=list)
+    places: Sequence[int]
+    found: list[Column] = field(default_factory=list)
+    values: list[dict[int, Value]] = field(default_factory=list)
 
 
 Items = Sequence[tuple[Body, Applied]]
+Chains = Sequence[tuple[Body, ChainCode]]
 Values = Sequence[tuple[Body, Value]]
 
 
@@ -91,6 +95,23 @@ class Resolver:
     def are_alike(self, codes: Sequence[Applied]) -> bool:
         """Whether codes differ in numbers alone."""
         return len({self._found.signature(code) for code in codes}) == 1
+
+    def are_one(self, uses: Items) -> bool:
+        """Whether all uses in a body build the same, however its sizes are written."""
+        values: dict[Body, object] = {}
+        alike = self.are_alike([code for _, code in uses])
+        return alike and all(values.setdefault(b, v) == v for b, code in uses for v in (self._numbers(b, code),))
+
+    def _numbers(self, body: Body, code: Applied) -> object:
+        """What `code` is built with."""
+        if isinstance(code, OpCode):
+            return code.code.stateful and _constants(_layer(code))
+        if isinstance(code, FlowCode):
+            return tuple(self._numbers(body, item) for _, item in code.items)
+        if isinstance(code, ChainCode):
+            return tuple((self._numbers(body, item), count) for item, count in code.steps)
+        callee = self._of[code.body]
+        return tuple(_constant(_argument(callee, spec.key, code, body)) for spec in self._args[callee])
 
     def built(self, items: Items) -> Built:
         """What one member is, over the bodies that have it."""
@@ -148,35 +169,58 @@ class Resolver:
             written.append(Written(self.value(values, spec.hint), spec=spec))
         return New(callee, tuple(written))
 
-    def _chain(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
+    def _chain(self, items: Chains) -> Row:
         outer = self._in_list
         self._in_list = outer or items[0][1].times is None
-        row = self._chain_row(items)
+        row = self._row(items)
         self._in_list = outer
         return row
 
-    def _chain_row(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
-        items = list({b: (b, c) for b, c in reversed(items)}.values())[::-1]  # of shared weights the first use
+    def _row(self, items: Chains) -> Row:
         chains = [c for _, c in items]
-        lengths = {len(c.steps) for c in chains}
-        if lengths == {1}:
+        form = self._form(chains)
+        if form == "repeat":
             return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, _times(c)) for b, c in items]),))
-        if lengths <= {1, 2} and all(c.steps[0][1] == 1 or len(c.steps) == 1 for c in chains):
+        if form == "first and rest":
             return self._first_and_rest(items)
-        counts = {tuple(n for _, n in c.steps) for c in chains}
-        if len(counts) == 1 and (len(chains[0].steps) <= 3 or not self._alike(chains)):
-            return self._rows(items)
-        if self._columns is not None:
-            if len(items) == 1:
-                return self._rows(items)
-            raise MustSplitError(self.cls, [[b] for b in self.bodies])
-        return self._listed(items)
+        if form == "columns" and self._fits_columns([code for c in chains for code, _ in c.steps]):
+            return self._listed(items)
+        lengths = {b: tuple(n for _, n in c.steps) for b, c in items}
+        if len(set(lengths.values())) > 1:
+            raise MustSplitError(self.cls, _parted(self.bodies, lambda b: lengths.get(b, lengths[items[0][0]])))
+        return self._rows(items)
 
-    def _alike(self, chains: Sequence[ChainCode]) -> bool:
-        """Whether all items are one and the same kind of thing, so that a column can tell them apart."""
-        return len({_kind(code, self._of) for c in chains for code, _ in c.steps}) == 1
+    def _form(self, chains: Sequence[ChainCode]) -> str:
+        """How a chain is written that is one of `chains`, depending on the body or on its place in a list."""
+        lengths = {len(c.steps) for c in chains}
+        if not self.are_alike([code for c in chains for code, _ in c.steps]):
+            return "rows"
+        if lengths == {1}:
+            return "repeat"
+        if lengths <= {1, 2} and all(c.steps[0][1] == 1 or len(c.steps) == 1 for c in chains):
+            return "first and rest"
+        same = len({tuple(n for _, n in c.steps) for c in chains}) == 1
+        return "rows" if same and lengths <= {1, 2, 3} else "columns"
 
-    def _rows(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
+    def _fits_columns(self, codes: Sequence[Applied]) -> bool:
+        """Whether one text, with numbers out of columns, says all of `codes`: no list in it needs columns itself."""
+        if isinstance(codes[0], FlowCode):
+            flows = [c for c in codes if isinstance(c, FlowCode)]
+            return all(self._fits_columns([f.items[i][1] for f in flows]) for i in range(len(codes[0].items)))
+        if not isinstance(codes[0], ChainCode):
+            return True
+        chains = [c for c in codes if isinstance(c, ChainCode)]
+        form = self._form(chains)
+        if form == "rows":
+            alike = len({tuple(n for _, n in c.steps) for c in chains}) == 1
+            return alike and all(
+                self._fits_columns([c.steps[i][0] for c in chains]) for i in range(len(chains[0].steps))
+            )
+        if form == "first and rest" and not self._fits_columns([c.steps[-1][0] for c in chains if _is_longer(c)]):
+            return False
+        return form != "columns" and self._fits_columns([c.steps[0][0] for c in chains])
+
+    def _rows(self, items: Chains) -> Row:
         return Row(
             tuple(
                 self._many([(b, c.steps[i][0]) for b, c in items], [(b, dim(c.steps[i][1])) for b, c in items])
@@ -184,27 +228,40 @@ class Resolver:
             )
         )
 
-    def _first_and_rest(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
+    def _first_and_rest(self, items: Chains) -> Row:
         first = self.built([(b, c.steps[0][0]) for b, c in items])
-        longer = [(b, c) for b, c in items if len(c.steps) > 1 or c.steps[0][1] > 1]
-        rest = self._many([(b, c.steps[-1][0]) for b, c in longer], [(b, _times(c) - 1) for b, c in items])
-        if (isinstance(rest, Many) and rest.item == first) or rest == first:
+        count = self.value([(b, _times(c) - 1) for b, c in items], "times")
+        longer = [i for i, (_, c) in enumerate(items) if _is_longer(c)]
+        with self._only(longer):
+            rest = self.built([(items[i][0], items[i][1].steps[-1][0]) for i in longer])
+        if rest == first:
             return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, _times(c)) for b, c in items]),))
-        return Row((first, rest))
+        return Row((first, rest if count == Const(1) else Many(rest, count)))
+
+    @contextmanager
+    def _only(self, which: Sequence[int]) -> Iterator[None]:
+        """Within, only some of the items of a list have what is written."""
+        columns = self._columns
+        if columns is not None:
+            self._columns = replace(columns, places=[columns.places[i] for i in which])
+        yield
+        self._columns = columns
 
     def _many(self, items: Items, times: Values) -> Built | Many:
         item = self.built(items)
         count = self.value(times, "times")
         return item if count == Const(1) else Many(item, count)
 
-    def _listed(self, items: Sequence[tuple[Body, ChainCode]]) -> Row:
+    def _listed(self, items: Chains) -> Row:
         """A list whose items differ in numbers: one line, and the numbers as columns."""
-        self._columns = columns = _Columns([(b, n) for b, c in items for _, n in c.steps])
+        counts = [(b, n) for b, c in items for _, n in c.steps]
+        self._columns = columns = _Columns(counts, range(len(counts)))
         item = self.built([(b, code) for b, c in items for code, _ in c.steps])
         self._columns = None
         if not columns.found:
             return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, _times(c)) for b, c in items]),))
-        return Row((Many(item, Const(None), tuple(columns.found)),))
+        found = tuple((column, self._written_column(columns, at)) for at, column in enumerate(columns.found))
+        return Row((Many(item, Const(None), found),))
 
     # --- values ---
 
@@ -258,29 +315,35 @@ class Resolver:
         return None
 
     def _column(self, values: Values, hint: str) -> Column:
-        assert self._columns is not None
-        whole: dict[Body, tuple[Value, ...]] = {}
-        for (body, count), (_, value) in zip(self._columns.counts, values, strict=True):
-            whole[body] = whole.get(body, ()) + (_literal(value),) * count
-        columns, self._columns = self._columns, None
-        values_of: Val
-        if len(set(map(_constant, whole.values()))) == 1:
-            values_of = Const(_constant(next(iter(whole.values()))))
-        else:
-            values_of = self._hoist(list(whole.items()), hint)
-        self._columns = columns
-        for column, known in columns.found:
-            if known == values_of and column.hint == hint:
+        """The column that holds `values`, where the items that have them stand; an old one if there is one."""
+        columns = self._columns
+        assert columns is not None
+        wanted = {place: _literal(value) for place, (_, value) in zip(columns.places, values, strict=True)}
+        for column, known in zip(columns.found, columns.values, strict=True):
+            alike = all(_constant(known[at]) == _constant(value) for at, value in wanted.items() if at in known)
+            if alike and (column.hint == hint or (hint in _CHANNELS and known.keys() & wanted.keys())):
+                known.update(wanted)
                 return column
-        column = Column(len(columns.found), hint)
-        columns.found.append((column, values_of))
-        return column
+        columns.found.append(Column(len(columns.found), hint))
+        columns.values.append(wanted)
+        return columns.found[-1]
+
+    def _written_column(self, columns: _Columns, index: int) -> Val:
+        """A column for all items: what an item never reads stands as its neighbour's."""
+        known = columns.values[index]
+        last = known[min(known)]
+        whole: dict[Body, tuple[Value, ...]] = {}
+        for place, (body, count) in enumerate(columns.counts):
+            last = known.get(place, last)
+            whole[body] = whole.get(body, ()) + (last,) * count
+        if len(set(map(_constant, whole.values()))) == 1:
+            return Const(_constant(next(iter(whole.values()))))
+        return self._hoist(list(whole.items()), columns.found[index].hint)
 
     def _hoist(self, found: Values, hint: str) -> Expr:
         """A constructor argument for a value that the block's names do not give."""
         values = dict(found)
-        if any(_constant(values[b]) != _constant(v) for b, v in found):
-            raise NotOneValueError
+        assert all(_constant(values[b]) == _constant(v) for b, v in found)
         every = {b: values.get(b, next(iter(values.values()))) for b in self.bodies}
         if not self.cls.is_flow:  # a flow speaks the names of those who build it
             every = {b: _literal(v) for b, v in every.items()}
@@ -306,11 +369,9 @@ class Resolver:
 
     def _split(self, values: Values) -> None:
         """Part the bodies of a recursive class by a value that it cannot pass on."""
-        groups: dict[object, list[Body]] = {}
         of = dict(values)
-        for body in self.bodies:
-            groups.setdefault(_constant(of[body]) if body in of else None, []).append(body)
-        raise MustSplitError(self.cls, list(groups.values()) if len(groups) > 1 else [[b] for b in self.bodies])
+        groups = _parted(self.bodies, lambda b: _constant(of[b]) if b in of else None)
+        raise MustSplitError(self.cls, groups if len(groups) > 1 else [[b] for b in self.bodies])
 
     # --- what the constructor takes ---
 
@@ -442,6 +503,17 @@ def _as_float(expr: Expr, env: Mapping[str, Number]) -> float:
     return float(evaluate(Expr(expr.op, tuple(Expr("number", (p,)) for p in parts)), {}))  # type: ignore[arg-type]
 
 
+def _parted(bodies: Sequence[Body], key: Callable[[Body], object]) -> list[list[Body]]:
+    groups: dict[object, list[Body]] = {}
+    for body in bodies:
+        groups.setdefault(key(body), []).append(body)
+    return list(groups.values())
+
+
+def _is_longer(chain: ChainCode) -> bool:
+    return len(chain.steps) > 1 or chain.steps[0][1] > 1
+
+
 def _times(chain: ChainCode) -> Dim:
     return chain.times if chain.times is not None else dim(sum(n for _, n in chain.steps))
 
@@ -453,14 +525,8 @@ def _layer(code: Applied) -> Layer:
     return layer
 
 
-def _kind(code: Applied, of: Mapping[Body, Class]) -> object:
-    if isinstance(code, OpCode):
-        return code.code.text, code.code.layer and code.code.layer.cls
-    if isinstance(code, CallCode):
-        return id(of[code.body])
-    if isinstance(code, FlowCode):
-        return tuple((n, _kind(c, of)) for n, c in code.items)
-    return "chain", tuple(dict.fromkeys(_kind(c, of) for c, _ in code.steps))
+def _constants(layer: Layer) -> object:
+    return tuple(_constants(a.value) if isinstance(a.value, Layer) else _constant(a.value) for a in layer.args)
 
 
 def _constant(value: Value) -> object:

@@ -18,7 +18,9 @@ from archdsl.elaborate.models import Contract, elaborate_model
 from archdsl.elaborate.program import Program, declarations, read_program
 from archdsl.elaborate.resolve import resolve
 from archdsl.errors.models import UnknownModel
+from archdsl.errors.names import UnknownName
 from archdsl.ir.graph import Graph
+from archdsl.resources import library_part
 from archdsl.source import Source
 
 __all__ = ["BUDGETS", "Contract", "Program", "Result", "elaborate", "load"]
@@ -39,9 +41,22 @@ class Result:
 def load(source: Source) -> Program:
     """Read a spec with all that it uses. What is wrong with its text stands in `Program.diagnostics`."""
     program = read_program(source)
-    for declared in declarations(program):
-        program.diagnostics += resolve(declared, hints=len(program.diagnostics) < _MOST_HINTED)
+    found = _resolved(program)
+    unknown = {d.span.text for d in found if d.code == UnknownName.code}
+    library = {name: part for name in sorted(unknown) if (part := library_part(name))}
+    if library:  # what nothing else is called may be the library's without a `use`
+        program = read_program(source, library)
+        found = _resolved(program)
+    program.diagnostics += found
     return program
+
+
+def _resolved(program: Program) -> list[Diagnostic]:
+    """What is wrong with the text of all declarations."""
+    found: list[Diagnostic] = []
+    for declared in declarations(program):
+        found += resolve(declared, hints=len(found) < _MOST_HINTED)
+    return found
 
 
 def elaborate(

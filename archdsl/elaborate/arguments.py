@@ -86,7 +86,7 @@ def _fill_setting(
     if name is None:
         if isinstance(value, Tensor):
             return _report_tensor_in_op(body, node, op, values)
-        _report_too_many(body, op.name, list(known), arg)
+        _report_too_many(body, op.name, list(known), arg, values)
         return False
     if name not in known and op.extra:
         setting = Setting(name, name, "int", True, None, low=1)
@@ -238,7 +238,7 @@ def _bind_block(body: Body, node: ast.Call, func: ApplyBlock, values: Values) ->
                 args[name] = Bound(POISON, arg.span)
         elif name is None:
             ok = False
-            _report_too_many(body, func.block.name, names, arg)
+            _report_too_many(body, func.block.name, names, arg, values)
         elif name not in names:
             ok = False
             _report_unknown(body, func.block.name, name, names, arg)
@@ -250,10 +250,13 @@ def _bind_block(body: Body, node: ast.Call, func: ApplyBlock, values: Values) ->
     return ApplyBlock(node.span, node, func.block, args) if ok else None
 
 
-def _report_too_many(body: Body, callee: str, names: Sequence[str], arg: ast.Arg) -> None:
+def _report_too_many(body: Body, callee: str, names: Sequence[str], arg: ast.Arg, values: Values) -> None:
+    """At the first argument that no parameter is left for; further ones are the same mistake."""
+    if any(a.name is None and a.span.start < arg.span.start for a, _ in values) and not names:
+        return
     most = f"{len(names)} argument{'s' if len(names) != 1 else ''}" if names else "no arguments"
-    listed = ", ".join(f"`{n}`" for n in names) or "none"
-    body.session.report(TooManyArguments(callee, most, listed), arg.span)
+    help = "its parameters are " + ", ".join(f"`{n}`" for n in names) if names else f"write `{callee}`"
+    body.session.report(TooManyArguments(callee, most, help), arg.span)
 
 
 def _report_unknown(body: Body, callee: str, name: str, names: Sequence[str], arg: ast.Arg) -> None:

@@ -68,6 +68,8 @@ def _name(body: Body, node: ast.Name) -> Value:
     if name in body.later:
         body.session.report(NotYetBound(name), node.span)
         return POISON
+    if name in body.file.failed and name not in body.file.own:
+        return POISON
     if name in body.file.blocks:
         return ApplyBlock(node.span, node, body.file.blocks[name], {})
     if name in OPS:
@@ -359,7 +361,7 @@ def _clauses(body: Body, node: ast.ListComp, depth: int, found: list[Value]) -> 
         )
         return False
     for value in values:
-        if not _unpack(body, clause, value):
+        if not _unpack(body, clause, clause.targets, value):
             return False
         conds = [_condition(body, c) for c in clause.conds]
         if any(c is POISON for c in conds):
@@ -369,15 +371,18 @@ def _clauses(body: Body, node: ast.ListComp, depth: int, found: list[Value]) -> 
     return True
 
 
-def _unpack(body: Body, clause: ast.Clause, value: Value) -> bool:
-    if len(clause.names) == 1:
-        body.scope[clause.names[0].name] = value
-        return True
-    if not isinstance(value, tuple) or len(value) != len(clause.names):
-        what = f"{len(clause.names)} names for {describe(value)}"
+def _unpack(body: Body, clause: ast.Clause, targets: tuple[ast.Target, ...], value: Value) -> bool:
+    """Bind the names of a `for`; one of them takes the whole value, several its parts."""
+    parts = (value,) if len(targets) == 1 else value
+    if not isinstance(parts, tuple) or len(parts) != len(targets):
+        what = f"{len(targets)} names for {describe(value)}"
         body.session.report(BadIndex(what, "the items of the list do not have that many parts"), clause.span)
         return False
-    body.scope.update((n.name, v) for n, v in zip(clause.names, value, strict=True))
+    for target, part in zip(targets, parts, strict=True):
+        if isinstance(target, ast.Name):
+            body.scope[target.name] = part
+        elif not _unpack(body, clause, target, part):
+            return False
     return True
 
 

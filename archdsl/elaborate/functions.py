@@ -10,7 +10,7 @@ from archdsl.elaborate.values import Value, describe
 from archdsl.errors.values import BadFunction
 from archdsl.types import Dim, Expr, combine, dim
 
-__all__ = ["Misuse", "call_function"]
+__all__ = ["Misuse", "call_function", "square_root"]
 
 
 class Misuse(Exception):
@@ -59,7 +59,10 @@ def call_function(name: str, args: Sequence[Value], keywords: dict[str, Value], 
             x = _number(name, _only(name, args), 0)
             return x if x.value >= 0 else -x.rerooted(None)
         case "sqrt":
-            return _sqrt(_number(name, _only(name, args), 0))
+            x = _number(name, _only(name, args), 0)
+            if x.value < 0:
+                raise Misuse(name, "a number that is not negative", describe(x), 0)
+            return square_root(x)
         case _:
             return _rounded(name, args, keywords)
 
@@ -110,11 +113,9 @@ def _extreme(name: str, args: Sequence[Value]) -> Dim:
     return Dim(best.value, combine(name, *(n.written for n in numbers)))
 
 
-def _sqrt(x: Dim) -> Dim:
-    """Exact where the root is rational, else to 15 digits."""
+def square_root(x: Dim) -> Dim:
+    """Of a number that is not negative: exact where the root is rational, else to 15 digits."""
     value = Fraction(x.value)
-    if value < 0:
-        raise Misuse("sqrt", "a number that is not negative", describe(x), 0)
     top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
     if top * top == value.numerator and bottom * bottom == value.denominator:
         return dim(Fraction(top, bottom))

@@ -10,6 +10,7 @@ from typing import Any
 from archdsl.elaborate.apply import apply_op
 from archdsl.elaborate.body import Body
 from archdsl.elaborate.division import Division
+from archdsl.elaborate.functions import square_root
 from archdsl.elaborate.values import Tensor, Value, describe, is_template, key
 from archdsl.errors.limits import NumberTooLarge
 from archdsl.errors.values import BadOperands, DivisionByZero, NotACondition
@@ -107,19 +108,28 @@ def _calculate(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
 
 
 def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
-    if not right.is_int:
+    halves = 2 * Fraction(right.value)
+    if halves.denominator != 1:
         body.session.report(
-            BadOperands("**", describe(left), describe(right), "exponents are whole numbers; there is `sqrt`"),
+            BadOperands("**", describe(left), describe(right), "an exponent is a multiple of 0.5"),
             node.op_span,
         )
         return POISON
-    if abs(int(right)) > _LARGEST_EXPONENT:
+    if not -_LARGEST_EXPONENT <= right.value <= _LARGEST_EXPONENT:
         body.session.report(NumberTooLarge("this exponent", str(_LARGEST_EXPONENT)), node.right.span)
         return POISON
-    if left.value == 0 and int(right) < 0:
+    if left == 0 and right < 0:
         body.session.report(DivisionByZero(), node.left.span)
         return POISON
-    return _checked(body, node, left**right, left, right)
+    if right.is_int:
+        return _checked(body, node, left**right, left, right)
+    if left < 0:
+        hint = "a negative number has no root"
+        body.session.report(BadOperands("**", describe(left), describe(right), hint), node.op_span)
+        return POISON
+    root = square_root(Dim(left.value) ** int(halves))
+    written = combine("**", left.written, right.written) if isinstance(root.value, Fraction) else None
+    return _checked(body, node, root.rerooted(written), left, right)
 
 
 def _checked(body: Body, node: ast.Binary, result: Dim, left: Dim, right: Dim) -> Value:

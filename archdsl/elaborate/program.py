@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from archdsl.diagnostics import Diagnostic, Error, SpecError, nearest
@@ -35,6 +37,8 @@ class Scope:
     """One file. `blocks` are in sight in it by name, its own and used ones; `own` are all its declarations.
 
     unnamed: blocks that a `use` without a list brought, which the file's own declarations may replace.
+    failed: names whose `use` or declaration has failed; blind: a `use` without a list failed, so any name may be meant.
+    torn: where the text could not be read.
     """
 
     source: Source
@@ -42,6 +46,9 @@ class Scope:
     blocks: dict[str, Declared] = field(default_factory=dict)
     own: dict[str, Declared] = field(default_factory=dict)
     unnamed: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    blind: bool = False
+    torn: tuple[int, ...] = ()
 
 
 @dataclass
@@ -59,9 +66,12 @@ class Program:
         return {n: d.node for n, d in self.main.own.items() if d.node.kind == "model"}
 
 
-def read_program(source: Source) -> Program:
-    """Parse a spec and all that it uses. What cannot be read or found stands in `Program.diagnostics`."""
-    loader = _Loader()
+def read_program(source: Source, library: Mapping[str, str] | None = None) -> Program:
+    """Parse a spec and all that it uses. What cannot be read or found stands in `Program.diagnostics`.
+
+    library: blocks that are in sight without a `use`, and the part of the library that has each.
+    """
+    loader = _Loader(library or {})
     main = loader.file(source, (source.path or source.name,))
     return Program(main, list(loader.files.values()), loader.diagnostics, loader.names)
 
@@ -69,7 +79,8 @@ def read_program(source: Source) -> Program:
 class _Loader:
     """Reads each file once."""
 
-    def __init__(self) -> None:
+    def __init__(self, library: Mapping[str, str]) -> None:
+        self.library = library
         self.files: dict[str, Scope] = {}
         self.diagnostics: list[Diagnostic] = []
         self.names: dict[int, str] = {}
@@ -78,7 +89,9 @@ class _Loader:
         """A file with what it uses; `chain` are the files that led to it, itself last."""
         spec, found = parse(source)
         self.diagnostics += found
-        scope = Scope(source, spec)
+        scope = Scope(source, spec, torn=tuple(d.span.start for d in found))
+        if found:  # a declaration that could not be read has a name all the same
+            scope.failed.update(re.findall(r"\b(?:block|model)\s+(\w+)", source.text))
         self.files[chain[-1]] = scope
         for item in spec.items:
             if isinstance(item, ast.Use):
@@ -86,9 +99,18 @@ class _Loader:
         for item in spec.items:
             if isinstance(item, ast.Block):
                 self._declare(scope, item)
+        if not source.name.startswith("std."):
+            self._bring_library(scope, chain)
         for declared in scope.own.values():
             name_applications(declared.node, scope.blocks, self.names)
         return scope
+
+    def _bring_library(self, scope: Scope, chain: tuple[str, ...]) -> None:
+        for name, part in self.library.items():
+            source = std_source(part)
+            if source is not None and name not in scope.blocks and name not in scope.own:
+                identity = source.path or source.name
+                scope.blocks[name] = (self.files.get(identity) or self.file(source, (*chain, identity))).own[name]
 
     def _report(self, error: Error, span: Span) -> None:
         self.diagnostics.append(error.at(span))
@@ -97,6 +119,7 @@ class _Loader:
         if node.name in OPS or node.name in FUNCTIONS or node.name == "share":
             what = "an op" if node.name in OPS else "a function"
             self._report(Reserved(node.name, what, f"{node.name}_block"), node.name_span)
+            scope.failed.add(node.name)
         elif node.name in scope.own or node.name in scope.blocks.keys() - scope.unnamed:
             self._report(Duplicate(node.name), node.name_span)
         else:
@@ -108,6 +131,8 @@ class _Loader:
     def _use(self, scope: Scope, use: ast.Use, chain: tuple[str, ...]) -> None:
         used = self._used_file(scope, use, chain)
         if used is None:
+            scope.failed |= {i.alias for i in use.names or ()}
+            scope.blind = scope.blind or use.names is None
             return
         exported = {n: d for n, d in used.own.items() if d.node.kind == "block"}
         wanted = use.names
@@ -120,6 +145,7 @@ class _Loader:
                     ", ".join(f"`{n}`" for n in exported) or "no blocks"
                 )
                 self._report(NotExported(use.path, item.name, hint), item.span)
+                scope.failed.add(item.alias)
             elif item.alias in scope.blocks and scope.blocks[item.alias] is not exported[item.name]:
                 self._report(Duplicate(item.alias), item.span)
             elif item.alias in OPS or item.alias in FUNCTIONS:
@@ -145,7 +171,10 @@ class _Loader:
         source = std_source(module) if package == "std" and module else None
         if source is None:
             known = [f"std.{n}" for n in std_names()]
-            hint = nearest(use.path, known) or "the library has " + ", ".join(f"`{k}`" for k in known)
+            hint = nearest(use.path, known)
+            if not hint and package != "std":
+                hint = f'a file is named in quotes: `use "{use.path}.arch"`'
+            hint = hint or "the library has " + ", ".join(f"`{k}`" for k in known)
             self._report(UnknownModule("part of the library called", use.path, hint), use.path_span)
         return source
 
@@ -161,8 +190,9 @@ class _Loader:
                 path
             )
         except SpecError as error:
-            reason = error.diagnostics[0]
-            self._report(UnknownModule("readable file", use.path, reason.help or reason.message), use.path_span)
+            beside = [p.name for p in islice(path.parent.glob("*.arch"), 1000)] if path.parent.is_dir() else []
+            hint = error.diagnostics[0].message if path.exists() else nearest(path.name, sorted(beside))
+            self._report(UnknownModule("readable file", use.path, hint), use.path_span)
         except OSError as error:
             self._report(UnknownModule("readable file", use.path, error.strerror or "it cannot be read"), use.path_span)
         return None

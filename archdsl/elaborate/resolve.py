@@ -5,6 +5,7 @@ It runs over every declaration, used or not, so that a library of blocks is chec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 
 from archdsl.diagnostics import Diagnostic, Error, Label, nearest
@@ -67,6 +68,7 @@ class _Resolver:
         self._blocks: Collection[str] = block.file.blocks if block else set(blocks)
         self._visible: set[str] = set()
         self._labels: set[str] = set()
+        self._unpacked: set[str] = set()
         self._read: set[str] = set()
         self._later: set[str] = set()
 
@@ -83,7 +85,8 @@ class _Resolver:
         for statement in node.body:
             self._statement(statement, model, bound)
         self._unused(node, bound)
-        (self._model if model else self._plain_block)(node)
+        if not any(node.span.start <= at < node.span.end for at in self._block.file.torn):
+            (self._model if model else self._plain_block)(node)
         return self.found
 
     def _report(self, error: Error, span: Span, labels: Iterable[Label] = ()) -> None:
@@ -119,6 +122,8 @@ class _Resolver:
                 self.expression(s.value, set())
                 for n in s.names:
                     self._bind(n, model, bound)
+                if len(s.names) > 1:
+                    self._unpacked.update(n.name for n in s.names)
                 if isinstance(s.value, ast.Missing):
                     self._read.update(n.name for n in s.names)
             case ast.Stage():
@@ -171,7 +176,9 @@ class _Resolver:
             if name in self._read or name in self._labels or name == "out" or name.startswith("_"):
                 continue
             hint = "use it, or remove the line"
-            if node.kind == "model":
+            if name in self._unpacked:
+                hint = f"where only the others are wanted, call it `_{name}`"
+            elif node.kind == "model":
                 hint = f"a stage is written with a colon: `{name}: …`"
             self._report(Unused(name, hint), span)
 
@@ -206,7 +213,7 @@ class _Resolver:
                 inner = set(local)
                 for clause in value.clauses:
                     self.expression(clause.values, inner)
-                    inner |= {n.name for n in clause.names}
+                    inner |= _names(clause.targets)
                     for cond in clause.conds:
                         self.expression(cond, inner)
                 self.expression(value.item, inner)
@@ -219,6 +226,8 @@ class _Resolver:
         self._read.add(name)
         if name in local or name in self._visible or name in self._blocks or name in OPS or name in _CALLS:
             return
+        if self._block is not None and (name in self._block.file.failed or self._block.file.blind):
+            return  # its `use` has failed, and that was reported
         if name in self._later:
             self._report(NotYetBound(name), value.span)
             return
@@ -244,6 +253,11 @@ class _Resolver:
                     "it has " + ", ".join(f"`{n}`" for n in known) if known else "it has none"
                 )
                 self._report(UnknownArgument(name, arg.name, hint), arg.name_span or arg.span)
+
+
+def _names(targets: tuple[ast.Target, ...]) -> set[str]:
+    """Every name that a `for` binds."""
+    return {n for t in targets for n in ({t.name} if isinstance(t, ast.Name) else _names(t))}
 
 
 def _parts(value: ast.Expr) -> Iterator[ast.Expr]:

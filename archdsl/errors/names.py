@@ -94,9 +94,9 @@ class TooManyArguments(Error):
     """A call gives more positional arguments than there are parameters left to fill."""
 
     code = "E0107"
-    title = "`{callee}` takes {most} here, and more were given"
-    label = "one too many"
-    help = "its parameters are {params}"
+    title = "`{callee}` takes {most}"
+    label = "too many"
+    help = "{params}"
     callee: str
     most: str
     params: str

@@ -144,7 +144,7 @@ class WindowTooLarge(Error):
     fit, padding included.
 
         wrong: input [3, 8, 8] … maxpool(2) -> maxpool(2) -> maxpool(2) -> maxpool(2)
-        right: one pool less, or a larger input
+        right: one pool fewer, or a larger input
     """
 
     op: str
@@ -154,7 +154,7 @@ class WindowTooLarge(Error):
     code = "E0207"
     title = "`{op}` leaves nothing: its window of {window} does not fit into {found}"
     label = "on {found}, padding included"
-    help = "use a smaller window, more padding, or a stride or pool less before it"
+    help = "use a smaller window, more padding, or one stride or pool fewer before it"
 
 
 class AxisMissing(Error):

@@ -49,7 +49,8 @@ def _check(graph: Graph, contract: Contract, measured: Callable[..., Cost]) -> D
         ok = _COMPARE[node.op](found, wanted)
     if ok:
         return None
-    quantity = node.quantity.span.text.strip()
+    end = node.args[-1].span.end + 1 if node.args else node.quantity.span.end
+    quantity = node.span.source.span(node.quantity.span.start, end).text
     relation = f"within {node.tolerance_text} of " if node.op == "within" else "" if node.op == "==" else f"{node.op} "
     off = f"it is {float((found - wanted) / wanted):+.3%} off" if abs(found - wanted) < wanted else ""
     return ContractBroken(graph.block, quantity, f"{found:,}", relation + _shown(wanted), off).at(node.span)

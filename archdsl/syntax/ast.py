@@ -155,9 +155,9 @@ class ListExpr(Node):
 
 @dataclass(frozen=True, slots=True)
 class Clause(Node):
-    """`for a, b in xs if cond if cond`."""
+    """`for a, (b, c) in xs if cond if cond`; a nested target is a tuple."""
 
-    names: tuple[Name, ...]
+    targets: tuple[Target, ...]
     values: Expr
     conds: tuple[Expr, ...]
 
@@ -175,6 +175,7 @@ class Missing(Node):
     names: tuple[str, ...]
 
 
+Target = Name | tuple["Target", ...]
 Expr = (
     Number | Bool | String | Name | Attr | Index | Slice | Call | Unary | Binary | Compare | BoolOp | Flow | IfElse
     | ListExpr | ListComp | Missing

@@ -133,8 +133,14 @@ class Builder:
     def clause(self, parts: Parts) -> ast.Clause:
         first, *_, last = parts
         if isinstance(first, ast.Clause):
-            return ast.Clause(first.names, first.values, (*first.conds, last), span=_over(first, last))
-        return ast.Clause(tuple(map(_name, parts[1])), last, (), span=_over(first, last))
+            return ast.Clause(first.targets, first.values, (*first.conds, last), span=_over(first, last))
+        return ast.Clause(tuple(parts[1]), last, (), span=_over(first, last))
+
+    def target(self, parts: Parts) -> ast.Name:
+        return _name(parts[0])
+
+    def nested_target(self, parts: Parts) -> tuple[ast.Target, ...]:
+        return tuple(parts[1])
 
     def attribute(self, parts: Parts) -> ast.Attr:
         value, _, name = parts
@@ -174,7 +180,7 @@ class Builder:
     def names(self, parts: Parts) -> Parts:
         return _append(parts) if len(parts) > 1 else _first(parts)
 
-    imports = params = items = clauses = args = dotted = names  # type: ignore[assignment]
+    imports = params = items = clauses = targets = args = dotted = names  # type: ignore[assignment]
 
 
 def _plain(value: ast.Expr | Group) -> ast.Expr:

@@ -43,6 +43,10 @@ class Comments:
         return left
 
 
+def _target(target: ast.Target) -> str:
+    return target.name if isinstance(target, ast.Name) else f"({', '.join(map(_target, target))})"
+
+
 def _level(node: ast.Expr) -> int:
     """How tightly an expression holds together."""
     match node:
@@ -236,7 +240,7 @@ class Writer:
     def comprehension(self, node: ast.ListComp) -> Doc:
         docs: list[Doc] = [SOFT, self.item(node.item)]
         for clause in node.clauses:
-            names = ", ".join(name.name for name in clause.names)
+            names = ", ".join(map(_target, clause.targets))
             docs += [*self.notes(clause.span.start), LINE, f"for {names} in "]
             docs.append(self.expr(clause.values, _FLOW, tight=True))
             for cond in clause.conds:

@@ -53,7 +53,7 @@ def salvage(tokens: Sequence[Token]) -> ast.Stmt | None:
     if tokens and tokens[0].type == "INPUT":
         nothing = ast.Missing((), span=_whole(tokens))
         return ast.InputDecl(ast.ListExpr((nothing,), span=nothing.span), span=nothing.span)
-    if not sign or any(token.type not in {"NAME", "COMMA"} for token in tokens[:sign]):
+    if not sign or tokens[0].type != "NAME" or any(token.type not in {"NAME", "COMMA"} for token in tokens[:sign]):
         return None
     names = tuple(ast.Name(token.text, span=token.span) for token in tokens[:sign] if token.type == "NAME")
     inside = tuple(token.text for token in tokens[sign:] if token.type == "NAME")

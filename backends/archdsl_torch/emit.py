@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 from archdsl.codegen.code import Arg, Code, Emitter, Layer, Value
@@ -17,6 +18,9 @@ __all__ = ["EMIT"]
 
 Types = tuple[TensorType, ...]
 Pair = tuple[Dim, Dim]
+
+# PyTorch's own defaults: what equals them is left out.
+EPS, MOMENTUM, L2_EPS, PRELU = (dim(Fraction(n)) for n in ("1e-5", "0.1", "1e-12", "0.25"))
 
 
 def same(pair: Pair) -> Value:
@@ -82,23 +86,19 @@ def dense(op: linear.Dense, types: Types) -> Code:
 
 def batch_norm(op: norm.BatchNorm, types: Types) -> Code:
     cls = "nn.BatchNorm2d" if types[0].rank == 3 else "nn.BatchNorm1d"
-    more = args(eps=(op.eps, dim(DEFAULT_EPS)), momentum=(op.momentum, dim(DEFAULT_MOMENTUM)))
+    more = args(eps=(op.eps, EPS), momentum=(op.momentum, MOMENTUM))
     return module(Layer(cls, (*sized(channels=types[0].c), *more)), fresh=True)
 
 
-DEFAULT_EPS = norm.BatchNorm().eps
-DEFAULT_MOMENTUM = norm.BatchNorm().momentum
-
-
 def layer_norm(op: norm.LayerNorm, types: Types) -> Code:
-    settings = args(types[0].c, eps=(op.eps, DEFAULT_EPS))
+    settings = args(types[0].c, eps=(op.eps, EPS))
     if types[0].rank == 2:
         return Code("{self}({0!a}.mT).mT", None, stateful=True, member=Layer("nn.LayerNorm", settings))
     return module(Layer("nn.LayerNorm" if types[0].rank == 1 else "LayerNormChannels", settings))
 
 
 def group_norm(op: norm.GroupNorm, types: Types) -> Code:
-    return module(Layer("nn.GroupNorm", args(op.groups, types[0].c, eps=(op.eps, DEFAULT_EPS))), fresh=True)
+    return module(Layer("nn.GroupNorm", args(op.groups, types[0].c, eps=(op.eps, EPS))), fresh=True)
 
 
 def rel_attention(op: attend.RelAttention, types: Types) -> Code:
@@ -229,12 +229,12 @@ def flatten(op: shape.Flatten, types: Types) -> Code:
 
 def standardize(op: norm.Standardize, types: Types) -> Code:
     axes = tuple(dim(a + 1) for a in op.axes(types[0]))
-    return module(Layer("Standardize", args(axes, eps=(op.eps, DEFAULT_EPS))))
+    return module(Layer("Standardize", args(axes, eps=(op.eps, EPS))))
 
 
 def l2norm(op: norm.L2Norm, types: Types) -> Code:
     axes = one_or_tuple(axes_of(op.name, op.axis, types[0]))
-    eps = args(eps=(op.eps, norm.L2Norm().eps))
+    eps = args(eps=(op.eps, L2_EPS))
     return Code(f"F.normalize({{0}}, dim={axes}, {{args}})", args=eps)
 
 
@@ -329,7 +329,7 @@ EMIT: dict[type[Op], Emitter] = {
     act.LeakyRelu: lambda op, types: Code(
         "F.leaky_relu({0}, {slope})", Layer("nn.LeakyReLU", args(op.slope)), values={"slope": op.slope}
     ),
-    act.PRelu: lambda op, types: module(Layer("nn.PReLU", args(types[0].c, init=(op.init, dim(act.PRelu().init))))),
+    act.PRelu: lambda op, types: module(Layer("nn.PReLU", args(types[0].c, init=(op.init, PRELU)))),
     act.Elu: lambda op, types: Code("F.elu({0}, {args})", Layer("nn.ELU", _alpha(op)), args=_alpha(op)),
     act.Selu: activation("F.selu", "nn.SELU"),
     act.Sigmoid: activation("torch.sigmoid", "nn.Sigmoid"),

@@ -43,7 +43,14 @@ _MODULE = frozenset(
     register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
     register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
     set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad
-    append clear copy extend fromkeys get insert items keys pop popitem setdefault update values""".split()  # noqa: SIM905 (a hundred words read better without their quotes)
+    append clear copy extend fromkeys get insert items keys pop popitem setdefault update values
+    _apply _backward_hooks _backward_pre_hooks _buffers _call_impl _compiled_call_impl _forward_hooks
+    _forward_hooks_always_called _forward_hooks_with_kwargs _forward_pre_hooks _forward_pre_hooks_with_kwargs
+    _get_abs_string_index _get_backward_hooks _get_backward_pre_hooks _get_item_by_idx _get_name _is_full_backward_hook
+    _load_from_state_dict _load_state_dict_post_hooks _load_state_dict_pre_hooks _maybe_warn_non_full_backward_hook
+    _modules _named_members _non_persistent_buffers_set _parameters _register_load_state_dict_pre_hook
+    _register_state_dict_hook _replicate_for_data_parallel _save_to_state_dict _slow_forward _state_dict_hooks
+    _state_dict_pre_hooks _version _wrapped_call_impl""".split()  # noqa: SIM905 (a hundred words read better bare)
 )
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
@@ -80,11 +87,12 @@ class _Class:
             if local.value != Expr("name", (f"#{local.key}",)):
                 self.names.give(local.key, local.key)
         self.attributes = Names(_MODULE)
+        self.scopes: dict[tuple[str, ...], Names] = {(): self.attributes}
         self.top = {node.name: node for node in self.plan.members}
         self.entries = _entry_names(self.plan)
         self.tests: dict[str, _Test] = {}
         for node in self.plan.members:
-            self.attributes.give(("member", node.name), node.name)
+            self._member_name((node.name,))
 
     # --- the class ---
 
@@ -171,7 +179,7 @@ class _Class:
             if part.isdigit() and depth:
                 text += f"[{part}]" if _is_list(tuple(nodes.values())) else f'["{part}"]'
             else:
-                text += f".{self._member_name(part, depth)}"
+                text += f".{self._member_name(path[: depth + 1])}"
             inner = nodes.get(part)
             nodes = {n.name: n for n in inner.children} if isinstance(inner, Tree) else {}
         return text
@@ -194,7 +202,7 @@ class _Class:
             rank = self.plan.cls.graph[entry].types[0].rank
             return f"{self.entries[entry]}.shape[{axis_names(rank).index(axis) + 1}]"
         if key not in self.stored:
-            self.stored[key] = self.attributes.give(key, self._name(key))
+            self.stored[key] = self.attributes.give(("kept", key), self._name(key))
         return f"self.{self.stored[key]}"
 
     def _reads_sizes(self) -> bool:
@@ -211,7 +219,7 @@ class _Class:
         if self._is_plain(cond):
             inside_not = self._negated(cond)
             return _Test(text, inside_not, show(cond, self._attribute, self.plan.envs)[0])
-        attribute = self.attributes.give(key, self._flag_name(key))
+        attribute = self.attributes.give(("flag", key), self._flag_name(key))
         self.flags[key] = attribute
         return _Test(f"self.{attribute}", f"not self.{attribute}", f"self.{attribute}")
 
@@ -241,7 +249,7 @@ class _Class:
     # --- members ---
 
     def _members(self) -> Iterator[str]:
-        built = [pair for node in self.plan.members for pair in self._statements(node, (), 0)]
+        built = [pair for node in self.plan.members for pair in self._statements(node, ())]
         yield from self._guarded(built, 0)
 
     def _guarded(self, built: list[tuple[tuple[Guard, ...], list[str]]], depth: int) -> Iterator[str]:
@@ -256,7 +264,7 @@ class _Class:
             yield from if_else(test.inside, test.inside_not, *sides)
 
     def _statements(
-        self, node: Tree | Leaf, path: tuple[str, ...], depth: int
+        self, node: Tree | Leaf, path: tuple[str, ...]
     ) -> Iterator[tuple[tuple[Guard, ...], list[str]]]:
         """Assignments that build one member."""
         target = self.member((*path, node.name))
@@ -269,27 +277,26 @@ class _Class:
         first = list(plain)
         if len(plain) < len(node.children):
             first = node.children[: next(i for i, c in enumerate(node.children) if c not in plain)]  # type: ignore[assignment]
-        yield shared, layout(self._group(node, first, depth + 1), ROOM - 4 * len(shared), f"{target} = ")
+        path = (*path, node.name)
+        yield shared, layout(self._group(node, first, path), ROOM - 4 * len(shared), f"{target} = ")
         for child in node.children[len(first) :]:
-            yield from self._statements(child, (*path, node.name), depth + 1)
+            yield from self._statements(child, path)
 
-    def _group(self, node: Tree, children: Sequence[Tree | Leaf], depth: int) -> Doc:
+    def _group(self, node: Tree, children: Sequence[Tree | Leaf], path: tuple[str, ...]) -> Doc:
         if not children:
             return Word("nn.ModuleDict()")
         if _is_list(node.children):
-            return Bracket("nn.ModuleList(", (Bracket("[", tuple(self._child(c, depth) for c in children), "]"),))
-        names = [c.name if c.name.isdigit() else self._member_name(c.name, depth) for c in children]
-        items = tuple(prefixed(f'"{n}": ', self._child(c, depth)) for n, c in zip(names, children, strict=True))
+            return Bracket("nn.ModuleList(", (Bracket("[", tuple(self._child(c, path) for c in children), "]"),))
+        names = [c.name if c.name.isdigit() else self._member_name((*path, c.name)) for c in children]
+        items = tuple(prefixed(f'"{n}": ', self._child(c, path)) for n, c in zip(names, children, strict=True))
         return Bracket("nn.ModuleDict(", (Bracket("{", items, "}"),))
 
-    def _child(self, node: Tree | Leaf, depth: int) -> Doc:
-        return self._built(node.built) if isinstance(node, Leaf) else self._group(node, node.children, depth + 1)
+    def _child(self, node: Tree | Leaf, path: tuple[str, ...]) -> Doc:
+        return self._built(node.built) if isinstance(node, Leaf) else self._group(node, node.children, (*path, node.name))
 
-    def _member_name(self, name: str, depth: int) -> str:
-        if depth == 0:
-            return self.attributes.give(("member", name), name)
-        plain = identifier(name)
-        return f"{plain}_" if plain in _MODULE else plain
+    def _member_name(self, path: tuple[str, ...]) -> str:
+        """What the last part of a member's path is called: unlike its neighbours, and nothing that a module has."""
+        return self.scopes.setdefault(path[:-1], Names(_MODULE)).give(path[-1], path[-1])
 
     def _built(self, built: Built | Many, columns: Mapping[Column, str] | None = None) -> Doc:
         if isinstance(built, New):
@@ -316,7 +323,7 @@ class _Class:
         if len(many.columns) == 1:
             source = prefixed(f"for {targets} in ", self._list(many.columns[0][1]))
         elif len(rows) == len(many.columns):
-            table = tuple(Word(literal(row)) for row in zip(*rows, strict=True))  # type: ignore[call-overload]
+            table = tuple(Word(literal(row)) for row in zip(*rows, strict=True))
             source = Bracket(f"for {targets} in (", table)
         else:
             source = Bracket(f"for {targets} in zip(", tuple(self._list(v) for _, v in many.columns))

@@ -64,7 +64,7 @@ def test_a_spoilt_spec_gives_findings(text: str) -> None:
 
 PIECES = r"""
     block model recipe use input expect in out if else for and or not true false a b c conv bn relu concat share
-    param split range zip round in.c 0 1 2 3.5 1e3 64K -> = == : ; , . ( ) [ ] { } + - * / // % ** < > " ' # b(c=2) : : -> -> =
+    param split range zip round in.c 0 1 2 3.5 1e3 64K -> = == : ; , . ( ) [ ] { } + - * / // % ** < > " ' # b(c=2)
 """
 WORDS = st.lists(st.sampled_from([*PIECES.split(), "\n", "\n", "\t"]), max_size=60).map(" ".join)
 

@@ -83,7 +83,7 @@ def shape(node: Any) -> str:
             return f"({shape(then)} if {shape(cond)} else {shape(orelse)})"
         case ast.ListComp(item=item, clauses=clauses):
             parts = [
-                f"for {','.join(n.name for n in c.names)} in {shape(c.values)}"
+                f"for {','.join(n.name for n in c.targets)} in {shape(c.values)}"
                 + "".join(f" if {shape(cond)}" for cond in c.conds)
                 for c in clauses
             ]
