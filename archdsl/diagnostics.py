@@ -12,7 +12,7 @@ from typing import Any, ClassVar, dataclass_transform
 
 from archdsl.source import Span
 
-__all__ = ["Diagnostic", "Error", "Frame", "Label", "SpecError", "nearest", "render", "to_json"]
+__all__ = ["Diagnostic", "Error", "Frame", "Label", "SpecError", "closest", "nearest", "render", "to_json"]
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,15 @@ class SpecError(Exception):
         self.diagnostics = tuple(diagnostics)
 
 
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word closest to `word`, if it is close."""
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """`did you mean …?` for the known word closest to `word`, or an empty string."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean `{found[0]}`?" if found else ""
+    found = closest(word, known)
+    return f"did you mean `{found}`?" if found else ""
 
 
 def render(diagnostic: Diagnostic, colour: bool = False) -> str:

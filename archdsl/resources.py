@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
-from archdsl.diagnostics import Error, SpecError, nearest
+from archdsl.diagnostics import Error, SpecError, closest
 from archdsl.errors.files import BinaryFile, FileTooLarge, IsADirectory, NoSuchFile, Unreadable
 from archdsl.source import Source, Span
 
@@ -149,15 +149,14 @@ def _decode(data: bytes, name: str, path: str | None, at: Span | None) -> Source
 
 
 def _missing(name: str, also: tuple[str, ...]) -> NoSuchFile:
-    """Names the closest neighbour, or the closest of `also`."""
+    """Names the closest spec beside it, or the closest of `also`."""
     path = Path(name)
     try:
-        neighbours = [
-            str(path.with_name(p.name)) for p in islice(path.parent.iterdir(), 1000) if p.suffix == path.suffix
-        ]
+        beside = {p.stem: str(path.with_name(p.name)) for p in islice(path.parent.glob("*.arch"), 1000)}
     except (OSError, ValueError):
-        neighbours = []
-    hint = nearest(name, [*neighbours, *also])
+        beside = {}
+    found = closest(path.stem, [*beside, *also])
+    hint = f"did you mean `{beside.get(found, found)}`?" if found else ""
     if also:
         hint = hint or "`archdsl zoo` lists the shipped specs"
     return NoSuchFile("file or shipped spec" if also else "file", name, hint)

@@ -100,6 +100,8 @@ class _Namer:
                 return self.is_op(value.then) or self.is_op(value.orelse)
             case ast.Binary(op="*"):
                 return self.is_op(value.left)
+            case ast.Binary(op="+"):
+                return self._is_op_list(value.left) and self._is_op_list(value.right)
             case ast.Call(func=ast.Name(name=name)):
                 return not (name in OPS and OPS[name].gives) and self.is_op(value.func)
             case ast.Name(name=name):
@@ -111,6 +113,12 @@ class _Namer:
             case ast.ListComp():
                 return self.is_op(value.item)
         return False
+
+    def _is_op_list(self, value: ast.Expr) -> bool:
+        """Whether an expression gives a list of ops, as far as the text tells."""
+        if isinstance(value, ast.Binary) and value.op == "+":
+            return self._is_op_list(value.left) and self._is_op_list(value.right)
+        return isinstance(value, ast.ListExpr | ast.ListComp) and self.is_op(value)
 
     def _sites(self, value: ast.Expr, applied: bool = False) -> Iterator[tuple[ast.Node, str]]:
         """(place, kind) of what a statement applies, in the order of the text."""
@@ -125,6 +133,8 @@ class _Namer:
                 yield value, _CHOICE
             case ast.Binary(op="*") if self.is_op(value.left) or applied:
                 yield from self._repeated(value.left)
+            case ast.Binary(op="+") if self.is_op(value):
+                yield from self._repeated(value)
             case ast.Binary():
                 yield from self._sites(value.left)
                 yield from self._sites(value.right)
@@ -158,6 +168,9 @@ class _Namer:
                 kinds = []
                 for item in value.items:
                     kinds += [k for _, k in self._item(item)]
+                yield value, kinds[0] if len(set(kinds)) == 1 else "group"
+            case ast.Binary(op="+"):
+                kinds = [k for side in (value.left, value.right) for _, k in self._repeated(side)]
                 yield value, kinds[0] if len(set(kinds)) == 1 else "group"
             case ast.ListComp():
                 yield value, next((k for _, k in self._item(value.item)), "group")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from archdsl.diagnostics import Diagnostic, Error, SpecError, nearest
+from archdsl.diagnostics import Diagnostic, Error, SpecError, closest, nearest
 from archdsl.elaborate.naming import FUNCTIONS, name_applications
 from archdsl.errors.names import Duplicate, ImportCycle, NotExported, Reserved, UnknownModule
 from archdsl.ops import OPS
@@ -190,12 +190,17 @@ class _Loader:
                 path
             )
         except SpecError as error:
-            beside = [p.name for p in islice(path.parent.glob("*.arch"), 1000)] if path.parent.is_dir() else []
-            hint = error.diagnostics[0].message if path.exists() else nearest(path.name, sorted(beside))
+            beside = [p.stem for p in islice(path.parent.glob("*.arch"), 1000)] if path.parent.is_dir() else []
+            hint = error.diagnostics[0].message if path.exists() else _similar(path, beside)
             self._report(UnknownModule("readable file", use.path, hint), use.path_span)
         except OSError as error:
             self._report(UnknownModule("readable file", use.path, error.strerror or "it cannot be read"), use.path_span)
         return None
+
+
+def _similar(path: Path, stems: list[str]) -> str:
+    found = closest(path.stem, sorted(stems))
+    return f"did you mean `{found}.arch`?" if found else ""
 
 
 def declarations(program: Program) -> Iterator[Declared]:

@@ -5,7 +5,6 @@ It runs over every declaration, used or not, so that a library of blocks is chec
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 
 from archdsl.diagnostics import Diagnostic, Error, Label, nearest
