@@ -6,7 +6,6 @@ Settings replace a model's parameters, as `--set` does; `input` replaces its inp
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,20 +41,19 @@ def check(
     from archdsl.elaborate import elaborate
     from archdsl.passes.contracts import check_contracts, hold
 
-    with _no_collection():
-        try:
-            program, model = _open(spec, model)
-        except SpecError as error:
-            return list(error.diagnostics)
-        found = list(program.diagnostics)
-        for name in [model] if model is not None else program.models:
-            result = elaborate(program, name, _texts(settings), input)
-            found += result.diagnostics
-            if settings or input is not None:
-                found += check_contracts(program, name)
-            elif result.graph is not None:
-                found += hold(result.graph, result.contracts)
-        return _in_order(found)
+    try:
+        program, model = _open(spec, model)
+    except SpecError as error:
+        return list(error.diagnostics)
+    found = list(program.diagnostics)
+    for name in [model] if model is not None else program.models:
+        result = elaborate(program, name, _texts(settings), input)
+        found += result.diagnostics
+        if settings or input is not None:
+            found += check_contracts(program, name)
+        elif result.graph is not None:
+            found += hold(result.graph, result.contracts)
+    return _in_order(found)
 
 
 def elaborated(
@@ -68,13 +66,12 @@ def elaborated(
     from archdsl.elaborate import elaborate
     from archdsl.passes import run
 
-    with _no_collection():
-        program, name = open_model(spec, model)
-        result = elaborate(program, name, _texts(settings), input)
-        found = _in_order(result.diagnostics)
-        if result.graph is None:
-            raise SpecError(found)
-        return run(result.graph), found
+    program, name = open_model(spec, model)
+    result = elaborate(program, name, _texts(settings), input)
+    found = _in_order(result.diagnostics)
+    if result.graph is None:
+        raise SpecError(found)
+    return run(result.graph), found
 
 
 def open_model(spec: Spec, model: str | None = None) -> tuple[Program, str]:
@@ -137,19 +134,6 @@ def needs(extra: str) -> Iterator[None]:
         if (error.name or "archdsl").startswith("archdsl"):
             raise
         raise MissingExtra(f'this needs {error.name}, which is not installed: pip install "archdsl[{extra}]"') from None
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause the garbage collector: what is built here stays, and searching it over and over takes longer than building
-    it once a spec has thousands of lines."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
 
 
 def _open(spec: Spec, model: str | None) -> tuple[Program, str | None]:

@@ -65,7 +65,7 @@ class Body:
     """One distinct body. env: every number it can name, by name; a flow sees those of the block it stands in.
 
     choices: how each of its conditionals went; None for one that went both ways (in a list).
-    given: parameters that some call gave.
+    given: parameters that some call gave. place: for a flow, what it is part of.
     """
 
     graph: Graph
@@ -74,6 +74,7 @@ class Body:
     nodes: dict[str, Placed] = field(default_factory=dict)
     given: set[str] = field(default_factory=set)
     owner: Body | None = None
+    place: str = ""
 
     @property
     def is_flow(self) -> bool:
@@ -149,10 +150,13 @@ class _Maker:
         callee = self.found[call.body]
         callee.given |= call.given
         if callee.is_flow:
-            callee.owner = self.body
+            callee.owner, callee.place = self.body, self._place()
             if line := _line(callee):
                 return line
         return CallCode(call, callee, types)
+
+    def _place(self) -> str:
+        return (self.node.shared or self.node.name).partition(".")[0]
 
     def _chain(self, chain: Chain, current: TensorType) -> ChainCode:
         steps: list[tuple[Applied, int]] = []
@@ -171,7 +175,7 @@ class _Maker:
             flow = Graph("", "flow", "", {}, self.node.span)
             start = flow.add(Node("in", Input(), (before,), self.node.span))
             flow.outputs = (flow.add(Node(item.op.name, item.op, (after,), self.node.span), {item.op.ports[0]: start}),)
-            body = Body(flow, owner=self.body)
+            body = Body(flow, owner=self.body, place=self._place())
             _fill(body, {}, self.made, self.emit)
             self.made.append(body)
             return CallCode(Call("", {}, frozenset(), flow), body, {"in": before})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,11 +10,12 @@ from archdsl.codegen.bodies import Applied, Body, CallCode, FlowCode, OpCode, Pl
 from archdsl.codegen.code import Layer, Value
 from archdsl.codegen.names import Names, camel
 from archdsl.codegen.python import evaluate
-from archdsl.ir.graph import BlockValue, Graph, Select
+from archdsl.ir.graph import BlockValue, Graph, Input, Select
 from archdsl.types import Dim, Expr, Number
 
 __all__ = ["Class", "Partition", "give_names", "guards_of", "partition"]
 
+_SAID = 3  # a flow of so many applications is named by them
 _LISTED = 4  # so many values of a parameter are named one by one
 
 
@@ -146,7 +148,10 @@ def _origin(body: Body) -> Hashable:
     graph, home = body.graph, body.home.graph
     if not body.is_flow:
         return graph.kind, graph.block, graph.span
-    return home.block, home.span, tuple((n, p.node.span) for n, p in body.nodes.items() if p.code is not None)
+    nodes = [p.node for p in body.nodes.values() if not isinstance(p.node.op, Input)]
+    outer = min((len(n.guards) for n in nodes), default=0)
+    spans = [n.op.choice.span if isinstance(n.op, Select) else n.span for n in nodes if len(n.guards) == outer]
+    return home.block, home.span, tuple(spans)
 
 
 def _head(layer: Layer | None) -> Hashable:
@@ -230,10 +235,10 @@ def give_names(found: Partition, model: Class, names: Names) -> None:
 def _base(found: Partition, cls: Class) -> str:
     if not cls.is_flow:
         return camel(cls.graph.block)
-    owner = cls.bodies[0].home
-    kinds = [p.node.name for p in cls.bodies[0].nodes.values() if p.code is not None]
-    what = camel(kinds[0]) if len(kinds) == 1 else "Group"
-    return camel(owner.graph.block) + what
+    body = cls.bodies[0]
+    kinds = [re.sub(r"\d+$", "", n) for n, p in body.nodes.items() if p.code is not None]
+    what = "_".join(kinds) if len(kinds) <= _SAID else body.place
+    return camel(f"{body.home.graph.block}_{what}")
 
 
 Feature = Callable[[Body], Hashable]

@@ -281,12 +281,26 @@ class Resolver:
             return tuple(
                 self.value([(b, v[i]) for b, v in values if isinstance(v, tuple)], hint) for i in range(len(first))
             )
+        if (own := self._own_size(values, hint)) is not None:
+            return own
         plain = self._plain(values)
         if plain is not None:
             return plain
         if self._columns is not None:
             return self._column(values, hint)
         return self._named(values) or self._hoist(values, hint)
+
+    def _own_size(self, values: Values, hint: str) -> Expr | None:
+        """A size of a flow's input, where its bodies would have to write it in the block's names differently."""
+        if not self.cls.is_flow:
+            return None
+        inputs = {b: b.graph.entries[0].types[0].shape for b in self.bodies}
+        for axis in range(len(inputs[self.bodies[0]])):
+            is_size = all(_same_text(v, inputs[b][axis], hint) for b, v in values)
+            if is_size and len({shape[axis].expr for shape in inputs.values()}) > 1:
+                name = axis_names(len(inputs[self.bodies[0]]))[axis]
+                return self._hoist([(b, shape[axis]) for b, shape in inputs.items()], size_name("in", name))
+        return None
 
     def _plain(self, values: Values) -> Val | None:
         """An expression that is right in every body, or the number where it is the same in all."""
@@ -523,6 +537,13 @@ def _layer(code: Applied) -> Layer:
     layer = code.code.member or code.code.layer
     assert layer is not None
     return layer
+
+
+def _same_text(value: Value, size: Dim, hint: str) -> bool:
+    """Whether a value is a size not by chance: it is written like it, or it is a number of channels as well."""
+    if not isinstance(value, Dim) or value.value != size.value or value.expr != size.expr:
+        return False
+    return value.expr is not None or hint in _CHANNELS
 
 
 def _constants(layer: Layer) -> object:

@@ -6,6 +6,7 @@ that is wrong comes back as diagnostics; what already failed is silent.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -40,6 +41,11 @@ class Result:
 
 def load(source: Source) -> Program:
     """Read a spec with all that it uses. What is wrong with its text stands in `Program.diagnostics`."""
+    with _no_collection():
+        return _load(source)
+
+
+def _load(source: Source) -> Program:
     program = read_program(source)
     found = _resolved(program)
     unknown = {d.span.text for d in found if d.code == UnknownName.code}
@@ -74,7 +80,7 @@ def elaborate(
     session = Session(program.names, elaborate_block)
     graph: Graph | None = None
     contracts: tuple[Contract, ...] = ()
-    with _deep_recursion(), suppress(Abort):
+    with _deep_recursion(), _no_collection(), suppress(Abort):
         graph, contracts = elaborate_model(session, declared, settings or {}, input)
     found = _distinct([*found, *session.diagnostics])
     failed = any(d.severity == "error" for d in found)
@@ -88,6 +94,19 @@ def _distinct(found: list[Diagnostic]) -> list[Diagnostic]:
     for d in found:
         seen.setdefault((d.code, id(d.span.source), d.span.start, d.span.end), d)
     return list(seen.values())
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the garbage collector: what is built here stays, and searching it over and over takes longer than building
+    it once a spec has thousands of lines."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 @contextmanager

@@ -120,7 +120,7 @@ class _Loader:
             what = "an op" if node.name in OPS else "a function"
             self._report(Reserved(node.name, what, f"{node.name}_block"), node.name_span)
             scope.failed.add(node.name)
-        elif node.name in scope.own or node.name in scope.blocks.keys() - scope.unnamed:
+        elif node.name in scope.own or (node.name in scope.blocks and node.name not in scope.unnamed):
             self._report(Duplicate(node.name), node.name_span)
         else:
             declared = Declared(node, scope)

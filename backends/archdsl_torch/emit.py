@@ -91,32 +91,36 @@ def batch_norm(op: norm.BatchNorm, types: Types) -> Code:
 
 
 def layer_norm(op: norm.LayerNorm, types: Types) -> Code:
-    settings = args(types[0].c, eps=(op.eps, EPS))
+    settings = (*sized(channels=types[0].c), *args(eps=(op.eps, EPS)))
     if types[0].rank == 2:
         return Code("{self}({0!a}.mT).mT", None, stateful=True, member=Layer("nn.LayerNorm", settings))
     return module(Layer("nn.LayerNorm" if types[0].rank == 1 else "LayerNormChannels", settings))
 
 
 def group_norm(op: norm.GroupNorm, types: Types) -> Code:
-    return module(Layer("nn.GroupNorm", args(op.groups, types[0].c, eps=(op.eps, EPS))), fresh=True)
+    return module(
+        Layer("nn.GroupNorm", (*sized(groups=op.groups, channels=types[0].c), *args(eps=(op.eps, EPS)))), fresh=True
+    )
 
 
 def rel_attention(op: attend.RelAttention, types: Types) -> Code:
     _, h, w = types[0].shape
     if not op.relative:
-        return module(Layer("Attention2d", args(op.dk, op.dv, op.heads)))
+        return module(Layer("Attention2d", sized(dk=op.dk, dv=op.dv, heads=op.heads)))
     per_head = args(per_head=(dim(op.per_head), False))
-    return module(Layer("RelativeAttention2d", (*args(op.dk, op.dv, op.heads, h, w), *per_head)))
+    settings = (*sized(dk=op.dk, dv=op.dv, heads=op.heads, height=h, width=w), *per_head)
+    return module(Layer("RelativeAttention2d", settings))
 
 
 def param(op: learned.Param, types: Types) -> Code:
     listed = op.shape_ if isinstance(op.shape_, tuple) else (op.shape_,)
+    lengths = tuple(Arg(size, hint="size") for size in listed)
     if isinstance(op.init, Dim):
-        start = Layer("torch.full", args(listed, op.init))
+        start = Layer("torch.full", sized(shape=listed, init=op.init))
     elif op.init in ("zeros", "ones"):
-        start = Layer(f"torch.{op.init}", args(*listed))
+        start = Layer(f"torch.{op.init}", lengths)
     else:
-        empty = Layer("torch.empty", args(*listed))
+        empty = Layer("torch.empty", lengths)
         cut = args(a=(-2 * op.std, None), b=(2 * op.std, None)) if op.init == "trunc_normal" else ()
         start = Layer(f"nn.init.{op.init}_", (*args(empty, std=(op.std, None)), *cut))
     return Code("{self}", None, stateful=True, member=Layer("nn.Parameter", args(start)), batchless=True)
@@ -139,7 +143,7 @@ def softmax(op: act.Softmax, types: Types) -> Code:
 
 def max_pool(op: pool.MaxPool, types: Types) -> Code:
     stride = Arg(same(op.strides), "stride", same(op.k), positional=True)
-    settings = (*args(same(op.k)), stride, *args(padding=(same(op.pads), 0), ceil_mode=(op.ceil, False)))
+    settings = (*sized(kernel=same(op.k)), stride, *args(padding=(same(op.pads), 0), ceil_mode=(op.ceil, False)))
     return Code("F.max_pool2d({0}, {args})", Layer("nn.MaxPool2d", settings), args=settings)
 
 
@@ -147,7 +151,7 @@ def avg_pool(op: pool.AvgPool, types: Types) -> Code:
     stride = Arg(same(op.strides), "stride", same(op.k), positional=True)
     counts = dim(bool(op.count_zeros) if op.count_zeros is not None else True)
     more = args(padding=(same(op.padding), 0), ceil_mode=(op.ceil, False), count_include_pad=(counts, True))
-    settings = (*args(same(op.k)), stride, *more)
+    settings = (*sized(kernel=same(op.k)), stride, *more)
     return Code("F.avg_pool2d({0}, {args})", Layer("nn.AvgPool2d", settings), args=settings)
 
 
@@ -327,9 +331,9 @@ EMIT: dict[type[Op], Emitter] = {
     act.Relu: activation("F.relu", "nn.ReLU", inplace=True),
     act.Relu6: activation("F.relu6", "nn.ReLU6", inplace=True),
     act.LeakyRelu: lambda op, types: Code(
-        "F.leaky_relu({0}, {slope})", Layer("nn.LeakyReLU", args(op.slope)), values={"slope": op.slope}
+        "F.leaky_relu({0}, {slope})", Layer("nn.LeakyReLU", sized(slope=op.slope)), values={"slope": op.slope}
     ),
-    act.PRelu: lambda op, types: module(Layer("nn.PReLU", args(types[0].c, init=(op.init, PRELU)))),
+    act.PRelu: lambda op, types: module(Layer("nn.PReLU", (*sized(channels=types[0].c), *args(init=(op.init, PRELU))))),
     act.Elu: lambda op, types: Code("F.elu({0}, {args})", Layer("nn.ELU", _alpha(op)), args=_alpha(op)),
     act.Selu: activation("F.selu", "nn.SELU"),
     act.Sigmoid: activation("torch.sigmoid", "nn.Sigmoid"),
@@ -361,11 +365,15 @@ EMIT: dict[type[Op], Emitter] = {
     shape.Split: split,
     shape.Slice: slice_,
     attend.RelAttention: rel_attention,
-    attend.RelLogits: lambda op, types: module(Layer("RelativeLogits", args(types[0].shape[1], op.h, op.w))),
-    regularize.Dropout: lambda op, types: module(Layer("nn.Dropout", args(op.p))),
-    regularize.DropPath: lambda op, types: module(Layer("DropPath", args(op.p))),
+    attend.RelLogits: lambda op, types: module(
+        Layer("RelativeLogits", sized(dim=types[0].shape[1], height=op.h, width=op.w))
+    ),
+    regularize.Dropout: lambda op, types: module(Layer("nn.Dropout", sized(p=op.p))),
+    regularize.DropPath: lambda op, types: module(Layer("DropPath", sized(p=op.p))),
     learned.Param: param,
-    learned.Scale: lambda op, types: module(Layer("Scale", args(types[0].c, init=(op.init, dim(1))))),
+    learned.Scale: lambda op, types: module(
+        Layer("Scale", (*sized(channels=types[0].c), *args(init=(op.init, dim(1)))))
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from archdsl.codegen.code import REQUIRED
 from archdsl.codegen.forward import ROOM, forward
-from archdsl.codegen.names import Names, identifier
+from archdsl.codegen.names import Names
 from archdsl.codegen.plan import ClassPlan, Guard, Leaf, Tree
 from archdsl.codegen.python import (
     ATOM,
@@ -263,9 +263,7 @@ class _Class:
             test = self.tests[key]
             yield from if_else(test.inside, test.inside_not, *sides)
 
-    def _statements(
-        self, node: Tree | Leaf, path: tuple[str, ...]
-    ) -> Iterator[tuple[tuple[Guard, ...], list[str]]]:
+    def _statements(self, node: Tree | Leaf, path: tuple[str, ...]) -> Iterator[tuple[tuple[Guard, ...], list[str]]]:
         """Assignments that build one member."""
         target = self.member((*path, node.name))
         if isinstance(node, Leaf):
@@ -292,7 +290,9 @@ class _Class:
         return Bracket("nn.ModuleDict(", (Bracket("{", items, "}"),))
 
     def _child(self, node: Tree | Leaf, path: tuple[str, ...]) -> Doc:
-        return self._built(node.built) if isinstance(node, Leaf) else self._group(node, node.children, (*path, node.name))
+        return (
+            self._built(node.built) if isinstance(node, Leaf) else self._group(node, node.children, (*path, node.name))
+        )
 
     def _member_name(self, path: tuple[str, ...]) -> str:
         """What the last part of a member's path is called: unlike its neighbours, and nothing that a module has."""
