@@ -102,8 +102,10 @@ class SpecError(Exception):
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word closest to `word`, if it is close."""
-    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+    """The known word closest to `word`, if it is close; `conv4` before `conv` for `conv5`."""
+    found = get_close_matches(word, list(known), n=5, cutoff=0.6)
+    numbered = [f for f in found if f[-1:].isdigit()] if word[-1:].isdigit() else []
+    return next(iter(numbered or found), None)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

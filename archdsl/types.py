@@ -219,11 +219,13 @@ class Dim:
 
 
 def _decimal(value: Fraction) -> str:
-    """A fraction as a short decimal where that is exact, else `a/b`."""
-    for digits in range(1, 12):
+    """A fraction as a short decimal where that is exact, else as `a/b`, else to six digits."""
+    for digits in range(1, 9):
         if (value * 10**digits).denominator == 1:
             return f"{float(value):.{digits}f}"
-    return f"{value.numerator}/{value.denominator}"
+    if max(abs(value.numerator), value.denominator) < 1_000_000:
+        return f"{value.numerator}/{value.denominator}"
+    return f"{float(value):.6g}"
 
 
 def _arithmetic(op: str, a: Dim, other: Dim | Number) -> Dim:

@@ -175,6 +175,44 @@ def test_lists_of_lists_are_what_was_counted(items: str) -> None:
     assert [tuple(t.shape[1:]) for t in outputs(graph, model)] == [graph.type_of(ref).sizes for ref in graph.outputs]
 
 
+@pytest.mark.parametrize("init", ["0", "1", "2", "0.5", "1e-6", "-1", '"zeros"', '"ones"', '"trunc_normal"'])
+def test_learned_tensors_start_where_they_should(init: str) -> None:
+    blocks = "block b(c, start=1) { w = param([c, 1, 1], init=start)\n out = in * w }"
+    value = init if init[-1].isdigit() else None
+    calls = f"-> b(4, start={init}) -> b(4)" if value else ""
+    model, _ = built(model_of(f"w = param([4, 1, 1], init={init})\n a: in + w {calls}", blocks))
+    known = {'"zeros"': 0.0, '"ones"': 1.0}.get(init, float(value) if value else None)
+    for weight in model.parameters():
+        assert weight.dtype == torch.float32
+    if known is not None:
+        assert (dict(model.named_parameters())["w"] == torch.tensor(known)).all()
+    if value:
+        found = sorted(float(w.detach()[0, 0, 0]) for n, w in model.named_parameters() if n.startswith("a."))
+        assert found == pytest.approx(sorted([float(value), 1.0]))
+
+
+def test_names_that_look_like_digits_are_not_variables() -> None:
+    blocks = "block i(l, O=3) { I = in -> conv(l, O) -> bn\n out = I + I }"
+    text = emit(model_of("l: i(4) -> i(8, 5)\n O: (in -> relu) + l", blocks.replace("I + I", "(I -> relu) + I"))).text
+    ran = subprocess.run([sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "-"], input=text,
+                         capture_output=True, text=True)  # fmt: skip
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_items_of_a_list_have_the_keys_of_their_paths() -> None:
+    graph = model_of("""
+      a: [conv(8, 3), l2norm, reshape("c h w -> c (h w)"), dense(6), layernorm, relu]
+      b: [reshape("c (h w) -> (c h w) 1 1", h=8), dense(5), dense(2)]""")
+    model, artifact = built(graph)
+    assert BACKEND.count_params(model)[0] == cost(graph).params
+    assert set(model.state_dict()) == {
+        "a.0.weight", "a.3.weight", "a.3.bias", "a.4.weight", "a.4.bias", "b.1.weight", "b.1.bias", "b.2.weight",
+        "b.2.bias",
+    }  # fmt: skip
+    assert [tuple(t.shape) for t in outputs(graph, model)] == [(2, 2)]
+    assert "isinstance(module, nn.Linear)" in artifact.text
+
+
 def test_lists_of_lists_in_a_block_that_is_built_twice() -> None:
     blocks = f"{UNIT}\nblock b(ds) {{ out = in -> [[unit(4 * d + i) for i in range(d)] for d in ds] -> conv(4, 1) }}"
     graph = model_of("a: b([1, 2]) -> b([1, 2, 3]) -> b([4, 4])", blocks)
@@ -201,7 +239,7 @@ def test_shared_weights_whose_sizes_are_written_in_two_ways_are_one() -> None:
       u = share(conv(in.c, 1))
       out = in -> m -> m -> u -> conv(4 * (in.c // 4), 3) -> u
     }"""
-    assert classes(emit(model_of("a: b", blocks)).text) == ["BGroup", "B", "M"]
+    assert classes(emit(model_of("a: b", blocks)).text) == ["BM", "B", "M"]
 
 
 def test_an_op_that_the_framework_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

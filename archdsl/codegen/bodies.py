@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archdsl.codegen.code import Code
 from archdsl.ir.graph import Argument, Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies
@@ -171,7 +171,9 @@ class _Maker:
     def _item(self, target: Target, before: TensorType, after: TensorType) -> Applied:
         """An item of a chain, which must be a module: an op that has none becomes a class of its own."""
         item = self.applied(target, {_entry(target): before})
-        if (isinstance(item, OpCode) and item.code.layer is None) or (isinstance(item, OpCode) and item.code.before):
+        if isinstance(item, OpCode) and item.code.alone is not None:
+            return OpCode(item.op, replace(item.code, layer=item.code.alone, member=None, before=()))
+        if isinstance(item, OpCode) and item.code.layer is None:
             flow = Graph("", "flow", "", {}, self.node.span)
             start = flow.add(Node("in", Input(), (before,), self.node.span))
             flow.outputs = (flow.add(Node(item.op.name, item.op, (after,), self.node.span), {item.op.ports[0]: start}),)
@@ -198,18 +200,26 @@ def is_module(placed: Placed) -> bool:
 
 
 def _line(body: Body) -> FlowCode | None:
-    """The items of a flow that is one straight line of modules, else None."""
+    """The items of a flow that is one straight line of modules, else None.
+
+    A conditional that the block's names cannot say went as it went: it is no part of the text.
+    """
     placed = list(body.nodes.values())
     if len(body.graph.outputs) != 1 or len(body.graph.entries) != 1 or len(placed) < 2:
         return None
     last, items = Ref(placed[0].node.name), []
     for p in placed[1:]:
-        if not is_module(p) or p.node.guards or "." in p.node.name or next(iter(p.inputs.values())) != last:
+        node = p.node
+        choices = [*node.guards, *([node.op.choice] if isinstance(node.op, Select) else [])]
+        if "." in node.name or any(c.cond is not None for c in choices) or list(p.inputs.values()) != [last]:
             return None
-        last = Ref(p.node.name)
-        assert p.code is not None
-        items.append((p.node.name, p.code))
-    return FlowCode(tuple(items)) if body.graph.outputs[0] == last else None
+        last = Ref(node.name)
+        if isinstance(node.op, Select):
+            continue
+        if not is_module(p) or p.code is None:
+            return None
+        items.append((node.name, p.code))
+    return FlowCode(tuple(items)) if items and body.graph.outputs[0] == last else None
 
 
 def _environment(graph: Graph) -> dict[str, Number]:

@@ -277,7 +277,8 @@ def _word(body: Body, name: str) -> str:
     """The value of a parameter or size, as a word for a class name."""
     value = body.env.get(name) if name in body.env else body.params.get(name)
     if isinstance(value, BlockValue):
-        return camel(value.text) if value.text.isprintable() and len(value.text) <= 24 else camel(value.name)
+        text = value.text if value.text.isprintable() and len(value.text) <= 24 else value.name
+        return camel(text) if re.search(r"\w", text) else "Id"
     if isinstance(value, bool) or (isinstance(value, Dim) and isinstance(value.value, bool)):
         return "" if value else "Not"
     return camel(str(value)).lstrip("_") if value is not None else "None"

@@ -56,6 +56,7 @@ class Code:
     layer: the module that does the same; `stateful` where only the module will do (weights, or a mode).
     member: the module that `{self}` is where that is not `layer`, because it alone is not the op.
     before: modules that stand before `layer` in a line of modules, by name.
+    alone: the module that does the same as an item of a list, where it has no name for anything beside itself.
     inplace: it can overwrite its input.  fresh: its output is new, and its own backward never reads it.
     elementwise: it broadcasts, so that an input without batch may stay so. `trailing` axes of 1 are appended to
         its inputs, one number each.
@@ -67,6 +68,7 @@ class Code:
     stateful: bool = False
     member: Layer | None = None
     before: tuple[tuple[str, Layer], ...] = ()
+    alone: Layer | None = None
     values: Mapping[str, Value] = field(default_factory=dict)
     args: tuple[Arg, ...] = ()
     level: int = ATOM

@@ -84,6 +84,7 @@ class _Forward:
         self.total = Counter(self.uses)
         self.pieces: dict[Ref, _Piece] = {}
         self.holder: dict[str, Ref] = {}
+        self.preferred: dict[Ref, tuple[str, ...]] = {}  # the name of the conditional that a value alone is for
         self.lines: list[str] = []
         self.room = ROOM
         self.first = next(iter(entries.values()), "x")
@@ -200,6 +201,8 @@ class _Forward:
     def _wanted(self, step: Step, ref: Ref) -> tuple[str, ...]:
         """What to call a value, best first: in a model, `x` as long as only the next stage reads it."""
         name = step.statement or "out"
+        if ref in self.preferred:
+            return (*self.preferred[ref], name)
         return (self.first, name) if self.plan.is_model and self.uses[ref] == 1 and step.is_value else (name,)
 
     def _assign(self, ref: Ref, piece: _Piece, *wanted: str) -> None:
@@ -256,8 +259,12 @@ class _Forward:
         branches, pieces = [], []
         for taken, ref in zip((True, False), step.inputs, strict=True):
             inside = [s for s in held if s.guards[depth] == (step.choice, taken)]
+            if self.uses[ref] == 1:
+                self.preferred[ref] = self._wanted(step, Ref(step.node))
             branches.append(self.block(inside, depth + 1))
             pieces.append(self._with_batch(self._taken(ref)))
+            self.uses.subtract(pieces[0].reads if taken else ())  # the other branch never sees what this one made
+        self.uses.update(pieces[0].reads)
         self._write_choice(step, self.dialect.condition(step.choice), branches, pieces)
         return [s for s in held if s.guards[depth][0] != step.choice]
 

@@ -18,9 +18,11 @@ def identifier(text: str) -> str:
     plain = unicodedata.normalize("NFKC", re.sub(r"\[(\d+)\]", r"_\1", text))  # as Python reads names
     name = "".join(c if f"_{c}".isidentifier() else "_" for c in plain) or "_"
     name = name if name.isidentifier() else f"_{name}"
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in _BUILTINS:
+        name += "_"
     if name.startswith("__") and not name.endswith("___"):  # a hook of Python's, or private to a class
-        return name.rstrip("_") + "___"
-    return f"{name}_" if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in _BUILTINS else name
+        name = name.rstrip("_") + "___"
+    return name
 
 
 def camel(text: str) -> str:

@@ -34,6 +34,7 @@ __all__ = ["MustSplitError", "Resolver"]
 _CHANNELS = frozenset(
     f"{mark}{name}" for mark in ("", "#") for name in ("in_channels", "channels", "in_features", "features")
 )
+_OWN_SIZES = frozenset(f"#{size_name('in', axis)}" for axis in "chwn")  # of a flow's input
 
 
 class MustSplitError(Exception):
@@ -433,12 +434,14 @@ class Resolver:
         params = [n for n in home.graph.params if n in args]
         rest = sorted(args - set(sizes) - set(params) - set(self._hoists))
         hoists = [h for h in self._hoists if h in args]
+        own = [h for h in hoists if h in _OWN_SIZES]
         first = list(home.graph.params)[:1]
         names = Names(self._reserved)
         given: list[tuple[str, str, Const | None, bool]] = []
         given += [(n, size_name(*n.rsplit(".", 1)), None, True) for n in sizes]
+        given += [(n, n.strip("#"), None, True) for n in own]
         given += [(n, n, self._default(n), n in first and self._default(n) is None) for n in params]
-        given += [(n, n.strip("#"), None, n in _CHANNELS) for n in (*rest, *hoists)]
+        given += [(n, n.strip("#"), None, n in _CHANNELS) for n in (*rest, *hoists) if n not in own]
         specs = [
             ArgSpec(key, hint, names.give(key, hint, f"{self._places.get(key, '')}_{hint}".strip("_")), default, lead)
             for key, hint, default, lead in given

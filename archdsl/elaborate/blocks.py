@@ -291,7 +291,9 @@ def _shrinks(session: Session, block: Declared, body: Body, span: Span) -> bool:
         shrinking = frozenset(n for n in last.shrinking & shrinking if numbers[n] < last.numbers.get(n, -1))
     session.stack[-1] = Active(block, span, numbers, shrinking)
     if around and not shrinking:
-        session.report(DoesNotShrink(block.name), span)
+        below = [n for n in around[-1].shrinking if numbers.get(n, 0) < 0]
+        hint = f"`{below[0]}` would become {numbers[below[0]]}: stop at 0, as in `if {below[0]} > 0 else`" if below else ""
+        session.report(DoesNotShrink(block.name, hint) if hint else DoesNotShrink(block.name), span)
         return False
     if len(around) >= _SELF_NESTING:
         session.report(TooDeep(_SELF_NESTING, len(around) + 1), span)

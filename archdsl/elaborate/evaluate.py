@@ -28,7 +28,7 @@ from archdsl.elaborate.values import (
     is_op_list,
     is_template,
 )  # fmt: skip
-from archdsl.errors.names import LabelAsOp, NotYetBound, UnknownAttribute
+from archdsl.errors.names import LabelAsOp, NotYetBound, UnknownAttribute, UnknownName
 from archdsl.errors.values import BadCall, BadIndex, NotACondition, NotAFlow
 from archdsl.ir.graph import Choice, Select
 from archdsl.ops import OPS
@@ -67,6 +67,10 @@ def _name(body: Body, node: ast.Name) -> Value:
         return value.at(node) if isinstance(value, Template) else value
     if name in body.later:
         body.session.report(NotYetBound(name), node.span)
+        return POISON
+    if name == "in":
+        hint = "a model's parameters and input are known before anything flows"
+        body.session.report(UnknownName(name, hint), node.span)
         return POISON
     if name in body.file.failed and name not in body.file.own:
         return POISON

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -186,9 +186,9 @@ class _Loader:
             return None
         try:
             found = path.resolve()
-            return next((f.source for f in self.files.values() if f.source.path == str(found)), None) or read_source(
-                path
-            )
+            known = next((f.source for f in self.files.values() if f.source.path == str(found)), None)
+            name = str(Path(scope.source.name).parent / use.path)  # as its reader would find it
+            return known or replace(read_source(path), name=name)
         except SpecError as error:
             beside = [p.stem for p in islice(path.parent.glob("*.arch"), 1000)] if path.parent.is_dir() else []
             hint = error.diagnostics[0].message if path.exists() else _similar(path, beside)

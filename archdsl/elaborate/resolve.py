@@ -149,7 +149,9 @@ class _Resolver:
             self._report(Misplaced("`out`", "model", hint), n.span)
             return
         self._bindable(n.name, n.span)
-        if n.name in bound or n.name in self._visible:
+        if n.name == "in":
+            self._read.add(n.name)
+        elif n.name in bound or n.name in self._visible:
             first = [Label(bound[n.name], "the first one")] if n.name in bound else []
             self._report(Duplicate(n.name), n.span, first)
         bound[n.name] = n.span
@@ -162,7 +164,10 @@ class _Resolver:
         if not model:
             self._report(Misplaced("a stage", "block", f"bind a name instead: `{name} = …`"), s.label.span)
             self._read.add(name)
-        elif name in bound or name in self._visible or name == "out":
+        elif name in ("in", "out"):
+            what = "what flows into a stage" if name == "in" else "what comes out of a block"
+            self._report(Reserved(name, what, "stem" if name == "in" else "head"), s.label.span)
+        elif name in bound or name in self._visible:
             first = [Label(bound[name], "the first one")] if name in bound else []
             self._report(Duplicate(name), s.label.span, first)
         bound.setdefault(name, s.label.span)

@@ -75,12 +75,14 @@ def transposed(op: conv.ConvTranspose, types: Types) -> Code:
 
 def dense(op: linear.Dense, types: Types) -> Code:
     """On tokens the matrix acts on the channels, which `nn.Linear` wants last."""
-    sizes = sized(in_features=types[0].c, features=op.units)
-    layer = Layer("nn.Linear", (*sizes, *args(bias=(op.bias, True))))
+    settings = (*sized(in_features=types[0].c, features=op.units), *args(bias=(op.bias, True)))
+    layer = Layer("nn.Linear", settings)
     if types[0].rank == 2:
-        return Code("{self}({0!a}.mT).mT", None, stateful=True, member=layer)
+        alone = Layer("LinearChannels", settings)
+        return Code("{self}({0!a}.mT).mT", None, stateful=True, member=layer, alone=alone)
     if types[0].rank == 3:
-        return module(layer, "{self}({0!a}.flatten(1))", before=(("flatten", Layer("nn.Flatten")),), fresh=True)
+        before, alone = (("flatten", Layer("nn.Flatten")),), Layer("LinearFlat", settings)
+        return module(layer, "{self}({0!a}.flatten(1))", before=before, alone=alone, fresh=True)
     return module(layer, fresh=True)
 
 
@@ -92,9 +94,10 @@ def batch_norm(op: norm.BatchNorm, types: Types) -> Code:
 
 def layer_norm(op: norm.LayerNorm, types: Types) -> Code:
     settings = (*sized(channels=types[0].c), *args(eps=(op.eps, EPS)))
+    plain, channels = Layer("nn.LayerNorm", settings), Layer("LayerNormChannels", settings)
     if types[0].rank == 2:
-        return Code("{self}({0!a}.mT).mT", None, stateful=True, member=Layer("nn.LayerNorm", settings))
-    return module(Layer("nn.LayerNorm" if types[0].rank == 1 else "LayerNormChannels", settings))
+        return Code("{self}({0!a}.mT).mT", None, stateful=True, member=plain, alone=channels)
+    return module(plain if types[0].rank == 1 else channels)
 
 
 def group_norm(op: norm.GroupNorm, types: Types) -> Code:
@@ -115,14 +118,15 @@ def rel_attention(op: attend.RelAttention, types: Types) -> Code:
 def param(op: learned.Param, types: Types) -> Code:
     listed = op.shape_ if isinstance(op.shape_, tuple) else (op.shape_,)
     lengths = tuple(Arg(size, hint="size") for size in listed)
-    if isinstance(op.init, Dim):
-        start = Layer("torch.full", sized(shape=listed, init=op.init))
-    elif op.init in ("zeros", "ones"):
-        start = Layer(f"torch.{op.init}", lengths)
+    plain = {dim(0): "zeros", dim(1): "ones"}.get(op.init) if isinstance(op.init, Dim) and not op.init.expr else op.init
+    if plain in ("zeros", "ones"):
+        start = Layer(f"torch.{plain}", lengths)
+    elif isinstance(op.init, Dim):
+        value = Layer("float", sized(init=op.init)) if op.init.is_int or op.init.expr else op.init
+        start = Layer("torch.full", sized(shape=listed, init=value))
     else:
-        empty = Layer("torch.empty", lengths)
         cut = args(a=(-2 * op.std, None), b=(2 * op.std, None)) if op.init == "trunc_normal" else ()
-        start = Layer(f"nn.init.{op.init}_", (*args(empty, std=(op.std, None)), *cut))
+        start = Layer(f"nn.init.{op.init}_", (*args(Layer("torch.empty", lengths), std=(op.std, None)), *cut))
     return Code("{self}", None, stateful=True, member=Layer("nn.Parameter", args(start)), batchless=True)
 
 

@@ -33,7 +33,8 @@ from archdsl.types import Dim, Expr, axis_names
 
 __all__ = ["RESERVED", "write_class"]
 
-RESERVED = frozenset(("torch", "nn", "F", "OrderedDict", "self", "init_weights"))
+# What a file uses, and names that are easily read as a digit, which linters refuse.
+RESERVED = frozenset(("torch", "nn", "F", "OrderedDict", "self", "init_weights", "l", "I", "O"))
 # What a module has already, and what a `Sequential` or `ModuleDict` adds: no member may be called so.
 _MODULE = frozenset(
     """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches
@@ -330,18 +331,32 @@ class _Class:
         return Bracket("*[", (self._built(many.item, {**(columns or {}), **known}), source), "]", "")
 
     def _list(self, value: Val) -> Doc:
-        if isinstance(value, Const) and isinstance(value.value, tuple):
+        """What is iterated over; a column of equal steps is a range."""
+        steps = _steps(value.value) if isinstance(value, Const) else None
+        return Word(f"range({steps.start}, {steps.stop}, {steps.step})") if steps else self._argument(value, None)
+
+    def _argument(self, value: Val, columns: Mapping[Column, str] | None) -> Doc:
+        if isinstance(value, Const) and isinstance(value.value, tuple) and len(value.value) > 1:
             return Bracket("(", tuple(Word(literal(v)) for v in value.value))
-        return Word(self._value(value)[0])
+        return Word(self._value(value, columns)[0])
 
     def _new(self, new: New, columns: Mapping[Column, str] | None) -> Doc:
         name = new.cls if isinstance(new.cls, str) else new.cls.name
         items = []
         for arg, keyword in _written(new.args):
             value = arg.value
-            doc = self._new(value, columns) if isinstance(value, New) else Word(self._value(value, columns)[0])
+            doc = self._new(value, columns) if isinstance(value, New) else self._argument(value, columns)
             items.append(prefixed(f"{keyword}=", doc) if keyword else doc)
         return Bracket(f"{name}(", tuple(items))
+
+
+def _steps(values: object) -> range | None:
+    """The range that gives four or more numbers, if one does."""
+    if not isinstance(values, tuple) or len(values) < 4 or any(type(v) is not int for v in values):
+        return None
+    step = values[1] - values[0]
+    steps = range(values[0], values[-1] + step, step) if step > 0 else None
+    return steps if steps is not None and tuple(steps) == values else None
 
 
 def _written(args: Sequence[Written]) -> Iterator[tuple[Written, str]]:

@@ -42,7 +42,7 @@ _INITIALISED = {
     ),
 }
 
-
+_BASES = {"LinearChannels": "nn.Linear", "LinearFlat": "nn.Linear"}
 _SAID = {
     "nn.Conv": "He et al. (2015) for convolutions",
     "nn.Linear": "dense layers uniform within 1/sqrt(inputs)",
@@ -79,7 +79,8 @@ def _class_lines(cls: ClassPlan, names: Sequence[str], initialise: bool) -> list
 
 def _initialisation(layers: Collection[str]) -> list[str]:
     """The function that gives weights their first values, for the kinds of layers that occur."""
-    found = {cls: code for cls, code in _INITIALISED.items() if cls in layers}
+    kinds = {_BASES.get(name, name) for name in layers}
+    found = {cls: code for cls, code in _INITIALISED.items() if cls in kinds}
     if not found:
         return []
     said = [how for start, how in _SAID.items() if any(cls.startswith(start) for cls in found)]

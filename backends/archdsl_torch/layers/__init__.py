@@ -12,6 +12,8 @@ LAYERS = {
     "Attention2d": "attention",
     "DropPath": "drop_path",
     "LayerNormChannels": "layer_norm_channels",
+    "LinearChannels": "linear_channels",
+    "LinearFlat": "linear_flat",
     "RelativeAttention2d": "relative_attention",
     "RelativeLogits": "relative_logits",
     "Scale": "scale",

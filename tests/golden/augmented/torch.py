@@ -28,7 +28,7 @@ class DropPath(nn.Module):
 
 
 class LayerNormChannels(nn.LayerNorm):
-    """Layer normalisation over the channels of (batch, channels, height, width)."""
+    """Layer normalisation over the channels of (batch, channels, *)."""
 
     def forward(self, x):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
