@@ -122,8 +122,8 @@ def _add_numbers(left: Expr, op: str, right: Expr) -> Expr | None:
 class Dim:
     """A number of the spec: an int, an exact fraction or a bool, and how it was written.
 
-    `expr` is None for a literal. `origin` is the division that a fraction came from, for the
-    diagnostic where a whole number is wanted. Arithmetic between Dims and plain numbers keeps both; where a
+    `expr` is None for a literal. `lost` are names that the value depends on and `expr` does not show. `origin` is the
+    division that a fraction came from, for the diagnostic where a whole number is wanted. Arithmetic between Dims and plain numbers keeps both; where a
     fraction takes part and the result is whole, the result is a literal, because floating-point
     code could not compute it exactly.
     """
@@ -131,6 +131,7 @@ class Dim:
     value: Number
     expr: Expr | None = field(default=None, compare=False)
     origin: object = field(default=None, compare=False, repr=False)
+    lost: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __add__(self, other: Dim | Number) -> Dim:
         return _arithmetic("+", self, other)
@@ -217,6 +218,10 @@ class Dim:
         """The same value, written another way."""
         return Dim(self.value, None if expr is not None and expr.op == "number" else expr, self.origin)
 
+    def unwritten(self, *causes: Dim) -> Dim:
+        """The value as a literal that remembers which names it, and `causes`, came from."""
+        return Dim(self.value, None, self.origin, _names(self, *causes))
+
 
 def _decimal(value: Fraction) -> str:
     """A fraction as a short decimal where that is exact, else as `a/b`, else to six digits."""
@@ -234,9 +239,15 @@ def _arithmetic(op: str, a: Dim, other: Dim | Number) -> Dim:
     if type(value) is Fraction and value.denominator == 1:
         value = int(value)
     if a.expr is None and b.expr is None:
-        return Dim(value)
+        return Dim(value, None, None, a.lost | b.lost) if a.lost or b.lost else Dim(value)
     inexact = type(value) is int and Fraction in (type(a.value), type(b.value))
-    return Dim(value, None if inexact else combine(op, a.written, b.written))
+    expr = None if inexact or a.lost or b.lost else combine(op, a.written, b.written)
+    return Dim(value, expr, None, _names(a, b) if expr is None else frozenset())
+
+
+def _names(*dims: Dim) -> frozenset[str]:
+    """All names that values depend on, shown or not."""
+    return frozenset().union(*(d.lost for d in dims), *(d.expr.names() for d in dims if d.expr is not None))
 
 
 def dim(value: Dim | Number) -> Dim:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from archdsl.codegen.code import Code
 from archdsl.ir.graph import Argument, Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies
 from archdsl.ops.op import Op
-from archdsl.types import Dim, Number, TensorType, axis_names, symbol
+from archdsl.types import Dim, Number, TensorType, axis_names, dim, symbol
 
 __all__ = ["Applied", "Body", "CallCode", "ChainCode", "FlowCode", "OpCode", "Placed", "survey"]
 
@@ -46,6 +46,15 @@ class ChainCode:
 
     steps: tuple[tuple[Applied, int], ...]
     times: Dim | None
+
+    @property
+    def length(self) -> Dim:
+        return self.times if self.times is not None else dim(sum(n for _, n in self.steps))
+
+    @property
+    def is_longer(self) -> bool:
+        """Whether anything follows the first item."""
+        return len(self.steps) > 1 or self.steps[0][1] > 1
 
 
 Applied = OpCode | CallCode | FlowCode | ChainCode

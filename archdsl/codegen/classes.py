@@ -279,6 +279,8 @@ def _word(body: Body, name: str) -> str:
     if isinstance(value, BlockValue):
         text = value.text if value.text.isprintable() and len(value.text) <= 24 else value.name
         return camel(text) if re.search(r"\w", text) else "Id"
+    if value == ():
+        return "None"
     if isinstance(value, bool) or (isinstance(value, Dim) and isinstance(value.value, bool)):
         return "" if value else "Not"
     return camel(str(value)).lstrip("_") if value is not None else "None"

@@ -12,6 +12,7 @@ from archdsl.codegen.classes import Class, Partition
 from archdsl.codegen.code import Arg, Code, Layer, Value
 from archdsl.codegen.names import Names, size_name
 from archdsl.codegen.python import evaluate
+from archdsl.codegen.values import constant, constants, literal, writes
 from archdsl.codegen.written import (
     ArgSpec,
     Built,
@@ -26,7 +27,7 @@ from archdsl.codegen.written import (
     Written,
     WrittenCode,
 )
-from archdsl.types import Dim, Expr, Number, axis_names, dim, symbol
+from archdsl.types import Dim, Expr, axis_names, dim, symbol
 
 __all__ = ["MustSplitError", "Resolver"]
 
@@ -106,13 +107,13 @@ class Resolver:
     def _numbers(self, body: Body, code: Applied) -> object:
         """What `code` is built with."""
         if isinstance(code, OpCode):
-            return code.code.stateful and _constants(_layer(code))
+            return code.code.stateful and constants(_layer(code))
         if isinstance(code, FlowCode):
             return tuple(self._numbers(body, item) for _, item in code.items)
         if isinstance(code, ChainCode):
             return tuple((self._numbers(body, item), count) for item, count in code.steps)
         callee = self._of[code.body]
-        return tuple(_constant(_argument(callee, spec.key, code, body)) for spec in self._args[callee])
+        return tuple(constant(_argument(callee, spec.key, code, body)) for spec in self._args[callee])
 
     def built(self, items: Items) -> Built:
         """What one member is, over the bodies that have it."""
@@ -181,7 +182,7 @@ class Resolver:
         chains = [c for _, c in items]
         form = self._form(chains)
         if form == "repeat":
-            return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, _times(c)) for b, c in items]),))
+            return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, c.length) for b, c in items]),))
         if form == "first and rest":
             return self._first_and_rest(items)
         if form == "columns" and self._fits_columns([code for c in chains for code, _ in c.steps]):
@@ -217,7 +218,7 @@ class Resolver:
             return alike and all(
                 self._fits_columns([c.steps[i][0] for c in chains]) for i in range(len(chains[0].steps))
             )
-        if form == "first and rest" and not self._fits_columns([c.steps[-1][0] for c in chains if _is_longer(c)]):
+        if form == "first and rest" and not self._fits_columns([c.steps[-1][0] for c in chains if c.is_longer]):
             return False
         return form != "columns" and self._fits_columns([c.steps[0][0] for c in chains])
 
@@ -231,12 +232,12 @@ class Resolver:
 
     def _first_and_rest(self, items: Chains) -> Row:
         first = self.built([(b, c.steps[0][0]) for b, c in items])
-        count = self.value([(b, _times(c) - 1) for b, c in items], "times")
-        longer = [i for i, (_, c) in enumerate(items) if _is_longer(c)]
+        count = self.value([(b, c.length - 1) for b, c in items], "times")
+        longer = [i for i, (_, c) in enumerate(items) if c.is_longer]
         with self._only(longer):
             rest = self.built([(items[i][0], items[i][1].steps[-1][0]) for i in longer])
         if rest == first:
-            return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, _times(c)) for b, c in items]),))
+            return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, c.length) for b, c in items]),))
         return Row((first, rest if count == Const(1) else Many(rest, count)))
 
     @contextmanager
@@ -260,7 +261,7 @@ class Resolver:
         item = self.built([(b, code) for b, c in items for code, _ in c.steps])
         self._columns = None
         if not columns.found:
-            return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, _times(c)) for b, c in items]),))
+            return Row((self._many([(b, c.steps[0][0]) for b, c in items], [(b, c.length) for b, c in items]),))
         found = tuple((column, self._written_column(columns, at)) for at, column in enumerate(columns.found))
         return Row((Many(item, Const(None), found),))
 
@@ -306,26 +307,28 @@ class Resolver:
     def _plain(self, values: Values) -> Val | None:
         """An expression that is right in every body, or the number where it is the same in all."""
         found = list(dict.fromkeys(v.expr for _, v in values if isinstance(v, Dim) and v.expr is not None))
+        if not found and len(values) == 1:
+            return Const(constant(values[0][1]))
         for expr in found:
             if self._in_list and isinstance(values[0][1], Dim) and isinstance(values[0][1].value, Fraction):
                 break
             if (len(found) == 1 or expr.op == "name") and all(
-                isinstance(v, Dim) and _writes(expr, b, v.value) for b, v in values
+                isinstance(v, Dim) and writes(expr, b, v.value) for b, v in values
             ):
                 if expr.names() and expr.names() <= set(self.cls.fixed):
-                    return Const(_constant(values[0][1]))
+                    return Const(constant(values[0][1]))
                 return self.read(expr)
-        return None if self._differ(values) else Const(_constant(values[0][1]))
+        return None if self._differ(values) else Const(constant(values[0][1]))
 
     def _named(self, values: Values) -> Expr | None:
         """A parameter or size that happens to be the value in every body."""
         if self.cls.is_flow:
             return None
-        if isinstance(_constant(values[0][1]), bool | None):
+        if isinstance(constant(values[0][1]), bool | None):
             return None  # two values: too easily equal by chance
         names = [*self.cls.graph.params, *(n for n in self.bodies[0].env if "." in n)]
         for name in names:
-            if all(_constant(v) == _constant(b.params.get(name, b.env.get(name))) for b, v in values):  # type: ignore[arg-type]
+            if all(constant(v) == constant(b.params.get(name, b.env.get(name))) for b, v in values):  # type: ignore[arg-type]
                 return self.read(symbol(name))
         return None
 
@@ -333,9 +336,9 @@ class Resolver:
         """The column that holds `values`, where the items that have them stand; an old one if there is one."""
         columns = self._columns
         assert columns is not None
-        wanted = {place: _literal(value) for place, (_, value) in zip(columns.places, values, strict=True)}
+        wanted = {place: literal(value) for place, (_, value) in zip(columns.places, values, strict=True)}
         for column, known in zip(columns.found, columns.values, strict=True):
-            alike = all(_constant(known[at]) == _constant(value) for at, value in wanted.items() if at in known)
+            alike = all(constant(known[at]) == constant(value) for at, value in wanted.items() if at in known)
             if alike and (column.hint == hint or (hint in _CHANNELS and known.keys() & wanted.keys())):
                 known.update(wanted)
                 return column
@@ -351,17 +354,17 @@ class Resolver:
         for place, (body, count) in enumerate(columns.counts):
             last = known.get(place, last)
             whole[body] = whole.get(body, ()) + (last,) * count
-        if len(set(map(_constant, whole.values()))) == 1:
-            return Const(_constant(next(iter(whole.values()))))
+        if len(set(map(constant, whole.values()))) == 1:
+            return Const(constant(next(iter(whole.values()))))
         return self._hoist(list(whole.items()), columns.found[index].hint)
 
     def _hoist(self, found: Values, hint: str) -> Expr:
         """A constructor argument for a value that the block's names do not give."""
         values = dict(found)
-        assert all(_constant(values[b]) == _constant(v) for b, v in found)
+        assert all(constant(values[b]) == constant(v) for b, v in found)
         every = {b: values.get(b, next(iter(values.values()))) for b in self.bodies}
         if not self.cls.is_flow:  # a flow speaks the names of those who build it
-            every = {b: _literal(v) for b, v in every.items()}
+            every = {b: literal(v) for b, v in every.items()}
         for known, of in self._hoists.items():
             if of == every and known in _CHANNELS and hint in _CHANNELS:
                 return self.read(symbol(known))
@@ -379,13 +382,13 @@ class Resolver:
         return expr
 
     def _differ(self, values: Values) -> bool:
-        first = _constant(values[0][1])
-        return any(_constant(v) != first or type(_constant(v)) is not type(first) for _, v in values[1:])
+        first = constant(values[0][1])
+        return any(constant(v) != first or type(constant(v)) is not type(first) for _, v in values[1:])
 
     def _split(self, values: Values) -> None:
         """Part the bodies of a recursive class by a value that it cannot pass on."""
         of = dict(values)
-        groups = _parted(self.bodies, lambda b: _constant(of[b]) if b in of else None)
+        groups = _parted(self.bodies, lambda b: constant(of[b]) if b in of else None)
         raise MustSplitError(self.cls, groups if len(groups) > 1 else [[b] for b in self.bodies])
 
     # --- what the constructor takes ---
@@ -424,7 +427,7 @@ class Resolver:
         default = graph.defaults.get(name)
         if default is None or not default.names() or any(name in b.given for b in self.bodies):
             return None
-        if all(_writes(default, b, b.env[name]) for b in self.bodies):
+        if all(writes(default, b, b.env[name]) for b in self.bodies):
             return self.read(default)
         return None
 
@@ -452,7 +455,7 @@ class Resolver:
         if self.cls.is_flow:
             return None
         if self.cls.graph.kind == "model":
-            return Const(_constant(self.cls.graph.params[name]))  # type: ignore[arg-type]
+            return Const(constant(self.cls.graph.params[name]))  # type: ignore[arg-type]
         default = self.cls.graph.defaults.get(name)
         return Const(evaluate(default, {})) if default is not None and not default.names() else None
 
@@ -468,7 +471,7 @@ def _argument(callee: Class, key: str, code: CallCode, caller: Body) -> Value:
     if entry:
         kind = code.inputs[entry]
         return kind.shape[axis_names(kind.rank).index(axis)]
-    value = code.call.args.get(key, _literal(code.body.graph.params.get(key)))  # type: ignore[arg-type]
+    value = code.call.args.get(key, literal(code.body.graph.params.get(key)))  # type: ignore[arg-type]
     return dim(value) if isinstance(value, bool) else value  # type: ignore[return-value]
 
 
@@ -496,43 +499,11 @@ def _is_size(cls: Class, param: str, axis: int) -> bool:
     )
 
 
-def _writes(expr: Expr, body: Body, value: Number) -> bool:
-    """Whether Python computes exactly `value` for `expr` in this body."""
-    try:
-        exact = evaluate(expr, body.env)
-        if exact != value or isinstance(exact, bool) is not isinstance(value, bool):
-            return False
-        if isinstance(value, Fraction) and expr.op != "name":
-            return _as_float(expr, body.env) == float(value)
-    except (KeyError, ArithmeticError):
-        return False
-    return True
-
-
-def _as_float(expr: Expr, env: Mapping[str, Number]) -> float:
-    """`expr` as floating-point code computes it."""
-    if expr.op in ("number", "name"):
-        value = expr.args[0] if expr.op == "number" else env[str(expr.args[0])]
-        return float(value) if isinstance(value, Fraction) else value  # type: ignore[return-value]
-    parts = [_as_float(a, env) for a in expr.args if isinstance(a, Expr)]
-    if expr.op == "/":
-        return parts[0] / parts[1]
-    return float(evaluate(Expr(expr.op, tuple(Expr("number", (p,)) for p in parts)), {}))  # type: ignore[arg-type]
-
-
 def _parted(bodies: Sequence[Body], key: Callable[[Body], object]) -> list[list[Body]]:
     groups: dict[object, list[Body]] = {}
     for body in bodies:
         groups.setdefault(key(body), []).append(body)
     return list(groups.values())
-
-
-def _is_longer(chain: ChainCode) -> bool:
-    return len(chain.steps) > 1 or chain.steps[0][1] > 1
-
-
-def _times(chain: ChainCode) -> Dim:
-    return chain.times if chain.times is not None else dim(sum(n for _, n in chain.steps))
 
 
 def _layer(code: Applied) -> Layer:
@@ -547,20 +518,3 @@ def _same_text(value: Value, size: Dim, hint: str) -> bool:
     if not isinstance(value, Dim) or value.value != size.value or value.expr != size.expr:
         return False
     return value.expr is not None or hint in _CHANNELS
-
-
-def _constants(layer: Layer) -> object:
-    return tuple(_constants(a.value) if isinstance(a.value, Layer) else _constant(a.value) for a in layer.args)
-
-
-def _constant(value: Value) -> object:
-    """A value without how it was written."""
-    if isinstance(value, Dim):
-        return value.value
-    return tuple(_constant(v) for v in value) if isinstance(value, tuple) else value
-
-
-def _literal(value: Value) -> Value:
-    if isinstance(value, Dim):
-        return value.rerooted(None)
-    return tuple(_literal(v) for v in value) if isinstance(value, tuple) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from archdsl.diagnostics import Label
@@ -14,7 +14,10 @@ from archdsl.elaborate.naming import statement_name
 from archdsl.elaborate.program import Declared
 from archdsl.elaborate.values import (
     ApplyBlock,
+    ApplyOp,
     Bound,
+    Repeat,
+    Sequence,
     Template,
     Tensor,
     Value,
@@ -71,7 +74,9 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
     if not isinstance(found, _Elaborated):
         return None  # it failed, and that was reported
     names = _caller_names(found.graph, template, inputs)
-    types = tuple(t.rewritten(lambda d: d.rerooted(d.expr and d.expr.substitute(names))) for t in found.types)
+    types = tuple(t.rewritten(lambda d: _in_caller(d, names)) for t in found.types)
+    body.fix(*(Dim(0, names[n]).unwritten() for n in found.graph.fixed if names.get(n) is not None))
+    body.fix(*(d.unwritten() for b in template.args.values() for d in _inner_numbers(b.value)))
     call = Call(block.name, _call_args(found.graph, template, names), frozenset(template.args), found.graph)
     return call, types, found.listed
 
@@ -111,6 +116,33 @@ def _caller_names(graph: Graph, template: ApplyBlock, inputs: Mapping[str, Tenso
     for name, value in graph.bound.items():
         names[name] = value.written.substitute(names)
     return names
+
+
+def _in_caller(size: Dim, names: Mapping[str, Expr | None]) -> Dim:
+    """A size of the callee, written in the caller's names."""
+    if size.expr is None and not size.lost:
+        return size
+    written = size.expr.substitute(names) if size.expr is not None else None
+    hidden = size.lost | (size.expr.names() if size.expr is not None and written is None else frozenset())
+    lost = frozenset().union(*(e.names() for n in hidden if (e := names.get(n)) is not None))
+    return Dim(size.value, None if written is None or written.op == "number" else written, size.origin, lost)
+
+
+def _inner_numbers(value: Value) -> Iterator[Dim]:
+    """The numbers inside of a list or an op, which the callee sees as literals."""
+    match value:
+        case tuple():
+            for v in value:
+                yield from ([v] if isinstance(v, Dim) else _inner_numbers(v))
+        case ApplyOp() | ApplyBlock():
+            for b in value.args.values():
+                yield from ([b.value] if isinstance(b.value, Dim) else _inner_numbers(b.value))
+        case Sequence():
+            yield from _inner_numbers(value.items)
+        case Repeat():
+            yield from _inner_numbers(value.item)
+            if value.times is not None:
+                yield value.times
 
 
 def _call_args(graph: Graph, template: ApplyBlock, names: Mapping[str, Expr | None]) -> dict[str, Argument]:
@@ -253,6 +285,7 @@ def _bound(body: Body, name: str, value: Value) -> Value:
     """A number takes the name it is bound to."""
     if isinstance(value, Dim) and name != "out":
         body.graph.bound[name] = value
+        body.fix(value)
         return value.rerooted(symbol(name))
     return value
 
@@ -292,7 +325,9 @@ def _shrinks(session: Session, block: Declared, body: Body, span: Span) -> bool:
     session.stack[-1] = Active(block, span, numbers, shrinking)
     if around and not shrinking:
         below = [n for n in around[-1].shrinking if numbers.get(n, 0) < 0]
-        hint = f"`{below[0]}` would become {numbers[below[0]]}: stop at 0, as in `if {below[0]} > 0 else`" if below else ""
+        hint = (
+            f"`{below[0]}` would become {numbers[below[0]]}: stop at 0, as in `if {below[0]} > 0 else`" if below else ""
+        )
         session.report(DoesNotShrink(block.name, hint) if hint else DoesNotShrink(block.name), span)
         return False
     if len(around) >= _SELF_NESTING:

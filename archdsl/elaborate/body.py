@@ -11,9 +11,10 @@ from archdsl.diagnostics import Diagnostic, Error, Frame, Label
 from archdsl.elaborate.values import Tensor, Value
 from archdsl.errors.limits import NumberTooLarge, OverBudget
 from archdsl.ir.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target
+from archdsl.ops.op import Op
 from archdsl.source import Span
 from archdsl.syntax import ast
-from archdsl.types import TensorType
+from archdsl.types import Dim, TensorType
 
 if TYPE_CHECKING:
     from archdsl.elaborate.program import Declared, Scope
@@ -51,9 +52,29 @@ def _kind(op: Target | Select) -> str:
     return "group" if isinstance(op, Chain) else op.block or "group" if isinstance(op, Call) else op.name
 
 
+def _numbers(op: object) -> Iterator[Dim]:
+    """The numbers that an op, a call or a chain is made with."""
+    match op:
+        case Op():
+            for f in op.declared:
+                yield from _numbers(getattr(op, f.name))
+        case Call():
+            yield from _numbers(tuple(op.args.values()))
+        case Chain():
+            for step in op.steps:
+                yield from _numbers(step.target)
+                yield from (t.c for t in step.types)
+        case tuple():
+            for value in op:
+                yield from _numbers(value)
+        case Dim():
+            yield op
+
+
 def _label(active: Active, uses: list[Active]) -> str:
     """`mask(depth=2)`: with the number that tells its uses apart, where a block is inside itself."""
-    shown = sorted(uses[-1].shrinking)[:1] if len(uses) > 1 else []
+    known = next((u.shrinking for u in reversed(uses) if u.shrinking), frozenset())
+    shown = sorted(known)[:1] if len(uses) > 1 else []
     return active.block.name + "".join(f"({n}={active.numbers[n]})" for n in shown if n in active.numbers)
 
 
@@ -188,9 +209,16 @@ class Body:
     ) -> tuple[Tensor, ...]:
         """A node, named after `site`; its outputs."""
         self.session.spend("nodes", 1, span)
+        self.fix(*_numbers(op), *(t.c for t in types))
         node = Node(self.name(site, _kind(op)), op, types, span, self.guards, shared)
         self.graph.add(node, {port: t.ref for port, t in inputs.items()})
         return tuple(Tensor(Ref(node.name, i), t, self, span) for i, t in enumerate(types))
+
+    def fix(self, *dims: Dim) -> None:
+        """Note what numbers that are built in depend on without showing it."""
+        for d in dims:
+            if d.lost:
+                self.owner.graph.fixed |= d.lost
 
     def too_large(self, types: Iterable[TensorType], span: Span) -> bool:
         """Report a tensor that no machine could hold."""

@@ -115,6 +115,10 @@ def _index(body: Body, node: ast.Index) -> Value:
         body.session.report(BadIndex(what, "items count from 0"), node.index.span)
         return POISON
     item = value[int(index)]
+    if isinstance(item, Dim):
+        item = Dim(item.value, item.expr, item.origin, item.lost | index.unwritten().lost)
+    else:
+        body.fix(index.unwritten())
     return item.at(node) if isinstance(item, Template) else item
 
 
@@ -161,11 +165,17 @@ def _function(body: Body, node: ast.Call, name: str, values: list[tuple[ast.Arg,
     args = [v for a, v in values if a.name is None]
     keywords = {a.name: v for a, v in values if a.name is not None}
     try:
-        return call_function(name, args, keywords, lambda n: body.session.spend("list elements", n, node.span))
+        value = call_function(name, args, keywords, lambda n: body.session.spend("list elements", n, node.span))
     except Misuse as misuse:
         at = node.span if misuse.position is None else node.args[misuse.position].span
         body.session.report(misuse.error, at)
         return POISON
+    causes = [v for v in (*args, *keywords.values()) if isinstance(v, Dim)]
+    if isinstance(value, Dim):
+        hidden = causes and (value.expr is None or any(c.lost for c in causes))
+        return value.unwritten(*causes) if hidden else value
+    body.fix(*(c.unwritten() for c in causes))  # a list whose length they decide
+    return value
 
 
 def _report_bad_call(body: Body, node: ast.Call, func: Value) -> None:
@@ -276,7 +286,10 @@ def _if_else(body: Body, node: ast.IfElse) -> Value:
         return Chosen(value.span, value.site, choice, value, node)
     if isinstance(value, tuple) and any(isinstance(v, Tensor) for v in value):
         return tuple(_select(body, node, choice, v) if isinstance(v, Tensor) else v for v in value)
-    return value.rerooted(None) if isinstance(value, Dim) else value
+    if isinstance(value, Dim):
+        return value.unwritten(cond)
+    body.fix(cond.unwritten())
+    return value
 
 
 def _select(body: Body, node: ast.Node, choice: Choice, value: Tensor) -> Tensor:

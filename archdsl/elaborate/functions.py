@@ -62,7 +62,11 @@ def call_function(name: str, args: Sequence[Value], keywords: dict[str, Value], 
             x = _number(name, _only(name, args), 0)
             if x.value < 0:
                 raise Misuse(name, "a number that is not negative", describe(x), 0)
-            return square_root(x)
+            root = square_root(x)
+            written = (
+                combine("**", x.written, Expr("number", (Fraction(1, 2),))) if root.value != int(root.value) else None
+            )
+            return root.rerooted(written)
         case _:
             return _rounded(name, args, keywords)
 

@@ -129,7 +129,8 @@ def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
         return POISON
     root = square_root(Dim(left.value) ** int(halves))
     written = combine("**", left.written, right.written) if isinstance(root.value, Fraction) else None
-    return _checked(body, node, root.rerooted(written), left, right)
+    rooted = root.unwritten(left, right) if written is None else Dim(root.value, written, None, left.lost | right.lost)
+    return _checked(body, node, rooted, left, right)
 
 
 def _checked(body: Body, node: ast.Binary, result: Dim, left: Dim, right: Dim) -> Value:
@@ -139,7 +140,7 @@ def _checked(body: Body, node: ast.Binary, result: Dim, left: Dim, right: Dim) -
         return POISON
     if isinstance(result.value, Fraction):
         origin = Division(node, left, right) if node.op == "/" else left.origin or right.origin
-        return Dim(result.value, result.expr, origin)
+        return Dim(result.value, result.expr, origin, result.lost)
     return result
 
 

@@ -145,6 +145,7 @@ class Graph:
     outputs: what `out` is; several for a list. stages: a model's labels, each with its value;
         stage_docs and stage_spans: their comments, and where the text after the label stands.
     layers: how many ops it holds, repeats counted out.
+    fixed: names that something in it depends on without showing it (`dv` was rounded from `c`): a literal stands there.
     """
 
     block: str
@@ -160,6 +161,7 @@ class Graph:
     stage_docs: dict[str, str] = field(default_factory=dict)
     stage_spans: dict[str, Span] = field(default_factory=dict)
     layers: int = 0
+    fixed: set[str] = field(default_factory=set)
 
     def add(self, node: Node, inputs: Mapping[str, Ref] | None = None) -> Ref:
         """Add a node fed by `inputs` (port -> value); its types are already checked."""
