@@ -123,9 +123,9 @@ class Dim:
     """A number of the spec: an int, an exact fraction or a bool, and how it was written.
 
     `expr` is None for a literal. `lost` are names that the value depends on and `expr` does not show. `origin` is the
-    division that a fraction came from, for the diagnostic where a whole number is wanted. Arithmetic between Dims and plain numbers keeps both; where a
-    fraction takes part and the result is whole, the result is a literal, because floating-point
-    code could not compute it exactly.
+    division that a fraction came from, for the diagnostic where a whole number is wanted. Arithmetic between Dims and
+    plain numbers keeps both; where a fraction takes part and the result is whole, the result is a literal, because
+    floating-point code could not compute it exactly, and so is all that is made from it.
     """
 
     value: Number

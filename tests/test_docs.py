@@ -20,6 +20,7 @@ import pytest
 
 from archdsl.api import check
 from archdsl.elaborate.body import BUDGETS
+from archdsl.elaborate.recipes import LINES
 from archdsl.ops import OPS
 from archdsl.ops.op import Op, Setting, settings
 from archdsl.source import Source
@@ -134,3 +135,10 @@ def default(value: object) -> str:
         case str():
             return f'"{value}"'
     return str(value)
+
+
+def test_reference_of_recipes() -> None:
+    reference = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    for line, words in LINES.items():
+        shown = ", ".join(f"`{w}({', '.join(known)})`" if known else f"`{w}`" for w, known in words.items())
+        assert f"| `{line}` | {shown or 'a whole number'} |" in reference

@@ -13,7 +13,7 @@ from archdsl.codegen.python import evaluate
 from archdsl.ir.graph import BlockValue, Graph, Input, Select
 from archdsl.types import Dim, Expr, Number
 
-__all__ = ["Class", "Partition", "give_names", "guards_of", "partition"]
+__all__ = ["Class", "Partition", "condition_of", "give_names", "guards_of", "partition"]
 
 _SAID = 3  # a flow of so many applications is named by them
 _LISTED = 4  # so many values of a parameter are named one by one
@@ -25,7 +25,7 @@ class Class:
 
     mixed: conditionals that go both ways among them, with how they are written.
     selects: the node that is the value of each of those.
-    fixed: parameters that a split settled, by value; the name says so.
+    fixed: names that are written as their value: a split settled them, or something hidden depends on them.
     hoists: values that differ without the block's names saying how, by key: one for each body.
     """
 
@@ -189,7 +189,7 @@ def _explained(body: Body, guards: tuple[tuple[str, bool], ...]) -> bool:
 def _condition(key: str, bodies: Sequence[Body]) -> Expr | None:
     """The one expression that decides a conditional as every body decided it, or None."""
     deciding = [b for b in bodies if key in b.choices]
-    conds = {_cond_of(b, key) for b in deciding}
+    conds = {condition_of(b, key) for b in deciding}
     cond = conds.pop() if len(conds) == 1 else None
     if cond is None:
         return None
@@ -200,7 +200,8 @@ def _condition(key: str, bodies: Sequence[Body]) -> Expr | None:
     return cond if all(b.choices.get(key, outcome) is outcome for b, outcome in outcomes) else None
 
 
-def _cond_of(body: Body, key: str) -> Expr | None:
+def condition_of(body: Body, key: str) -> Expr | None:
+    """How a conditional of a body is written in the names of its block, where it can be."""
     for placed in body.nodes.values():
         for choice in (*placed.node.guards, *([placed.node.op.choice] if isinstance(placed.node.op, Select) else [])):
             if choice.key == key:

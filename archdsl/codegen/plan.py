@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from archdsl.codegen.bodies import EmitOp, OpCode, calls, survey
 from archdsl.codegen.classes import Class, Partition, give_names, partition
+from archdsl.codegen.fixed import fix_names
 from archdsl.codegen.merge import Group, Merged, Placing, Slot, structure
 from archdsl.codegen.names import Names
 from archdsl.codegen.python import Env
@@ -124,6 +125,7 @@ def plan(model: Graph, emit: EmitOp, reserved: frozenset[str] = frozenset()) -> 
         for cls in found.classes:
             cls.fixed = {}
         give_names(found, last, Names(reserved))
+        fix_names(found)
         try:
             taken = reserved | {c.name for c in found.classes}
             plans = _Planner(found, taken).run()

@@ -254,9 +254,7 @@ def _report_too_many(body: Body, callee: str, names: Sequence[str], arg: ast.Arg
     """At the first argument that no parameter is left for; further ones are the same mistake."""
     if any(a.name is None and a.span.start < arg.span.start for a, _ in values) and not names:
         return
-    most = f"{len(names)} argument{'s' if len(names) != 1 else ''}" if names else "no arguments"
-    help = "its parameters are " + ", ".join(f"`{n}`" for n in names) if names else f"write `{callee}`"
-    body.session.report(TooManyArguments(callee, most, help), arg.span)
+    body.session.report(TooManyArguments.of(callee, names), arg.span)
 
 
 def _report_unknown(body: Body, callee: str, name: str, names: Sequence[str], arg: ast.Arg) -> None:

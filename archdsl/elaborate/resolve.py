@@ -10,16 +10,16 @@ from collections.abc import Collection, Iterable, Iterator
 from archdsl.diagnostics import Diagnostic, Error, Label, nearest
 from archdsl.elaborate.naming import FUNCTIONS
 from archdsl.elaborate.program import Declared
-from archdsl.errors.models import Misplaced, NoInput, NoOutput, NoStages, UnknownLine
+from archdsl.elaborate.recipes import check_recipe
+from archdsl.errors.models import Misplaced, NoInput, NoOutput, NoStages
 from archdsl.errors.names import Duplicate, NotYetBound, Reserved, UnknownArgument, UnknownName, Unused
 from archdsl.ops import OPS
 from archdsl.ops.op import settings
 from archdsl.source import Span
 from archdsl.syntax import ast
 
-__all__ = ["RECIPE_LINES", "resolve", "resolve_expression"]
+__all__ = ["resolve", "resolve_expression"]
 
-RECIPE_LINES = ("data", "augment", "optimizer", "schedule", "loss", "budget", "batch", "average", "stop")
 _MOST_HINTS = 50
 _CALLS = FUNCTIONS | {"share"}
 
@@ -30,7 +30,7 @@ def resolve(block: Declared, hints: bool = True) -> list[Diagnostic]:
     hints: whether to look for the name that may have been meant, which takes time among thousands.
     """
     if block.node.kind == "recipe":
-        return _recipe(block.node)
+        return check_recipe(block.node)
     return _Resolver(block, hints=hints).run()
 
 
@@ -39,21 +39,6 @@ def resolve_expression(value: ast.Expr, blocks: Iterable[str]) -> list[Diagnosti
     resolver = _Resolver(None, blocks)
     resolver.expression(value, set())
     return resolver.found
-
-
-def _recipe(node: ast.Block) -> list[Diagnostic]:
-    found = []
-    for s in node.body:
-        if not isinstance(s, ast.Stage):
-            found.append(
-                Misplaced("this line", "recipe", "a recipe is made of lines such as `optimizer: sgd(lr=0.1)`").at(
-                    s.span
-                )
-            )
-        elif s.label.name not in RECIPE_LINES:
-            hint = nearest(s.label.name, RECIPE_LINES) or "it knows " + ", ".join(f"`{w}`" for w in RECIPE_LINES)
-            found.append(UnknownLine(s.label.name, hint).at(s.label.span))
-    return found
 
 
 class _Resolver:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from archdsl.diagnostics import Error
 
 
@@ -96,10 +98,18 @@ class TooManyArguments(Error):
     code = "E0107"
     title = "`{callee}` takes {most}"
     label = "too many"
-    help = "{params}"
+    help = "{advice}"
     callee: str
     most: str
-    params: str
+    advice: str
+
+    @classmethod
+    def of(cls, callee: str, names: Sequence[str]) -> TooManyArguments:
+        """For something with these parameters."""
+        if not names:
+            return cls(callee, "no arguments", f"write `{callee}`")
+        most = f"{len(names)} arguments" if len(names) > 1 else "1 argument"
+        return cls(callee, most, "its parameters are " + ", ".join(f"`{n}`" for n in names))
 
 
 class ArgumentTwice(Error):

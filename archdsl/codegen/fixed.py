@@ -1,0 +1,74 @@
+"""Names that a class must not take: something depends on them that its text does not show.
+
+A constructor is honest: with another value for an argument it builds what the spec would have been with it. So a
+number that was rounded into a literal, or that settled a condition which is not written down, is written as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archdsl.codegen.bodies import Body, CallCode, calls
+from archdsl.codegen.classes import Class, Partition, condition_of
+from archdsl.types import Dim, axis_names
+
+__all__ = ["fix_names"]
+
+
+def fix_names(found: Partition) -> None:
+    """Fix, in every class, the names that are depended on silently and have one value in all of its bodies."""
+    hidden: dict[Body, set[str]] = {}
+    for cls in found.classes:
+        for body in cls.bodies:
+            hidden.setdefault(body.home, set()).update(body.graph.fixed, _settled(cls, body))
+    changed = True
+    while changed:
+        changed = False
+        for cls in found.classes:
+            for body in cls.bodies:
+                changed |= _grow(hidden.setdefault(body.home, set()), body, found)
+            if not cls.is_flow:
+                changed |= _fix(cls, set().union(*(hidden[b] for b in cls.bodies)))
+
+
+def _settled(cls: Class, body: Body) -> Iterator[str]:
+    """The names in conditions that are not written down."""
+    for key in body.choices:
+        cond = condition_of(body, key)
+        if key not in cls.mixed and cond is not None:
+            yield from cond.names()
+
+
+def _grow(names: set[str], body: Body, found: Partition) -> bool:
+    """Add what the fixed names of callees are given, and what names stand for."""
+    before = len(names)
+    for call in calls(body):
+        for name in found.of[call.body].fixed:
+            names |= _given(call, name)
+    home = body.home.graph
+    for name in list(names):
+        if name in home.bound and (expr := home.bound[name].expr) is not None:
+            names |= expr.names()
+        elif name in home.defaults and name not in body.home.given:
+            names |= home.defaults[name].names()
+    return len(names) > before
+
+
+def _given(call: CallCode, name: str) -> frozenset[str] | set[str]:
+    """The caller's names in what a call gives for a parameter or a size."""
+    entry, _, axis = name.rpartition(".")
+    if entry:
+        kind = call.inputs[entry]
+        value: object = kind.shape[axis_names(kind.rank).index(axis)]
+    else:
+        value = call.call.args.get(name)
+    return value.expr.names() if isinstance(value, Dim) and value.expr is not None else set()
+
+
+def _fix(cls: Class, names: set[str]) -> bool:
+    before = len(cls.fixed)
+    first = cls.bodies[0].env
+    for name in sorted(names):
+        if name in first and all(b.env[name] == first[name] for b in cls.bodies):
+            cls.fixed.setdefault(name, first[name])
+    return len(cls.fixed) > before
