@@ -58,6 +58,8 @@ def elaborate_model(
             bind_names(body, statement)
         elif isinstance(statement, ast.Stage):
             stages[statement.label.name] = statement, _stage(body, statement)
+    flags = [f"--set {name}={text}" for name, text in settings.items()]
+    body.graph.asked = " ".join([*flags, *([f"--input {input}"] if input is not None else [])])
     graph = _complete(body, model, stages)
     return graph, _contracts(body, model)
 

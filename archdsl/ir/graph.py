@@ -144,6 +144,7 @@ class Graph:
     bound: numbers the author bound (`width = c/4`), as written, in order.
     outputs: what `out` is; several for a list. stages: a model's labels, each with its value;
         stage_docs and stage_spans: their comments, and where the text after the label stands.
+    asked: what was set from outside, as flags: `--set t=4 --input 3x32x32`.
     layers: how many ops it holds, repeats counted out.
     fixed: names that something in it depends on without showing it (`dv` was rounded from `c`): a literal stands there.
     """
@@ -160,6 +161,7 @@ class Graph:
     stages: dict[str, Ref] = field(default_factory=dict)
     stage_docs: dict[str, str] = field(default_factory=dict)
     stage_spans: dict[str, Span] = field(default_factory=dict)
+    asked: str = ""
     layers: int = 0
     fixed: set[str] = field(default_factory=set)
 
