@@ -26,6 +26,7 @@ class Class:
     mixed: conditionals that go both ways among them, with how they are written.
     selects: the node that is the value of each of those.
     fixed: names that are written as their value: a split settled them, or something hidden depends on them.
+    lost: names that a literal was made of, because the bodies or the items of a list write it differently.
     hoists: values that differ without the block's names saying how, by key: one for each body.
     """
 
@@ -34,6 +35,7 @@ class Class:
     mixed: dict[str, Expr] = field(default_factory=dict)
     selects: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, Number] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
     hoists: dict[str, dict[Body, Value]] = field(default_factory=dict)
 
     @property

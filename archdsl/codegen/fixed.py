@@ -15,20 +15,26 @@ from archdsl.types import Dim, axis_names
 __all__ = ["fix_names"]
 
 
-def fix_names(found: Partition) -> None:
-    """Fix, in every class, the names that are depended on silently and have one value in all of its bodies."""
-    hidden: dict[Body, set[str]] = {}
+def fix_names(found: Partition) -> bool:
+    """Fix, in every class, the names that are depended on silently and have one value in all of its bodies.
+
+    Returns whether that changes a class: then what its constructor takes must be found out again.
+    """
+    lost: dict[Body, set[str]] = {}  # callers must not let them vary either, even where a class has many values
+    settled: dict[Body, set[str]] = {}
     for cls in found.classes:
         for body in cls.bodies:
-            hidden.setdefault(body.home, set()).update(body.graph.fixed, _settled(cls, body))
-    changed = True
-    while changed:
-        changed = False
+            lost.setdefault(body.home, set()).update(body.graph.fixed, cls.lost)
+            settled.setdefault(body.home, set()).update(_settled(cls, body))
+    before = sum(len(c.fixed) for c in found.classes)
+    size = -1
+    while size != (size := sum(map(len, (*lost.values(), *(c.fixed for c in found.classes))))):
         for cls in found.classes:
             for body in cls.bodies:
-                changed |= _grow(hidden.setdefault(body.home, set()), body, found)
+                _pass_on(lost, body, found)
             if not cls.is_flow:
-                changed |= _fix(cls, set().union(*(hidden[b] for b in cls.bodies)))
+                _fix(cls, set().union(*(lost[b] | settled[b] for b in cls.bodies)))
+    return sum(len(c.fixed) for c in found.classes) > before
 
 
 def _settled(cls: Class, body: Body) -> Iterator[str]:
@@ -39,11 +45,12 @@ def _settled(cls: Class, body: Body) -> Iterator[str]:
             yield from cond.names()
 
 
-def _grow(names: set[str], body: Body, found: Partition) -> bool:
-    """Add what the fixed names of callees are given, and what names stand for."""
-    before = len(names)
+def _pass_on(lost: dict[Body, set[str]], body: Body, found: Partition) -> None:
+    """Add what the fixed and lost names of callees are given, and what names stand for."""
+    names = lost.setdefault(body.home, set())
     for call in calls(body):
-        for name in found.of[call.body].fixed:
+        inner = lost.get(call.body, set()) if not call.body.is_flow else set()
+        for name in (*found.of[call.body].fixed, *inner):
             names |= _given(call, name)
     home = body.home.graph
     for name in list(names):
@@ -51,7 +58,6 @@ def _grow(names: set[str], body: Body, found: Partition) -> bool:
             names |= expr.names()
         elif name in home.defaults and name not in body.home.given:
             names |= home.defaults[name].names()
-    return len(names) > before
 
 
 def _given(call: CallCode, name: str) -> frozenset[str] | set[str]:
@@ -65,10 +71,8 @@ def _given(call: CallCode, name: str) -> frozenset[str] | set[str]:
     return value.expr.names() if isinstance(value, Dim) and value.expr is not None else set()
 
 
-def _fix(cls: Class, names: set[str]) -> bool:
-    before = len(cls.fixed)
+def _fix(cls: Class, names: set[str]) -> None:
     first = cls.bodies[0].env
     for name in sorted(names):
         if name in first and all(b.env[name] == first[name] for b in cls.bodies):
             cls.fixed.setdefault(name, first[name])
-    return len(cls.fixed) > before

@@ -129,6 +129,8 @@ def plan(model: Graph, emit: EmitOp, reserved: frozenset[str] = frozenset()) -> 
         try:
             taken = reserved | {c.name for c in found.classes}
             plans = _Planner(found, taken).run()
+            while fix_names(found):
+                plans = _Planner(found, taken).run()
         except MustSplitError as need:
             found.split(need.cls, need.groups)
             found.refine()

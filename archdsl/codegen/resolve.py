@@ -88,6 +88,7 @@ class Resolver:
         self._in_list = False  # an item's fraction depends on its place in the list, which no name says
         self._places: dict[str, str] = {}
         self._reads: dict[str, None] = {}
+        self._lost: set[str] = set()
         self._hoists: dict[str, dict[Body, Value]] = {}
         self._columns: _Columns | None = None
         self.same = {} if cls.is_flow else _unified(cls)
@@ -279,6 +280,7 @@ class Resolver:
             return self.layer([(b, v) for b, v in values if isinstance(v, Layer)])
         if isinstance(first, tuple) and all(isinstance(v, tuple) and len(v) == len(first) for _, v in values):
             if self._differ(values) and len(first) > 3:
+                self._lose(values)
                 return self._hoist(values, hint)
             return tuple(
                 self.value([(b, v[i]) for b, v in values if isinstance(v, tuple)], hint) for i in range(len(first))
@@ -286,11 +288,21 @@ class Resolver:
         if (own := self._own_size(values, hint)) is not None:
             return own
         plain = self._plain(values)
+        if plain is None or isinstance(plain, Const):
+            self._lose(values)
         if plain is not None:
             return plain
         if self._columns is not None:
             return self._column(values, hint)
         return self._named(values) or self._hoist(values, hint)
+
+    def _lose(self, values: Values) -> None:
+        """Note the names that numbers depend on which are not written as they were."""
+        for _, value in values:
+            if isinstance(value, Dim) and value.expr is not None:
+                self._lost |= value.expr.names()
+            elif isinstance(value, tuple):
+                self._lose([(self.bodies[0], v) for v in value])
 
     def _own_size(self, values: Values, hint: str) -> Expr | None:
         """A size of a flow's input, where its bodies would have to write it in the block's names differently."""
@@ -412,6 +424,7 @@ class Resolver:
             else:
                 args.add(name)
             pending += [n for n in self._reads if n not in before or (isinstance(value, Expr) and n in value.names())]
+        self.cls.lost = frozenset(self._lost - self.cls.fixed.keys())
         self.cls.hoists = {k: v for k, v in self._hoists.items() if k in args}
         graph = self.cls.graph
         order = [*graph.params, *graph.bound]
