@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
@@ -12,6 +13,7 @@ import pytest
 
 from archdsl.cli import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background begins with it ignored
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests themselves run side by side
 
 

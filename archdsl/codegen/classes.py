@@ -244,9 +244,6 @@ def _base(found: Partition, cls: Class) -> str:
     return camel(f"{body.home.graph.block}_{what}")
 
 
-Feature = Callable[[Body], Hashable]
-
-
 def _variants(classes: list[Class]) -> list[tuple[Class, str, dict[str, Number]]]:
     """A suffix for each class of one block: the fewest parameters that tell them apart, input sizes last."""
     bodies = [b for c in classes for b in c.bodies]

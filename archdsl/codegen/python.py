@@ -12,7 +12,7 @@ from archdsl.types import Expr, Number
 
 __all__ = [
     "ATOM", "CHOICE", "COMPARE", "NOT", "OR", "PRODUCT", "SUM", "UNARY", "WIDTH", "Bracket", "Doc", "Env", "Word",
-    "call_doc", "docstring", "evaluate", "flat", "if_else", "indented", "layout", "literal", "number",
+    "call_doc", "comment", "docstring", "evaluate", "flat", "if_else", "indented", "layout", "literal", "number",
     "prefixed", "show", "wrap",
 ]  # fmt: skip
 
@@ -254,6 +254,12 @@ def docstring(text: str, indent: int = 0) -> list[str]:
     return [f'{pad}"""{lines[0]}', *(f"{pad}{line}" if line else "" for line in lines[1:]), f'{pad}"""']
 
 
+def comment(text: str) -> list[str]:
+    """The lines of a comment, without indent; whatever `text` holds, it ends with its lines."""
+    safe = [_printable(line) for line in _paragraphs(text)]
+    return [f"# {line}".rstrip() for p in safe for line in textwrap.wrap(p, WIDTH - 10, break_long_words=False) or [""]]
+
+
 def _paragraphs(text: str) -> list[str]:
     """The lines of a comment; one that was only wrapped goes on in the line before."""
     lines: list[str] = []
@@ -270,8 +276,11 @@ def _paragraphs(text: str) -> list[str]:
 
 def _safe(text: str) -> str:
     """Text that cannot end a docstring, nor mean anything else than itself in one."""
-    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    return "".join(c if c.isprintable() else _escape(c) for c in escaped)
+    return _printable(text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"'))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
 def indented(lines: Iterable[str], by: int = 4) -> list[str]:

@@ -22,9 +22,6 @@ class Misuse(Exception):
         self.position = position
 
 
-Rule = Callable[[Sequence[Value], dict[str, Value]], Value]
-
-
 def call_function(name: str, args: Sequence[Value], keywords: dict[str, Value], spend: Callable[[int], None]) -> Value:
     """The value of `name(*args, **keywords)`.
 

@@ -18,6 +18,7 @@ from archdsl.codegen.python import (
     Bracket,
     Doc,
     Word,
+    comment,
     docstring,
     if_else,
     indented,
@@ -250,7 +251,14 @@ class _Class:
     # --- members ---
 
     def _members(self) -> Iterator[str]:
-        built = [pair for node in self.plan.members for pair in self._statements(node, ())]
+        docs = self.plan.cls.graph.stage_docs
+        built: list[tuple[tuple[Guard, ...], list[str]]] = []
+        for node in self.plan.members:
+            statements = list(self._statements(node, ()))
+            if node.name in docs and statements:
+                guards, lines = statements[0]
+                statements[0] = guards, [*comment(docs[node.name]), *lines]
+            built += statements
         yield from self._guarded(built, 0)
 
     def _guarded(self, built: list[tuple[tuple[Guard, ...], list[str]]], depth: int) -> Iterator[str]:
