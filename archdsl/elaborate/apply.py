@@ -21,8 +21,8 @@ from archdsl.elaborate.values import (
     Value,
     describe,
     holds_shared,
+    holds_tensor,
     key,
-    tensors_in,
 )  # fmt: skip
 from archdsl.errors.names import MissingArgument
 from archdsl.errors.values import NegativeRepeat, NotATensor, SharedMisfit
@@ -172,7 +172,7 @@ def _apply_repeat(body: Body, template: Repeat, x: Tensor, span: Span) -> Value:
         return POISON
     if times == 0 or template.item == ():
         return x
-    if any(True for _ in tensors_in(template.item)) or holds_shared(template.item):
+    if holds_tensor(template.item) or holds_shared(template.item):
         return _unrolled(body, template, times, x, span)
     target = _chain(body, template, x.type, span)
     if isinstance(target, Poison):

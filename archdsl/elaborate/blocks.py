@@ -24,10 +24,10 @@ from archdsl.elaborate.values import (
     as_argument,
     describe,
     holds_shared,
+    holds_tensor,
     is_op_list,
     key,
     literal,
-    tensors_in,
 )  # fmt: skip
 from archdsl.errors.limits import DoesNotShrink, TooDeep
 from archdsl.errors.names import MissingArgument
@@ -61,9 +61,7 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
     session, block = body.session, template.block
     if not _may_cross(body, template):
         return None
-    args = tuple(
-        sorted((n, key(b.value)) for n, b in template.args.items() if not any(True for _ in tensors_in(b.value)))
-    )
+    args = tuple(sorted((n, key(b.value)) for n, b in template.args.items() if not holds_tensor(b.value)))
     memo = (block, args, tuple(inputs.items()))
     if memo not in session.bodies:
         session.bodies[memo] = _OPEN
@@ -89,7 +87,7 @@ def _may_cross(body: Body, template: ApplyBlock) -> bool:
             continue
         if holds_shared(ops):
             what = "shares weights"
-        elif any(True for _ in tensors_in(ops)):
+        elif holds_tensor(ops):
             what = "reads a tensor"
         else:
             continue
@@ -222,7 +220,7 @@ def fill_parameters(body: Body, block: Declared, given: Mapping[str, Bound]) -> 
             value = _own_default(body, param)
         ok = ok and value is not POISON
         body.scope[param.name] = value
-        if not isinstance(value, Tensor) and value is not POISON and not any(True for _ in tensors_in(value)):
+        if not isinstance(value, Tensor) and value is not POISON and not holds_tensor(value):
             body.graph.params[param.name] = as_argument(value)
     return ok
 

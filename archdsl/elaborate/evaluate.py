@@ -25,9 +25,9 @@ from archdsl.elaborate.values import (
     Tensor,
     Value,
     describe,
+    holds_tensor,
     is_op_list,
     is_template,
-    tensors_in,
 )  # fmt: skip
 from archdsl.errors.names import LabelAsOp, NotYetBound, UnknownAttribute, UnknownName
 from archdsl.errors.values import BadCall, BadIndex, NotACondition, NotAFlow
@@ -220,7 +220,7 @@ def _share(body: Body, node: ast.Call) -> Value:
         hint = "share the flow, and let data flow through it: `enc = share(conv(16, 3))`, then `in -> enc`"
         body.session.report(BadCall(f"`share` takes an op or a flow, not {describe(item)}", hint), node.args[0].span)
         return POISON
-    if any(True for _ in tensors_in(item)):
+    if holds_tensor(item):
         hint = "share what reads its input alone, and combine the tensors outside of it"
         error = BadCall("a shared flow cannot read another tensor", hint)
         body.session.report(error, node.args[0].span)

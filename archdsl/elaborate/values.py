@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from archdsl.ir.graph import Argument, BlockValue, Choice, Ref
 from archdsl.ops.op import Op
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Function", "Repeat", "Sequence", "Shared", "Template", "Tensor",
-    "Value", "as_argument", "describe", "is_op_list", "is_template", "is_tensor_list", "key", "literal", "tensors_in",
+    "Value", "as_argument", "describe", "holds_shared", "holds_tensor", "is_op_list", "is_template", "is_tensor_list",
+    "key", "literal", "name_of", "show", "tensors_in",
 ]  # fmt: skip
 
 
@@ -62,7 +63,7 @@ class Template:
 
 @dataclass(frozen=True)
 class ApplyOp(Template):
-    """An op with arguments; `tensors` are those that were given by position to an op that gives."""
+    """An op with arguments."""
 
     op: type[Op]
     args: dict[str, Bound]
@@ -155,6 +156,11 @@ def tensors_in(value: Value) -> Iterator[Tensor]:
             yield from tensors_in(value.items)
         case Repeat() | Chosen() | Shared():
             yield from tensors_in(value.item)
+
+
+def holds_tensor(value: Value) -> bool:
+    """Whether it is, or holds, a tensor."""
+    return next(tensors_in(value), None) is not None
 
 
 def holds_shared(value: Value) -> bool:
@@ -297,8 +303,3 @@ def describe(value: Value) -> str:
         case tuple():
             return f"a list of {len(value)}"
     return "something that failed"
-
-
-def plain(value: Any) -> Any:
-    """A Dim's number, or the value itself."""
-    return value.value if isinstance(value, Dim) else value

@@ -110,9 +110,11 @@ def _imports(lines: Sequence[str]) -> list[str]:
 
 
 def _code(lines: Sequence[str]) -> str:
-    """The lines without docstrings, whose words mean nothing here; triple quotes stand nowhere else."""
+    """The lines without docstrings and comments, whose words mean nothing here; triple quotes stand nowhere else."""
     kept, inside = [], False
     for line in lines:
+        if not inside and line.lstrip().startswith("#"):
+            continue
         quotes = line.count('"""')
         if not inside and not quotes:
             kept.append(line)
