@@ -215,27 +215,28 @@ class _Reader:
         first = self.comments.get(span.line)
         own = _header_lines(opened)
         doc = self.above(span)
-        if not doc and end and end.span.line not in own and _follows(span, end):
+        if doc is None and end and end.span.line not in own and _follows(span, end):
             doc = end.text
-        if not doc and first and span.line not in own and first.span.start < span.end:
+        if doc is None and first and span.line not in own and first.span.start < span.end:
             doc = first.text
-        return replace(stage, doc=doc)
+        return replace(stage, doc=doc or "")
 
     def declared(self, opened: _Open, span: Span) -> str:
         """A declaration's comment: above it, else at the line of its brace or of its name."""
         found = [self.comments.get(line) for line in reversed(_header_lines(opened))]
-        return self.above(span) or next((c.text for c in found if c and not c.own_line), "")
+        above = self.above(span)
+        return next((c.text for c in found if c and not c.own_line), "") if above is None else above
 
-    def above(self, span: Span) -> str:
-        """The lines of comment that stand right above, with no blank line between."""
+    def above(self, span: Span) -> str | None:
+        """The lines of comment that stand right above, with no blank line between; None where there are none."""
         lines: list[str] = []
         at = span.line - 1
         if span.source.line(span.line)[: span.column - 1].strip():
-            return ""
+            return None
         while (comment := self.comments.get(at)) and comment.own_line:
             lines.append(comment.text)
             at -= 1
-        return "\n".join(reversed(lines))
+        return "\n".join(reversed(lines)) if lines else None
 
 
 def _header_lines(opened: _Open) -> list[int]:
