@@ -65,6 +65,7 @@ class Scope:
     """What an expression can read. All `tensors` have the shape [channels, h, w]; `small` are [channels, 1, 1].
 
     ops: bound flows. sizes: bound numbers of channels. inside: whether an op may read tensors where it stands.
+    steady: whether `channels` are as many throughout, so that weights can be shared.
     """
 
     channels: str
@@ -76,6 +77,7 @@ class Scope:
     unread: list[str] = field(default_factory=list)
     sizes: list[str] = field(default_factory=list)
     inside: bool = False
+    steady: bool = True
 
     def of(self, kind: str) -> list[str]:
         return [p.name for p in self.params if p.kind == kind]
@@ -310,6 +312,8 @@ class Author:
             scope.unread += [a, b]
             return f"{a}, {b} = {text}"
         name = ""
+        if kind == "shared" and not scope.steady:
+            kind = "op"
         if kind in ("op", "shared"):
             value = self.flow(scope, depth, 2)
             value = f"share({value})" if kind == "shared" else f"({value})"
@@ -433,7 +437,7 @@ class Author:
 
     def model(self, depth: int) -> Spec:
         c, size = self.pick(4, 8, 12), self.pick(8, 9)
-        scope = Scope("in.c", ["in"], taken={"in", "out", "classes"})
+        scope = Scope("in.c", ["in"], taken={"in", "out", "classes"}, steady=False)
         scope.params = tuple(p for p in self.params(scope, 3) if "in." not in (p.default or ""))
         params = [f"{p.name}={p.default}" for p in scope.params]
         lines = [f"input [3, {size}, {size}]", f"{self.name(scope, LABELS)}: conv({c}, 3)"]
