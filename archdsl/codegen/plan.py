@@ -21,7 +21,7 @@ from archdsl.errors.outputs import SharedDiffers
 from archdsl.ir.graph import Graph, Ref
 from archdsl.types import Expr
 
-__all__ = ["ClassPlan", "Leaf", "Module", "Step", "Tree", "plan"]
+__all__ = ["ClassPlan", "Leaf", "Module", "Step", "Tree", "leaves", "plan"]
 
 Guard = tuple[str, bool]
 
@@ -86,7 +86,7 @@ class ClassPlan:
 
     def layers(self) -> Iterator[str]:
         """The layers that it constructs, by name, each as often as it is written."""
-        stack: list[object] = [leaf.built for node in self.members for leaf in _leaves(node)]
+        stack: list[object] = [leaf.built for node in self.members for leaf in leaves(node)]
         while stack:
             item = stack.pop()
             if isinstance(item, New):
@@ -101,12 +101,13 @@ class ClassPlan:
                 stack.append(item.item)
 
 
-def _leaves(node: Tree | Leaf) -> Iterator[Leaf]:
+def leaves(node: Tree | Leaf) -> Iterator[Leaf]:
+    """The built members of a tree, in order."""
     if isinstance(node, Leaf):
         yield node
     else:
         for child in node.children:
-            yield from _leaves(child)
+            yield from leaves(child)
 
 
 @dataclass(frozen=True)

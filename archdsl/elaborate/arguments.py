@@ -258,8 +258,7 @@ def _report_too_many(body: Body, callee: str, names: Sequence[str], arg: ast.Arg
 
 
 def _report_unknown(body: Body, callee: str, name: str, names: Sequence[str], arg: ast.Arg) -> None:
-    hint = nearest(name, names) or ("it has " + ", ".join(f"`{n}`" for n in names) if names else "it has none")
-    body.session.report(UnknownArgument(callee, name, hint), arg.name_span or arg.span)
+    body.session.report(UnknownArgument.of(callee, name, names), arg.name_span or arg.span)
 
 
 def _report_twice(body: Body, callee: str, name: str, first: Bound, arg: ast.Arg) -> None:

@@ -115,8 +115,7 @@ class _Checker:
                 self._report(TooManyArguments.of(word, known), arg.span)
                 return
             if arg.name is not None and arg.name not in known:
-                hint = nearest(arg.name, known) or ("it has " + ", ".join(f"`{k}`" for k in known) if known else "")
-                self._report(UnknownArgument(word, arg.name, hint), arg.name_span or arg.span)
+                self._report(UnknownArgument.of(word, arg.name, known), arg.name_span or arg.span)
             self._value(line, arg.value)
 
     def _value(self, line: str, value: ast.Expr) -> None:
@@ -130,16 +129,9 @@ class _Checker:
                 self._report(UnknownName(name.name, nearest(name.name, self._params)), name.span)
 
 
-def _names(value: object) -> Iterator[ast.Name]:
+def _names(value: ast.Expr) -> Iterator[ast.Name]:
     """Every name in an expression."""
     if isinstance(value, ast.Name):
         yield value
-    elif isinstance(value, tuple):
-        for part in value:
-            yield from _names(part)
-    elif isinstance(value, ast.ListExpr):
-        yield from _names(value.items)
-    elif isinstance(value, ast.Binary | ast.Compare):
-        yield from _names((value.left, value.right))
-    elif isinstance(value, ast.Unary):
-        yield from _names(value.value)
+    for part in ast.parts(value):
+        yield from _names(part)

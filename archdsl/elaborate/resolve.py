@@ -5,7 +5,7 @@ It runs over every declaration, used or not, so that a library of blocks is chec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from archdsl.diagnostics import Diagnostic, Error, Label, nearest
 from archdsl.elaborate.naming import FUNCTIONS
@@ -207,7 +207,7 @@ class _Resolver:
                         self.expression(cond, inner)
                 self.expression(value.item, inner)
             case _:
-                for part in _parts(value):
+                for part in ast.parts(value):
                     self.expression(part, local)
 
     def _name(self, value: ast.Name, local: set[str]) -> None:
@@ -238,31 +238,9 @@ class _Resolver:
             return
         for arg in value.args:
             if arg.name is not None and arg.name not in known:
-                hint = nearest(arg.name, known) or (
-                    "it has " + ", ".join(f"`{n}`" for n in known) if known else "it has none"
-                )
-                self._report(UnknownArgument(name, arg.name, hint), arg.name_span or arg.span)
+                self._report(UnknownArgument.of(name, arg.name, known), arg.name_span or arg.span)
 
 
 def _names(targets: tuple[ast.Target, ...]) -> set[str]:
     """Every name that a `for` binds."""
     return {n for t in targets for n in ({t.name} if isinstance(t, ast.Name) else _names(t))}
-
-
-def _parts(value: ast.Expr) -> Iterator[ast.Expr]:
-    """What an expression is made of."""
-    match value:
-        case ast.Attr() | ast.Unary():
-            yield value.value
-        case ast.Index():
-            yield from (value.value, value.index)
-        case ast.Slice():
-            yield from (p for p in (value.value, value.start, value.stop) if p is not None)
-        case ast.Binary() | ast.Compare():
-            yield from (value.left, value.right)
-        case ast.BoolOp():
-            yield from value.values
-        case ast.Flow() | ast.ListExpr():
-            yield from value.items
-        case ast.IfElse():
-            yield from (value.then, value.cond, value.orelse)

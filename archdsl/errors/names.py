@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archdsl.diagnostics import Error
+from archdsl.diagnostics import Error, nearest
 
 
 class UnknownName(Error):
@@ -90,6 +90,12 @@ class UnknownArgument(Error):
     callee: str
     name: str
     hint: str = ""
+
+    @classmethod
+    def of(cls, callee: str, name: str, known: Sequence[str]) -> UnknownArgument:
+        """For something with these parameters."""
+        listed = "it has " + ", ".join(f"`{k}`" for k in known) if known else "it has none"
+        return cls(callee, name, nearest(name, known) or listed)
 
 
 class TooManyArguments(Error):

@@ -5,6 +5,7 @@ Every node has a `span`. Trees compare by content: `without_spans` puts all span
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from archdsl.source import Span
 __all__ = [
     "Arg", "Attr", "Binary", "Bind", "Block", "Bool", "BoolOp", "Call", "Clause", "Comment", "Compare",
     "Expect", "Expr", "Flow", "IfElse", "Imported", "Index", "InputDecl", "ListComp", "ListExpr", "Missing", "Name",
-    "Node", "Number", "Param", "Slice", "Spec", "Stage", "Stmt", "String", "Unary", "Use", "without_spans",
+    "Node", "Number", "Param", "Slice", "Spec", "Stage", "Stmt", "String", "Unary", "Use", "parts", "without_spans",
 ]  # fmt: skip
 
 
@@ -283,6 +284,25 @@ class Spec(Node):
 
     items: tuple[Use | Block, ...]
     comments: tuple[Comment, ...]
+
+
+def parts(value: Expr) -> Iterator[Expr]:
+    """The expressions right below one; those of a call and a comprehension are in their arguments and clauses."""
+    match value:
+        case Attr() | Unary():
+            yield value.value
+        case Index():
+            yield from (value.value, value.index)
+        case Slice():
+            yield from (p for p in (value.value, value.start, value.stop) if p is not None)
+        case Binary() | Compare():
+            yield from (value.left, value.right)
+        case BoolOp():
+            yield from value.values
+        case Flow() | ListExpr():
+            yield from value.items
+        case IfElse():
+            yield from (value.then, value.cond, value.orelse)
 
 
 T = TypeVar("T")

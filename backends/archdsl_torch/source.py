@@ -9,7 +9,7 @@ from itertools import groupby
 from archdsl.codegen.code import REQUIRED
 from archdsl.codegen.forward import ROOM, forward
 from archdsl.codegen.names import Names
-from archdsl.codegen.plan import ClassPlan, Guard, Leaf, Tree
+from archdsl.codegen.plan import ClassPlan, Guard, Leaf, Tree, leaves
 from archdsl.codegen.python import (
     ATOM,
     COMPARE,
@@ -278,8 +278,8 @@ class _Class:
         if isinstance(node, Leaf):
             yield node.guards, layout(self._built(node.built), ROOM - 4 * len(node.guards), f"{target} = ")
             return
-        leaves = list(_leaves(node))
-        shared = _common_guards([leaf.guards for leaf in leaves])
+        held = list(leaves(node))
+        shared = _common_guards([leaf.guards for leaf in held])
         plain = [c for c in node.children if _inline(c, shared)]
         first = list(plain)
         if len(plain) < len(node.children):
@@ -414,16 +414,8 @@ def _entry_names(plan: ClassPlan) -> dict[str, str]:
 
 def _is_list(nodes: Sequence[Tree | Leaf]) -> bool:
     return [n.name for n in nodes] == [str(i) for i in range(len(nodes))] and not any(
-        leaf.guards != first.guards for n in nodes for leaf in _leaves(n) for first in _leaves(nodes[0])
+        leaf.guards != first.guards for n in nodes for leaf in leaves(n) for first in leaves(nodes[0])
     )
-
-
-def _leaves(node: Tree | Leaf) -> Iterator[Leaf]:
-    if isinstance(node, Leaf):
-        yield node
-    else:
-        for child in node.children:
-            yield from _leaves(child)
 
 
 def _common_guards(guards: Sequence[tuple[Guard, ...]]) -> tuple[Guard, ...]:
@@ -435,7 +427,7 @@ def _common_guards(guards: Sequence[tuple[Guard, ...]]) -> tuple[Guard, ...]:
 
 def _inline(node: Tree | Leaf, guards: tuple[Guard, ...]) -> bool:
     """Whether a member can stand inside its group's constructor."""
-    return all(leaf.guards == guards and not _is_parameter(leaf.built) for leaf in _leaves(node))
+    return all(leaf.guards == guards and not _is_parameter(leaf.built) for leaf in leaves(node))
 
 
 def _is_parameter(built: Built) -> bool:
