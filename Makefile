@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "archdsl needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,data,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,data,onnx,dev]'
 	@touch $@
 
 demo: $(READY) ## compile, draw, show, train and evaluate Attention-56 on scikit-learn's digits

@@ -17,11 +17,11 @@ from archdsl.resources import read_spec
 from archdsl.source import Source
 
 if TYPE_CHECKING:
-    from archdsl.codegen.backend import Artifact, Backend
+    from archdsl.codegen.backend import Artifact, Backend, Export
     from archdsl.elaborate import Program
     from archdsl.ir.graph import Graph
 
-__all__ = ["MissingExtra", "check", "compile", "elaborated", "find", "load", "needs", "open_model"]
+__all__ = ["MissingExtra", "check", "compile", "elaborated", "exports", "find", "load", "needs", "open_model"]
 
 Spec = str | Path | Source
 Settings = Mapping[str, object]
@@ -123,6 +123,13 @@ def find(name: str) -> Backend:
     except KeyError:
         known = ", ".join(f"`{b}`" for b in backends()) or "none"
         raise ValueError(f"there is no backend `{name}`; installed: {known}") from None
+
+
+def exports() -> dict[str, Export]:
+    """What weights can be written for, by name, with all backends that are installed."""
+    from archdsl.codegen.backend import backends, find_backend
+
+    return {name: export for backend in backends() for name, export in find_backend(backend).exports.items()}
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from archdsl.ops.merge import Add, Div, Mul, Sub, WithNumber
 from archdsl.passes.cost import cost
 from archdsl.source import Source
 from archdsl.types import Dim, symbol
+from archdsl_keras import emit as emit_keras
 from archdsl_torch import BACKEND, HEADER, emit
 from archdsl_torch.emit import EMIT
 from archdsl_torch.layers import LAYERS
@@ -34,6 +35,7 @@ from archdsl_torch.source import RESERVED
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*/model.arch"))
 CASES = {path.parent.name: path for path in GOLDEN}
+EMITTERS: dict[str, Callable[[Graph], Artifact]] = {"keras": emit_keras, "torch": emit}
 
 
 def graph_of(text: str, name: str = "model.arch") -> Graph:
@@ -63,9 +65,10 @@ def outputs(graph: Graph, model: torch.nn.Module) -> tuple[torch.Tensor, ...]:
 # --- the text ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("backend", EMITTERS)
 @pytest.mark.parametrize("case", CASES)
-def test_generated_source(case: str, golden: Callable[[str, Path], None]) -> None:
-    golden(emit(graph_of(CASES[case].read_text())).text, CASES[case].with_name("torch.py"))
+def test_generated_source(case: str, backend: str, golden: Callable[[str, Path], None]) -> None:
+    golden(EMITTERS[backend](graph_of(CASES[case].read_text())).text, CASES[case].with_name(f"{backend}.py"))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -82,15 +85,17 @@ def test_golden_networks_run_train_and_count(case: str) -> None:
 @pytest.mark.parametrize("command", [["check", "--isolated", "--no-cache"], ["format", "--isolated", "--check"]])
 def test_generated_source_is_clean_and_formatted(command: list[str], tmp_path: Path) -> None:
     for case, path in CASES.items():
-        (tmp_path / f"{case}.py").write_text(emit(graph_of(path.read_text())).text)
+        for backend, write in EMITTERS.items():
+            (tmp_path / f"{case}_{backend}.py").write_text(write(graph_of(path.read_text())).text)
     ran = subprocess.run([sys.executable, "-m", "ruff", *command, str(tmp_path)], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_bytes_are_the_same_under_any_hash_seed() -> None:
     script = (
-        "import sys, json; from test_codegen import CASES, emit, graph_of;"
-        "print(json.dumps([emit(graph_of(p.read_text())).text for p in CASES.values()]))"
+        "import sys, json; from test_codegen import CASES, EMITTERS, graph_of;"
+        "texts = [p.read_text() for p in CASES.values()];"
+        "print(json.dumps([[emit(graph_of(t)).text for t in texts] for emit in EMITTERS.values()]))"
     )
     here = Path(__file__).parent
     path = os.pathsep.join([str(here), *sys.path])
@@ -105,16 +110,18 @@ def test_bytes_are_the_same_under_any_hash_seed() -> None:
         for seed in ("1", "2")
     ]
     assert texts[0] == texts[1]
-    assert json.loads(texts[0]) == [p.with_name("torch.py").read_text() for p in CASES.values()]
+    assert json.loads(texts[0]) == [[p.with_name(f"{b}.py").read_text() for p in CASES.values()] for b in EMITTERS]
 
 
-def test_the_header_tells_our_own_files() -> None:
-    text = emit(graph_of(CASES["conditional"].read_text())).text
+@pytest.mark.parametrize("backend", EMITTERS)
+def test_the_header_tells_our_own_files(backend: str) -> None:
+    text = EMITTERS[backend](graph_of(CASES["conditional"].read_text())).text
     assert f"\n{HEADER} " in text.split('"""')[1]
 
 
-def test_emitting_imports_no_framework() -> None:
-    script = "import sys, archdsl_torch; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("backend", EMITTERS)
+def test_emitting_imports_no_framework(backend: str) -> None:
+    script = f"import sys, archdsl_{backend}; sys.exit(bool({{'torch', 'keras', 'numpy'}} & set(sys.modules)))"
     path = os.pathsep.join(sys.path)
     assert subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}).returncode == 0
 
@@ -259,9 +266,9 @@ def test_inplace_only_where_nobody_sees_it() -> None:
 
 def test_members_have_no_name_that_a_module_has() -> None:
     names = set(dir(torch.nn.Module())) | set(dir(torch.nn.Sequential())) | set(dir(torch.nn.ModuleDict()))
-    from archdsl_torch.source import _MODULE
+    from archdsl_torch.source import MEMBERS
 
-    assert {n for n in names if not n.startswith("__")} - _MODULE == set()
+    assert {n for n in names if not n.startswith("__")} - MEMBERS == set()
 
 
 def test_members_that_python_would_call_the_same_stay_apart() -> None:

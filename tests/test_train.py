@@ -27,7 +27,7 @@ from PIL import Image
 from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.elaborate import load
 from archdsl.source import Source
-from archdsl.train import Recipe, Result, Run, Split, check_classes, evaluate, open_data, train
+from archdsl.train import Recipe, Result, Run, Split, check_classes, evaluate, open_data, resume, train
 from archdsl.train.data import IN_MEMORY
 from archdsl.train.recipe import learning_rate
 from archdsl_torch.batches import Batches
@@ -151,6 +151,115 @@ def test_ctrl_c_leaves_a_run_in_order(tmp_path: Path) -> None:
     assert summary["status"] == "interrupted"
     assert evaluate(str(tmp_path / "stopped"))[1].top1 == summary["top1"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# --- going on with a run, and ending early ---------------------------------------------------------
+
+RANDOM = SPEC.replace("gap ->", "gap -> dropout(0.2) ->")
+AUGMENTED = replace(QUICK, epochs=3, hflip=0.5, crop_pad=1, precision="bfloat16")
+
+
+def stopped(output: Path, after: int, **more: Any) -> Path:
+    """The folder of a run that Ctrl-C ended after so many epochs."""
+
+    def stop(line: str) -> None:
+        if line.startswith(f"epoch {after:3d}"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(output, say=stop, name="stopped", **more)
+    return output / "stopped"
+
+
+def figures(folder: Path) -> list[list[str]]:
+    """metrics.csv without its seconds."""
+    return [line.split(",")[:-1] for line in (folder / "metrics.csv").read_text().splitlines()]
+
+
+def test_a_resumed_run_is_the_one_that_was_not_stopped(tmp_path: Path) -> None:
+    whole, result = trained(tmp_path, recipe=AUGMENTED, spec=RANDOM, name="whole")
+    folder = stopped(tmp_path, 1, recipe=AUGMENTED, spec=RANDOM)
+    run, resumed = resume(str(folder), command=["archdsl", "train", "--resume"])
+    assert figures(folder) == figures(whole.folder)
+    assert (resumed.top1, resumed.loss, resumed.epochs, resumed.status) == (result.top1, result.loss, 3, "finished")
+    for key, tensor in run.load_weights().items():
+        assert (tensor == whole.load_weights()[key]).all(), key
+    assert [(r["after"], r["epochs"]) for r in json.loads((folder / "config.json").read_text())["resumed"]] == [(1, 3)]
+
+
+def test_a_run_that_was_killed_while_it_wrote(tmp_path: Path) -> None:
+    """Its metrics have an epoch that its state has not, or its best weights were not written."""
+    whole, _ = trained(tmp_path, recipe=AUGMENTED, spec=RANDOM, name="whole")
+    folder = stopped(tmp_path, 1, recipe=AUGMENTED, spec=RANDOM)
+    (folder / "best.safetensors").unlink()
+    (folder / "metrics.csv").write_bytes((whole.folder / "metrics.csv").read_bytes())
+    resume(str(folder))
+    assert figures(folder) == figures(whole.folder)
+    assert (folder / "best.safetensors").exists()
+
+
+def test_a_finished_run_can_be_made_longer(tmp_path: Path, digits_run: tuple[Run, Result, list[str]]) -> None:
+    folder = copy(digits_run[0], tmp_path / "copy")
+    for changes in ({}, {"epochs": 2}):
+        found = mistake(lambda changes=changes: resume(str(folder), changes=changes))
+        assert (found.code, found.label, found.help) == (
+            "E0836",
+            "2 of 2 epochs are done",
+            "say `--epochs 4` for 4 in all",
+        )
+    assert mistake(lambda: resume(str(folder), changes={"epochs": 1})).code == "E0801"
+    run, result = resume(str(folder), changes={"epochs": 3})
+    assert [row.epoch for row in run.rows] == [1, 2, 3] and result.epochs == 3
+    assert run.rows[2].lr == pytest.approx(learning_rate(replace(QUICK, epochs=3), 131, 44))
+    assert evaluate(str(folder))[1].loss == result.loss
+
+
+def test_runs_that_cannot_be_resumed(tmp_path: Path, digits_run: tuple[Run, Result, list[str]]) -> None:
+    def label(damage: Callable[[Path], object]) -> str | None:
+        folder = copy(digits_run[0], tmp_path / str(len(list(tmp_path.iterdir()))))
+        damage(folder)
+        before = (folder / "summary.json").read_bytes()
+        found = mistake(lambda: resume(str(folder), changes={"epochs": 3}))
+        assert found.code == "E0832" and (folder / "summary.json").read_bytes() == before
+        return found.label
+
+    whole = (digits_run[0].folder / "last.ckpt").read_bytes()
+    for damaged in (b"", b"no checkpoint", whole[: len(whole) // 2]):
+        assert label(lambda f, b=damaged: (f / "last.ckpt").write_bytes(b)) == "last.ckpt is damaged"
+    assert label(lambda f: torch.save({"state_dict": open}, f / "last.ckpt")) == "last.ckpt is damaged"
+    assert label(lambda f: (f / "last.ckpt").unlink()) == "it has no last.ckpt"
+    assert label(lambda f: (f / "metrics.csv").unlink()) == "it has no metrics.csv"
+    for damaged in (
+        "",
+        "epoch\n1\n",
+        "epoch,step,lr,train_loss,train_top1,val_loss,val_top1,seconds\n" + "2," * 7 + "1\n",
+    ):
+        assert label(lambda f, t=damaged: (f / "metrics.csv").write_text(t)) == "metrics.csv is damaged"
+
+
+def test_a_training_goes_on_with_its_own_data(flowers: Path, tmp_path: Path) -> None:
+    run, _ = trained(tmp_path, str(flowers), replace(QUICK, batch_size=4, epochs=1), input="3x8x8")
+    (flowers / "test/dark/0.png").unlink()
+    found = mistake(lambda: resume(str(run.folder), changes={"epochs": 2}))
+    assert found.code == "E0834" and "its own data" in found.help
+
+
+def test_flags_that_a_resumed_training_cannot_have(run: Callable[..., Any], tmp_path: Path) -> None:
+    ended = run("train", "lenet5", "--resume", tmp_path, "--lr", Recipe.lr, "--device", "cpu")
+    assert ended.code == 2 and "leave out SPEC, --lr (" in ended.err
+    assert run("train", "lenet5").code == run("train", "--data", "digits").code == 2
+    assert run("train", "--resume", tmp_path).code == 2
+
+
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_patience(tmp_path: Path, backend: str) -> None:
+    said: list[str] = []
+    still = replace(QUICK, epochs=9, lr=1e-30, patience=2)  # learns nothing
+    run, result = trained(tmp_path, recipe=still, spec=SPEC.replace("-> bn", ""), say=said.append, to=backend)
+    assert (result.epoch, result.epochs, result.status) == (1, 3, "finished")
+    assert said[-1] == "ended early: no better top-1 in 2 epochs"
+    found = mistake(lambda: resume(str(run.folder), changes={"epochs": 20}))
+    assert (found.code, found.label) == ("E0836", "the last 2 epochs brought no better top-1")
 
 
 # --- folders of images -----------------------------------------------------------------------------
@@ -382,23 +491,20 @@ def test_a_loss_that_explodes(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "wild/summary.json").read_text())["status"] == "failed"
 
 
-@pytest.mark.parametrize(
-    ("said", "code"),
-    [("[enforce fail] DefaultCPUAllocator: can't allocate memory", "E0822"),
-     ("Expected more than 1 value per channel when training", "E0823")],
-)  # fmt: skip
-def test_what_the_framework_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, code: str) -> None:
+def test_too_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: object, images: object) -> None:
-        raise RuntimeError(said)
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr("archdsl_torch.train.Learner._augment", fail)
-    assert mistake(lambda: trained(tmp_path)).code == code
+    assert mistake(lambda: trained(tmp_path)).code == "E0822"
 
 
-def test_batch_norm_over_one_value(flowers: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_batch_norm_over_one_value(flowers: Path, tmp_path: Path, backend: str) -> None:
     spec = SPEC.replace("head: gap ->", "pool: gap -> bn\n  head: ").replace("head:  dense", "head: dense")
-    found = mistake(lambda: trained(tmp_path, str(flowers), replace(QUICK, batch_size=1), spec, input="3x8x8"))
-    assert found.code == "E0823"
+    one = replace(QUICK, batch_size=1)
+    found = mistake(lambda: trained(tmp_path, str(flowers), one, spec, input="3x8x8", to=backend))
+    assert found.code == "E0823" and found.labels[0].text == "normalises [16, 1, 1]"
 
 
 # --- mistakes with runs -----------------------------------------------------------------------------------
@@ -424,7 +530,7 @@ def test_runs_that_cannot_be_used(tmp_path: Path, digits_run: tuple[Run, Result,
     folder = copy(digits_run[0], tmp_path / "copy")
     assert mistake(lambda: evaluate(str(folder), device="tpu")).code == "E0801"
     (folder / "best.safetensors").write_bytes(b"damaged")
-    assert mistake(lambda: evaluate(str(folder))).label == "best.safetensors is damaged"
+    assert mistake(lambda: evaluate(str(folder))).code == "E0901"
     (folder / "best.safetensors").unlink()
     assert mistake(lambda: evaluate(str(folder))).label == "it has no best.safetensors"
     for text in ("", "[]", "{}", '{"files": {"model.py": 1}}'):

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from archdsl import api
 from archdsl.cli.flags import FILES, FORMAT, SPEC, SPEC_FLAGS, SPECS, TO, Command, flag, positive
 from archdsl.cli.specs import find_backend, open_graph, open_spec, parse_settings
-from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, exit_code, print_table, replace_file, report, say
+from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, check_ours, exit_code, print_table, replace_file, report, say
 from archdsl.diagnostics import Diagnostic, SpecError, nearest, to_json
-from archdsl.errors.files import NotOurs
 from archdsl.resources import read_source, read_spec, zoo_names, zoo_source
 from archdsl.source import Source
 
@@ -111,10 +110,8 @@ def compile(
     if output is None or output == "-":
         say(text)
         return 0
-    path = Path(output)
-    if not force and not _may_replace(path):
-        raise SpecError([NotOurs(output).at(Source(output, "").span())])
-    replace_file(path, text.encode())
+    check_ours(Path(output), force)
+    replace_file(Path(output), text.encode())
     return 0
 
 
@@ -182,17 +179,6 @@ def _first_comment(name: str) -> str:
     source = zoo_source(name)
     lines = source.text.splitlines() if source else []
     return next((line.lstrip("# ") for line in lines if line.startswith("#")), "")
-
-
-def _may_replace(path: Path) -> bool:
-    """Whether nothing of a user's is lost: no file yet, an empty one, or one that archdsl wrote, as its head says."""
-    from archdsl.codegen.backend import HEADER
-
-    if not path.is_file():  # nothing there yet, or no plain file: a terminal, a pipe
-        return True
-    with path.open("rb") as file:
-        head = file.read(65_536)
-    return not head or any(line.startswith(HEADER.encode()) for line in head.splitlines())
 
 
 COMMANDS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
+from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ class Flag:
 
 def flag(*names: str, **about: Any) -> Flag:
     """A Flag whose help also says its default, where it has one that says something."""
-    if about.get("default") is not None and "action" not in about:
+    if about.get("default") not in (None, SUPPRESS) and "action" not in about:
         about["help"] += " (default: %(default)s)"
     return Flag(names, about)
 

@@ -8,13 +8,16 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from archdsl.diagnostics import Diagnostic, render
+from archdsl.codegen.backend import HEADER
+from archdsl.diagnostics import Diagnostic, SpecError, render
 from archdsl.errors.files import NotOurs, WhichModel
 from archdsl.errors.outputs import NoDrawingEngine
+from archdsl.source import Source
 
-__all__ = ["WrongCommand", "colours", "exit_code", "print_table", "replace_file", "report", "say"]
+__all__ = ["WrongCommand", "check_ours", "colours", "exit_code", "print_table", "replace_file", "report", "say"]
 
 WRONG_SPEC, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
 MOST_SHOWN = 100
@@ -95,6 +98,26 @@ def replace_file(path: Path, data: bytes) -> None:
             _replace(path.resolve(), data)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def check_ours(path: Path, force: bool) -> None:
+    """Refuse to lose a user's work: a file is replaced where archdsl wrote it, as it says, or where it is empty.
+
+    Raises SpecError, unless `force`; OSError where the file cannot be read.
+    """
+    if (
+        force or not path.is_file() or not path.stat().st_size
+    ):  # nothing there yet, or no plain file: a terminal, a pipe
+        return
+    with path.open("rb") as file:
+        head = file.read(65_536)
+        if b"\0" not in head:  # a text says it in a line of its own, at its head
+            ours = any(line.startswith(HEADER.encode()) for line in head.splitlines())
+        else:
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
+                ours = whole.find(HEADER.encode()) >= 0
+    if not ours:
+        raise SpecError([NotOurs(str(path)).at(Source(str(path), "").span())])
 
 
 def _replace(path: Path, data: bytes) -> None:

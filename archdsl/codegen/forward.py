@@ -10,7 +10,21 @@ from typing import Protocol
 
 from archdsl.codegen.names import identifier
 from archdsl.codegen.plan import ClassPlan, Step
-from archdsl.codegen.python import ATOM, CHOICE, OR, PRODUCT, SUM, UNARY, WIDTH, call_doc, if_else, layout, wrap
+from archdsl.codegen.python import (
+    ATOM,
+    CHOICE,
+    OR,
+    PRODUCT,
+    SUM,
+    UNARY,
+    WIDTH,
+    call_doc,
+    if_else,
+    layout,
+    literal,
+    wrap,
+)
+from archdsl.codegen.taps import TAP
 from archdsl.codegen.written import Val, Written, WrittenCode
 from archdsl.ir.graph import Ref
 
@@ -26,9 +40,13 @@ class Dialect(Protocol):
     """How a framework writes what a forward pass needs beside its ops.
 
     reserved: names that no variable may have.
+    tapped: whether every value is shown to a tap while it is made (see `archdsl.codegen.taps`).
+    passed: what every call of a member ends in: `, training=training`, or nothing.
     """
 
     reserved: frozenset[str]
+    tapped: bool
+    passed: str
 
     def value(self, value: Val) -> tuple[str, int]:
         """A value and how tightly it binds."""
@@ -134,12 +152,14 @@ class _Forward:
         if step.code is None:
             assert step.member is not None
             args = ", ".join(wrap(self._with_batch(p).text, p.level, CHOICE) for p in inputs)
-            text, level = f"{self.dialect.member(step.member)}({args})", ATOM
+            text, level = f"{self.dialect.member(step.member)}({args}{self.dialect.passed})", ATOM
         else:
             text, level = self._formatted(step, step.code, inputs)
         code = step.code.code if step.code else None
         batchless = code is not None and (code.batchless or (code.elementwise and all(p.batchless for p in inputs)))
         reads = [r for p in inputs for r in p.reads]
+        if self.dialect.tapped:
+            text, level = f"{TAP}(self, {literal(_shown_as(step))})({text})", ATOM
         return _Piece(text, level, reads, step.statement or "out", step.ranks[0], batchless, step.fresh)
 
     def _formatted(self, step: Step, written: WrittenCode, inputs: list[_Piece]) -> tuple[str, int]:
@@ -159,7 +179,8 @@ class _Forward:
                 return self.dialect.arguments(written.args)
             return wrap(*self.dialect.value(written.values[name]), _WANTED[mark])
 
-        text = _HOLE.sub(fill, code.text).replace("(, ", "(").replace(", )", ")").replace(".mT.mT", "")
+        template = code.text.replace("{self}({0})", f"{{self}}({{0}}{self.dialect.passed})")
+        text = _HOLE.sub(fill, template).replace("(, ", "(").replace(", )", ")").replace(".mT.mT", "")
         if code.inplace and not code.stateful and self._overwrites(step, inputs[0]):
             text = _INPLACE.sub(", inplace=True)", text)
         return text, code.level
@@ -285,3 +306,9 @@ class _Forward:
         opposite = f"not {cond}" if re.fullmatch(r"[\w.]+", cond) else f"not ({cond})"
         self.lines += if_else(cond, opposite, *sides)
         self._bind(ref, name, piece)
+
+
+def _shown_as(step: Step) -> str:
+    """What a tap calls a value: its node, or the statement that is a line of modules, whose items are nodes."""
+    member = ".".join(step.member or ())
+    return member if member and step.node.startswith(f"{member}.") else step.node

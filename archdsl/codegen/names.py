@@ -7,9 +7,10 @@ import re
 import unicodedata
 from collections.abc import Collection
 
-__all__ = ["Names", "camel", "identifier", "size_name"]
+__all__ = ["Names", "camel", "identifier", "member", "size_name"]
 
 _BUILTINS = frozenset(("super", "range", "zip", "min", "max", "dict"))
+_PRIVATE = re.compile(r"^_(0*)_")  # and what such names become
 _AXES = {"c": "channels", "h": "height", "w": "width", "n": "length"}
 
 
@@ -18,11 +19,26 @@ def identifier(text: str) -> str:
     plain = unicodedata.normalize("NFKC", re.sub(r"\[(\d+)\]", r"_\1", text))  # as Python reads names
     name = "".join(c if f"_{c}".isidentifier() else "_" for c in plain) or "_"
     name = name if name.isidentifier() else f"_{name}"
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in _BUILTINS:
+    if _is_pythons(name):
         name += "_"
     if name.startswith("__") and not name.endswith("___"):  # a hook of Python's, or private to a class
         name = name.rstrip("_") + "___"
     return name
+
+
+def _is_pythons(name: str) -> bool:
+    return keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in _BUILTINS
+
+
+def member(part: str, reserved: Collection[str]) -> str:
+    """What a member of a class is called, from one part of a path; `reserved` is what its framework has already.
+
+    It depends on nothing beside it and no two parts are called alike, so that paths can be followed into a built
+    model. `train` is `train_` and `train_` is `train__`; `__x`, which Python keeps private to a class, is `_0_x`.
+    """
+    stem = part.rstrip("_")
+    name = f"{part}_" if stem in reserved or _is_pythons(stem) else part
+    return _PRIVATE.sub(r"_0\1_", name)
 
 
 def camel(text: str) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
 from archdsl.codegen.classes import Class
 from archdsl.codegen.code import REQUIRED, Code
-from archdsl.types import Expr
+from archdsl.types import Dim, Expr
 
 __all__ = [
     "ArgSpec", "Built", "Column", "Const", "Line", "Local", "Many", "New", "Row", "Val", "Written", "WrittenCode",
+    "shown",
 ]  # fmt: skip
 
 
@@ -109,3 +110,32 @@ class WrittenCode:
     code: Code
     values: Mapping[str, Val]
     args: tuple[Written, ...]
+
+
+def shown(args: Sequence[Written]) -> Iterator[tuple[Written, str]]:
+    """Arguments that are written, each with its keyword, or none where its place says it."""
+    by_name = False
+    for arg in args:
+        spec = arg.spec
+        default = spec.default.value if spec is not None and spec.default is not None else arg.default
+        is_default = (
+            (spec is None or spec.default is not None) and default is not REQUIRED and _equals(arg.value, default)
+        )
+        if spec is None:
+            if is_default:
+                by_name = True
+            else:
+                yield arg, arg.name if by_name or not arg.positional else ""
+                by_name = by_name or (bool(arg.name) and not arg.positional)
+        elif is_default:
+            by_name = True
+        else:
+            by_name = by_name or (not spec.leading and isinstance(arg.value, Const))
+            yield arg, spec.name if by_name else ""
+
+
+def _equals(value: Val, default: object) -> bool:
+    wanted = default.value if isinstance(default, Dim) else default
+    return (
+        isinstance(value, Const) and value.value == wanted and isinstance(value.value, bool) is isinstance(wanted, bool)
+    )

@@ -16,7 +16,7 @@ from archdsl.diagnostics import Diagnostic, nearest
 from archdsl.elaborate.blocks import elaborate_block
 from archdsl.elaborate.body import BUDGETS, Abort, Session
 from archdsl.elaborate.models import Contract, elaborate_model
-from archdsl.elaborate.program import Program, declarations, read_program
+from archdsl.elaborate.program import Program, Used, declarations, read_program
 from archdsl.elaborate.resolve import resolve
 from archdsl.errors.models import UnknownModel
 from archdsl.errors.names import UnknownName
@@ -39,19 +39,22 @@ class Result:
     contracts: tuple[Contract, ...] = field(default=())
 
 
-def load(source: Source) -> Program:
-    """Read a spec with all that it uses. What is wrong with its text stands in `Program.diagnostics`."""
+def load(source: Source, used: Used | None = None) -> Program:
+    """Read a spec with all that it uses. What is wrong with its text stands in `Program.diagnostics`.
+
+    used: the files that it uses, as `Program.used` has them; None for those on the disk.
+    """
     with _no_collection():
-        return _load(source)
+        return _load(source, used)
 
 
-def _load(source: Source) -> Program:
-    program = read_program(source)
+def _load(source: Source, used: Used | None) -> Program:
+    program = read_program(source, used=used)
     found = _resolved(program)
     unknown = {d.span.text for d in found if d.code == UnknownName.code}
     library = {name: part for name in sorted(unknown) if (part := library_part(name))}
     if library:  # what nothing else is called may be the library's without a `use`
-        program = read_program(source, library)
+        program = read_program(source, library, used)
         found = _resolved(program)
     program.diagnostics += found
     return program

@@ -13,7 +13,7 @@ from archdsl.elaborate.body import Body, Session
 from archdsl.elaborate.evaluate import as_template, evaluate
 from archdsl.elaborate.finish import finish
 from archdsl.elaborate.naming import name_expression
-from archdsl.elaborate.program import Declared
+from archdsl.elaborate.program import Declared, bring_library
 from archdsl.elaborate.resolve import resolve_expression
 from archdsl.elaborate.values import Bound, Function, Tensor, Value, describe, is_template
 from archdsl.errors.models import BadContract, BadInput, NotAStage, UnknownSetting
@@ -92,7 +92,9 @@ def _setting(body: Body, source: Source) -> Value:
     body.session.diagnostics += found
     if node is None or found:
         return POISON
-    unknown = resolve_expression(node, body.file.blocks)
+    if unknown := resolve_expression(node, body.file.blocks):
+        bring_library(body.file, {d.span.text for d in unknown}, body.session.names)
+        unknown = resolve_expression(node, body.file.blocks)
     body.session.diagnostics += unknown
     body.session.keep.append(node)
     name_expression(node, body.file.blocks, body.session.names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -12,12 +12,15 @@ from archdsl.diagnostics import Diagnostic, Error, SpecError, closest, nearest
 from archdsl.elaborate.naming import FUNCTIONS, name_applications
 from archdsl.errors.names import Duplicate, ImportCycle, NotExported, Reserved, UnknownModule
 from archdsl.ops import OPS
-from archdsl.resources import read_source, std_names, std_source
+from archdsl.resources import library_part, read_source, std_names, std_source
 from archdsl.source import Source, Span
 from archdsl.syntax import ast
 from archdsl.syntax.parse import parse
 
-__all__ = ["Declared", "Program", "Scope", "declarations", "read_program"]
+__all__ = ["Declared", "Program", "Scope", "Used", "bring_library", "declarations", "read_program"]
+
+
+Used = Mapping[tuple[Source, str], Source]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +56,16 @@ class Scope:
 
 @dataclass
 class Program:
-    """A spec ready to be elaborated. `names` are of all places of application, by `id` (see naming)."""
+    """A spec ready to be elaborated. `names` are of all places of application, by `id` (see naming).
+
+    used: the files that were found for `use "…"`, by who says it and how.
+    """
 
     main: Scope
     files: list[Scope]
     diagnostics: list[Diagnostic]
     names: dict[int, str]
+    used: Used
 
     @property
     def models(self) -> dict[str, ast.Block]:
@@ -66,21 +73,24 @@ class Program:
         return {n: d.node for n, d in self.main.own.items() if d.node.kind == "model"}
 
 
-def read_program(source: Source, library: Mapping[str, str] | None = None) -> Program:
+def read_program(source: Source, library: Mapping[str, str] | None = None, used: Used | None = None) -> Program:
     """Parse a spec and all that it uses. What cannot be read or found stands in `Program.diagnostics`.
 
     library: blocks that are in sight without a `use`, and the part of the library that has each.
+    used: the files that `use "…"` means, as `Program.used` has them; looked for on the disk where None.
     """
-    loader = _Loader(library or {})
+    loader = _Loader(library or {}, used)
     main = loader.file(source, (source.path or source.name,))
-    return Program(main, list(loader.files.values()), loader.diagnostics, loader.names)
+    return Program(main, list(loader.files.values()), loader.diagnostics, loader.names, loader.used)
 
 
 class _Loader:
     """Reads each file once."""
 
-    def __init__(self, library: Mapping[str, str]) -> None:
+    def __init__(self, library: Mapping[str, str], given: Used | None) -> None:
         self.library = library
+        self.given = given
+        self.used: dict[tuple[Source, str], Source] = {}
         self.files: dict[str, Scope] = {}
         self.diagnostics: list[Diagnostic] = []
         self.names: dict[int, str] = {}
@@ -158,6 +168,8 @@ class _Loader:
         source = self._file_source(scope, use) if use.is_file else self._std_source(use)
         if source is None:
             return None
+        if use.is_file:
+            self.used[scope.source, use.path] = source
         identity = source.path or source.name
         if identity in chain:
             names = [*chain[chain.index(identity) :], identity]
@@ -179,6 +191,13 @@ class _Loader:
         return source
 
     def _file_source(self, scope: Scope, use: ast.Use) -> Source | None:
+        if self.given is None:
+            return self._read_file(scope, use)
+        if (scope.source, use.path) not in self.given:
+            self._report(UnknownModule("readable file", use.path, "it was not kept with the spec"), use.path_span)
+        return self.given.get((scope.source, use.path))
+
+    def _read_file(self, scope: Scope, use: ast.Use) -> Source | None:
         folder = Path(scope.source.path).parent if scope.source.path else Path()
         path = folder / use.path
         if path.suffix != ".arch":
@@ -196,6 +215,16 @@ class _Loader:
         except OSError as error:
             self._report(UnknownModule("readable file", use.path, error.strerror or "it cannot be read"), use.path_span)
         return None
+
+
+def bring_library(scope: Scope, wanted: Collection[str], names: dict[int, str]) -> None:
+    """Put blocks of the library that are not in sight of a file there; `names` learns their places of application."""
+    for name in wanted:
+        source = std_source(library_part(name) or "")
+        if source is not None and name not in scope.blocks:
+            library = read_program(source)
+            names.update(library.names)
+            scope.blocks[name] = library.main.own[name]
 
 
 def _similar(path: Path, stems: list[str]) -> str:

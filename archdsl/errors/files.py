@@ -140,8 +140,8 @@ class WhichModel(Error):
 class NotOurs(Error):
     """The file exists already, and archdsl did not write it.
 
-    `archdsl compile -o FILE.py` replaces only a file whose first lines say that archdsl wrote it, so that no
-    work of yours is lost to a mistyped name.
+    `archdsl compile -o FILE.py` replaces only a file whose first lines say that archdsl wrote it, and `convert` and
+    `export` one that says so inside, so that no work of yours is lost to a mistyped name.
 
         archdsl compile net.arch -o train.py           # wrong: train.py is yours
         archdsl compile net.arch -o net.py             # right

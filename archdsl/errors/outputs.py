@@ -5,6 +5,8 @@ from __future__ import annotations
 from archdsl.diagnostics import Error
 
 __all__ = [
+    "BackendCannot",
+    "BackendsDiffer",
     "DrawingFailed",
     "DrawingTooLarge",
     "NoDrawingEngine",
@@ -45,6 +47,43 @@ class SharedDiffers(Error):
     label = "its first use"
     help = "give every use an input of the same size, or do not share it"
     name: str
+
+
+class BackendCannot(Error):
+    """A backend is installed that lacks what a command needs of it.
+
+    A backend has to write and build models; that it trains them or carries their weights is up to it.
+
+        archdsl train net.arch --backend toy --data digits     # wrong: `toy` only writes source
+        archdsl train net.arch --backend torch --data digits   # right
+    """
+
+    code = "E0703"
+    title = "the backend `{backend}` has no `{ability}`"
+    label = "this backend"
+    help = "choose another backend: `torch` and `keras` have everything"
+    backend: str
+    ability: str
+
+
+class BackendsDiffer(Error):
+    """Two backends compute different numbers for one model.
+
+    `archdsl verify` gives them the same weights and the same input. The node that is named is the first, in the
+    order of the graph, that differs by more than the tolerance; what reads it differs because of it. Where
+    `--dtype float64` agrees and float32 does not, the model itself is sensitive to rounding: see docs/verify.md.
+    Otherwise it is a mistake of a backend, and worth a report.
+    """
+
+    code = "E0704"
+    title = "{what} differs between {reference} and {column}"
+    label = "by {difference} of its size, more than {allowed}"
+    help = "`--dtype float64` tells rounding from a mistake"
+    what: str
+    column: str
+    reference: str
+    difference: str
+    allowed: str
 
 
 class NoDrawingEngine(Error):

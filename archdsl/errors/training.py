@@ -18,6 +18,7 @@ __all__ = [
     "InputNotImages",
     "LooseImages",
     "NoClasses",
+    "NothingToResume",
     "OneClass",
     "OutOfMemory",
     "OutputNotClasses",
@@ -376,7 +377,8 @@ class RunUnusable(Error):
     """This folder is not a run, or the run is not complete.
 
     `archdsl eval` takes the folder that `archdsl train` wrote. It reads `config.json`, `model.py` and
-    `best.safetensors`, which is there once the first epoch has ended.
+    `best.safetensors`, which is there once the first epoch has ended. `archdsl train --resume` reads `metrics.csv` too,
+    and the state after the last epoch: `last.ckpt` of PyTorch, `last` of Keras.
 
         archdsl eval runs                                    # wrong: the folder of all runs
         archdsl eval runs/lenet5-digits-20260101-120000      # right
@@ -410,7 +412,7 @@ class DataChanged(Error):
     """The data are not those that the run was trained with.
 
     The names or sizes of files differ, so the accuracy would not be the one that the run reports. Say `--data` to
-    evaluate on other data of the same classes.
+    evaluate on other data of the same classes. A training goes on with its own data only.
 
         archdsl eval RUN                      # wrong once the images were changed
         archdsl eval RUN --data flowers-2     # right: you mean it
@@ -419,9 +421,10 @@ class DataChanged(Error):
     code = "E0834"
     title = "the data `{name}` were changed after the training"
     label = "{what}"
-    help = "say `--data {name}` to evaluate on them as they are now"
+    help = "{fix}"
     name: str
     what: str
+    fix: str
 
 
 class NoClasses(Error):
@@ -438,3 +441,22 @@ class NoClasses(Error):
     help = "evaluate on data with the folders of the training"
     name: str
     what: str
+
+
+class NothingToResume(Error):
+    """The run has done all that its recipe says.
+
+    `--resume` goes on to the recipe's number of epochs, or to the larger one that `--epochs` gives; the learning rate
+    then follows the schedule of the longer training. A training that was ended by its `--patience` is done.
+
+        archdsl train --resume RUN                  # wrong after the last epoch
+        archdsl train --resume RUN --epochs 20      # right: 20 epochs in all
+    """
+
+    code = "E0836"
+    title = "`{path}` has nothing left to train"
+    label = "{why}"
+    help = "{fix}"
+    path: str
+    why: str
+    fix: str

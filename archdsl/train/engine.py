@@ -1,29 +1,42 @@
-"""`archdsl train` and `archdsl eval`: from a spec, data and a recipe to a run, and back to its accuracy."""
+"""`archdsl train` and `archdsl eval`: from a spec, data and a recipe to a run, on from it, and back to its accuracy."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from archdsl import __version__
-from archdsl.codegen.backend import Artifact, find_backend
+from archdsl.codegen.backend import Artifact, ability, find_backend
 from archdsl.diagnostics import Label, SpecError
 from archdsl.elaborate import Program, elaborate
-from archdsl.errors.training import DataChanged, InputNotImages, NoClasses, OutputNotClasses, RunUnusable
+from archdsl.elaborate.bundle import Bundle
+from archdsl.errors.training import (
+    BatchOfOne,
+    DataChanged,
+    InputNotImages,
+    NoClasses,
+    OutputNotClasses,
+    RecipeValue,
+    RunUnusable,
+)
 from archdsl.ir.graph import Graph
+from archdsl.ir.places import places
 from archdsl.ir.text import to_text
+from archdsl.ops.norm import BatchNorm
 from archdsl.passes import run as run_passes
-from archdsl.train.data import Data, Normalise, Size, check_classes, is_image
+from archdsl.train.data import Data, Normalise, Size, Split, check_classes, is_image
 from archdsl.train.recipe import Recipe, flag
 from archdsl.train.record import Result, Run
 from archdsl.train.sources import open_data
+from archdsl.weights import Origin
 
 if TYPE_CHECKING:
     from archdsl.codegen.backend import Backend
 
-__all__ = ["evaluate", "train"]
+__all__ = ["evaluate", "resume", "train"]
 
 
 def train(
@@ -51,6 +64,8 @@ def train(
     """
     _refuse(program.diagnostics)
     _refuse(recipe.problems())
+    backend = find_backend(to)
+    ability(backend, "train")  # what it cannot do is said before data are read
     found = open_data(data)
     for note in found.notes:
         say(f"note: {note}")
@@ -58,18 +73,54 @@ def train(
     graph = _graph(program, model, chosen, input)
     size = _input_size(graph, input)
     _check_outputs(graph, found, "classes" in (settings or {}))
-    backend = find_backend(to)
     artifact = backend.emit(graph)
     pixels, held_out = found.load("train", size), found.load("test", size)
-    config = _config(artifact, model, recipe, found, pixels.statistics, size, chosen, input, command)
+    config = _config(artifact, recipe, found, pixels.statistics, size, command)
     texts = {
-        "spec.arch": program.main.source.text,
         "resolved.txt": to_text(graph),
         "model.py": artifact.text,
         "splits.json": json.dumps(found.split, indent=None) + "\n",
     }
-    run = Run.new(output, name, f"{model}-{found.stem}", texts, config, say)
-    return run, backend.train(artifact, pixels, held_out, recipe, run, progress=progress)
+    origin = Origin(Bundle.of(program), model, chosen, input)
+    run = Run.new(output, name, f"{model}-{found.stem}", origin, texts, config, say)
+    return run, _train(backend, artifact, pixels, held_out, recipe, run, progress)
+
+
+def resume(
+    folder: str,
+    *,
+    changes: Mapping[str, object] | None = None,
+    command: Sequence[str] = (),
+    say: Callable[[str], None] = lambda line: None,
+    progress: bool = False,
+) -> tuple[Run, Result]:
+    """Go on with a run after its last finished epoch, with its own spec, data and recipe.
+
+    changes: fields of the recipe that may be others now: `device`, `workers`, and `epochs`, of which there can be more.
+    Raises as `train` does, and SpecError where the run cannot be used or has nothing left to do.
+    """
+    run = Run.open(folder, say)
+    artifact, recipe, _, size, backend = _read_config(run)
+    changed = replace(recipe, **(changes or {}))  # type: ignore[arg-type]  # they are its fields
+    _refuse(changed.problems())
+    if changed.epochs < recipe.epochs:
+        text, why = str(changed.epochs), f"the run is to have {recipe.epochs}, and can only be made longer"
+        raise SpecError([RecipeValue("epochs", text, why, f"say more than {recipe.epochs}").at(flag("epochs", text))])
+    recipe = changed
+    run.resume(recipe, command)
+    found = open_data(run.config["data"]["location"])
+    _check_same(run, found, "a training goes on with its own data: put them back as they were, or train anew")
+    pixels, held_out = found.load("train", size), found.load("test", size)
+    return run, _train(backend, artifact, pixels, held_out, recipe, run, progress)
+
+
+def _train(backend: Backend, artifact: Artifact, images: Split, held_out: Split, recipe: Recipe, run: Run,
+           progress: bool) -> Result:  # fmt: skip
+    _refuse_lone_values(run.origin.graph, min(recipe.batch_size, len(images)))
+    result: Result = ability(backend, "train")(artifact, images, held_out, recipe, run, progress=progress)
+    if result.epochs < recipe.epochs:
+        run.say(f"ended early: no better top-1 in {recipe.patience} epochs")
+    return result
 
 
 def evaluate(
@@ -91,11 +142,11 @@ def evaluate(
     recipe = replace(recipe, device=device) if device else recipe
     _refuse(recipe.problems())
     found = open_data(data or run.config["data"]["location"])
-    _check_same(run, found, data is not None)
+    _check_same(run, found, "" if data else f"say `--data {found.name}` to evaluate on them as they are now")
     for note in found.notes:
         say(f"note: {note}")
     held_out = found.load("test", size)
-    return run, backend.evaluate(artifact, held_out, normalise, recipe, run, progress=progress)
+    return run, ability(backend, "evaluate")(artifact, held_out, normalise, recipe, run, progress=progress)
 
 
 def _refuse(found: Sequence[Any]) -> None:
@@ -135,15 +186,20 @@ def _check_outputs(graph: Graph, data: Data, given: bool) -> None:
         raise SpecError([error.at(flag("data", data.name), [Label(end, f"gives {kinds[0]}")])])
 
 
-def _config(artifact: Artifact, model: str, recipe: Recipe, data: Data, normalise: Normalise, size: Size,
-            settings: Mapping[str, str], input: str | None, command: Sequence[str]) -> dict[str, Any]:  # fmt: skip
-    """What config.json holds; `Run` adds the digests of files, the backend its device and versions."""
+def _refuse_lone_values(graph: Graph, batch: int) -> None:
+    """Batch norm over one value for each channel has no variance: some frameworks refuse it, others go on with 0."""
+    lone = (p for p in places(graph) if isinstance(p.op, BatchNorm) and prod(p.types[0].sizes[1:]) == 1)
+    if batch == 1 and (place := next(lone, None)):
+        raise SpecError([BatchOfOne().at(flag("batch-size", "1"), [Label(place.span, f"normalises {place.types[0]}")])])
+
+
+def _config(
+    artifact: Artifact, recipe: Recipe, data: Data, normalise: Normalise, size: Size, command: Sequence[str]
+) -> dict[str, Any]:
+    """What config.json holds; `Run` adds the spec and the digests of files, the backend its device and versions."""
     return {
         "archdsl": __version__,
         "command": list(command),
-        "model": model,
-        "settings": dict(settings),
-        "set_input": input,
         "input": list(size),
         "backend": artifact.backend,
         "class": artifact.name,
@@ -170,11 +226,11 @@ def _read_config(run: Run) -> tuple[Artifact, Recipe, Normalise, Size, Backend]:
     return artifact, recipe, normalise, size, backend
 
 
-def _check_same(run: Run, data: Data, other: bool) -> None:
-    """The run's own data have to be as they were; other data need the same classes."""
+def _check_same(run: Run, data: Data, fix: str) -> None:
+    """Data need the run's classes; unless `fix` is empty, they have to be its own as they were, or do as it says."""
     record = run.config["data"]
     if list(data.classes) != record["classes"]:
         only = sorted(set(data.classes) ^ set(record["classes"]))
         raise SpecError([NoClasses(data.name, f"not in both: {', '.join(only[:5])}").at(flag("data", data.name))])
-    if not other and data.digest != record["digest"]:
-        raise SpecError([DataChanged(data.name, "names or sizes of files differ").at(flag("data", data.name))])
+    if fix and data.digest != record["digest"]:
+        raise SpecError([DataChanged(data.name, "names or sizes of files differ", fix).at(flag("data", data.name))])

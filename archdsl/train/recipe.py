@@ -1,17 +1,22 @@
-"""How a model is trained: `Recipe`, checked before anything starts, and its learning-rate schedule."""
+"""How a model is trained: `Recipe`, checked before anything starts, and what it says of each step and epoch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.diagnostics import Diagnostic, nearest
 from archdsl.errors.training import RecipeValue
 from archdsl.source import Source, Span
 
-__all__ = ["DEVICES", "OPTIMIZERS", "PRECISIONS", "SCHEDULES", "Recipe", "flag", "learning_rate"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["DEVICES", "OPTIMIZERS", "PRECISIONS", "SCHEDULES", "Recipe", "epoch_order", "epoch_seed", "flag",
+           "learning_rate"]  # fmt: skip
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("cosine", "none")
@@ -29,6 +34,7 @@ class Recipe:
     """How to train. Fields are the flags of `archdsl train`, with `_` for `-`.
 
     epochs: passes over the training images.
+    patience: so many epochs in a row without a higher top-1 on the held-out images end the training; 0 for never.
     batch_size: images in one optimizer step. The images that do not fill a batch are left out of that epoch.
     opt: `sgd` (with Nesterov momentum), `adam` (decay added to the gradient) or `adamw` (decoupled decay).
     lr: peak learning rate for one step, as it is: never scaled by the batch.
@@ -47,6 +53,7 @@ class Recipe:
     """
 
     epochs: int = 5
+    patience: int = 0
     batch_size: int = 64
     opt: str = "adamw"
     lr: float = 3e-3
@@ -92,6 +99,23 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     return recipe.lr * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
+def epoch_seed(recipe: Recipe, epoch: int) -> int:
+    """Seed of all draws of epoch `epoch`, counted from 0: it depends on nothing that was drawn before.
+
+    So a training that is resumed draws what it would have drawn, with no generator's state kept.
+    """
+    import numpy as np
+
+    return int(np.random.SeedSequence((recipe.seed, epoch)).generate_state(1)[0])
+
+
+def epoch_order(recipe: Recipe, epoch: int, count: int) -> NDArray[np.int64]:
+    """The order of `count` training images in epoch `epoch`, counted from 0: the same in every backend."""
+    import numpy as np
+
+    return np.random.default_rng((recipe.seed, epoch)).permutation(count)
+
+
 def _problem(name: str, value: object, why: str, fix: str) -> Diagnostic:
     word = name.replace("_", "-")
     hint = fix if not isinstance(value, str) else nearest(value, fix.split(", ")) or f"it is one of {fix}"
@@ -119,6 +143,7 @@ def _one_of(name: str, words: tuple[str, ...], why: str) -> _Rule:
 
 _RULES: tuple[_Rule, ...] = (
     _within("epochs", 1, 1_000_000, "training takes at least one epoch", "say `--epochs 5`"),
+    _within("patience", 0, 1_000_000, "a number of epochs, or 0", "say `--patience 10`, or 0 for never"),
     _within("batch_size", 1, 1_000_000, "a batch has at least one image", "say `--batch-size 64`"),
     _one_of("opt", OPTIMIZERS, "not an optimizer"),
     _above_zero("lr", "a learning rate is above 0", "say `--lr 0.003` for adamw, `--lr 0.1` for sgd"),

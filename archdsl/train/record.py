@@ -1,9 +1,11 @@
 """The folder of a run: what was trained, how, and what came of it.
 
     spec.arch  resolved.txt  model.py     the spec, its expansion, and the network's program
+    spec_files.json                       the files that the spec uses, where it uses any
     config.json  splits.json              recipe, data, command, device and versions; how the images were divided
     metrics.csv  curves.png               a row for each epoch, and its picture
-    best.safetensors  last.ckpt           weights of the best epoch; the backend's own state after the last
+    best.safetensors                      weights of the best epoch
+    last.ckpt or last/                    the backend's own state after the last epoch, to go on from
     summary.json                          how it ended
 
 Files are written whole or not at all; a run that was stopped is complete up to its last epoch.
@@ -11,22 +13,27 @@ Files are written whole or not at all; a run that was stopped is complete up to 
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
+import math
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from time import strftime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from archdsl import __version__
+from archdsl import weights
 from archdsl.diagnostics import Error, SpecError
-from archdsl.errors.training import RunChanged, RunExists, RunUnusable, RunUnwritable
-from archdsl.train.recipe import flag
+from archdsl.elaborate.bundle import Bundle
+from archdsl.errors.training import NothingToResume, RunChanged, RunExists, RunUnusable, RunUnwritable
+from archdsl.train.recipe import Recipe, flag
+from archdsl.weights import Origin
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +51,7 @@ class Epoch:
     epoch: from 1. step: optimizer steps so far. lr: of the last step.
     train_*: over the epoch, on augmented images and with the loss that is minimised; val_*: afterwards, on the
         held-out images, plain cross-entropy. Losses are means over images, top1 percent of images.
-    seconds: of this epoch, its validation and saving included.
+    seconds: since the epoch before ended or the training began: validation is included, and saving counts to the next.
     """
 
     epoch: int
@@ -55,6 +62,15 @@ class Epoch:
     val_loss: float
     val_top1: float
     seconds: float
+
+    @classmethod
+    def parse(cls, row: Mapping[str, str]) -> Epoch:
+        """A row of metrics.csv. Raises ValueError, TypeError or KeyError where it is none."""
+        kinds: dict[str, Callable[[str], Any]] = {"epoch": int, "step": int}
+        values = {f.name: kinds.get(f.name, float)(row[f.name]) for f in fields(cls)}
+        if not all(map(math.isfinite, values.values())):
+            raise ValueError("not a number")
+        return cls(**values)
 
     def __str__(self) -> str:
         return (
@@ -85,6 +101,7 @@ class Run:
     """The folder of one training, while it goes on or afterwards.
 
     texts: files to be written at its start, by name. say: hears a line after each epoch.
+    rows: of the epochs that ended; a training that starts with some is one that is resumed.
     """
 
     folder: Path
@@ -94,41 +111,49 @@ class Run:
     rows: list[Epoch] = field(default_factory=list, repr=False)
 
     @classmethod
-    def new(cls, output: str, name: str | None, stem: str, texts: Mapping[str, str], config: dict[str, Any],
-            say: Callable[[str], None]) -> Run:  # fmt: skip
+    def new(cls, output: str, name: str | None, stem: str, origin: Origin, texts: Mapping[str, str],
+            config: dict[str, Any], say: Callable[[str], None]) -> Run:  # fmt: skip
         """A run in `output/name`; nothing is written before `start`.
 
-        name: None for one made of `stem` and the time.
+        name: None for one made of `stem` and the time. texts: what is written beside the spec.
         Raises SpecError where the name is taken.
         """
         folder = _free_folder(Path(output).expanduser(), name, stem)
-        return cls(
-            folder,
-            {**config, "files": {n: _digest(t.encode(errors="backslashreplace")) for n, t in texts.items()}},
-            texts,
-            say,
-        )
+        files = origin.bundle.files_json()
+        texts = {"spec.arch": origin.bundle.text, **({"spec_files.json": files} if files else {}), **texts}
+        digests = {n: _digest(t.encode(errors="backslashreplace")) for n, t in texts.items()}
+        made_of = {"model": origin.model, "settings": dict(origin.settings), "set_input": origin.input}
+        run = cls(folder, {**config, "spec": origin.bundle.name, **made_of, "files": digests}, texts, say)
+        run.origin = origin
+        return run
 
     def start(self, **facts: Any) -> None:
-        """Make the folder and write what is known before training.
+        """Make the folder and write what is known before training; of one that is resumed, what is new.
 
         facts: what only the backend knows, for config.json: `device`, `versions`.
         Raises SpecError where the folder cannot be written.
         """
-        try:
-            self.folder.mkdir(parents=True)
-        except OSError as error:
-            raise SpecError([_unwritable(self.folder, error).at(flag("output", str(self.folder)))]) from None
-        self.config = {**self.config, **facts}
+        if self.rows:
+            self.config["resumed"][-1].update(facts)
+            (self.folder / "summary.json").unlink(missing_ok=True)
+        else:
+            self._make_folder()
+            self.config = {**self.config, **facts}
         for file, text in self.texts.items():
             self.write(file, text)
         self.write("config.json", _json(self.config))
         self.say(f"run {self.folder}")
 
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True)
+        except OSError as error:
+            raise SpecError([_unwritable(self.folder, error).at(flag("output", str(self.folder)))]) from None
+
     @classmethod
-    def open(cls, folder: str) -> Run:
+    def open(cls, folder: str, say: Callable[[str], None] = lambda line: None) -> Run:
         """A run that was written before. Raises SpecError where it is none, or its program was changed."""
-        run = cls(Path(folder).expanduser(), {})
+        run = cls(Path(folder).expanduser(), {}, say=say)
         try:
             run.config = json.loads(run.read("config.json"))
             known = run.config["files"]["model.py"]
@@ -137,6 +162,61 @@ class Run:
         if _digest(run.read("model.py").encode()) != known:
             run.refuse(RunChanged(str(run.folder / "model.py")))
         return run
+
+    @cached_property
+    def origin(self) -> Origin:
+        """What the network was made of; `origin.graph` is its graph. Raises SpecError where the folder lacks it."""
+        known = self.config
+        names = [n for n in ("spec.arch", "spec_files.json") if n in known["files"]]
+        texts = [self.read(name) for name in names]
+        for name, text in zip(names, texts, strict=True):
+            if _digest(text.encode()) != known["files"][name]:
+                self.refuse(RunChanged(str(self.folder / name)))
+        try:
+            bundle = Bundle.from_json(str(known["spec"]), texts[0], "".join(texts[1:]))
+            return Origin(bundle, known["model"], dict(known["settings"]), known["set_input"])
+        except (ValueError, KeyError, IndexError, TypeError):
+            self.refuse(RunUnusable(str(self.folder), "config.json is damaged", "name another run"))
+
+    def resume(self, recipe: Recipe, command: Sequence[str]) -> None:
+        """Get ready to go on with `recipe` after the epochs of metrics.csv.
+
+        Raises SpecError where not one epoch ended, or nothing is left to do.
+        """
+        try:
+            self.rows = [Epoch.parse(row) for row in csv.DictReader(self.read("metrics.csv").splitlines())]
+            if [row.epoch for row in self.rows] != list(range(1, len(self.rows) + 1)) or not self.rows:
+                raise ValueError("epochs are missing")
+        except (ValueError, TypeError, KeyError):
+            self.refuse(RunUnusable(str(self.folder), "metrics.csv is damaged", "train again"))
+        ended = len(self.rows)
+        if self.stale(recipe.patience):
+            why = f"the last {recipe.patience} epochs brought no better top-1"
+            self.refuse(NothingToResume(str(self.folder), why, "train anew with more `--patience`"))
+        if ended >= recipe.epochs and self._is_finished():
+            why = f"{ended} of {recipe.epochs} epochs are done"
+            self.refuse(NothingToResume(str(self.folder), why, f"say `--epochs {2 * ended}` for {2 * ended} in all"))
+        about = {"after": ended, "epochs": recipe.epochs, "command": list(command)}
+        resumed = [*self.config.get("resumed", ()), about]
+        self.config = {**self.config, "recipe": recipe.as_json(), "resumed": resumed}
+
+    def _is_finished(self) -> bool:
+        try:
+            return bool(json.loads(self.read("summary.json"))["status"] == "finished")
+        except (SpecError, ValueError, KeyError, TypeError):
+            return False
+
+    def restored(self, epochs: int, weights: Callable[[], Weights]) -> None:
+        """The backend's own state is that after `epochs` epochs: what was recorded of later ones will be done again.
+
+        weights: of that state. If they are the best they are written again, in case the training was killed before
+        it had written them. Raises SpecError where metrics.csv does not reach as far.
+        """
+        if not 0 < epochs <= len(self.rows):
+            self.refuse(RunUnusable(str(self.folder), "its state is not that of its metrics.csv", "train again"))
+        del self.rows[epochs:]
+        if self.best is self.rows[-1]:
+            self._save_weights(weights(), self.rows[-1])
 
     @property
     def weights(self) -> Path:
@@ -147,26 +227,36 @@ class Run:
         """The first epoch with the highest top-1 on the held-out images."""
         return max(self.rows, key=lambda row: row.val_top1, default=None)
 
-    def epoch(self, row: Epoch, weights: Callable[[], Weights]) -> None:
-        """Record an epoch, and the weights if it is the best so far; Ctrl-C waits until both are written."""
+    def stale(self, patience: int) -> bool:
+        """Whether the last `patience` epochs brought no better top-1 on the held-out images; 0 is never."""
+        return 0 < patience <= len(self.rows) - (self.best.epoch if self.best else 0)
+
+    def epoch(self, row: Epoch, save_state: Callable[[], None], weights: Callable[[], Weights]) -> None:
+        """Record an epoch, the backend's own state after it, and the weights if it is the best so far.
+
+        Ctrl-C waits until all are written. In this order a state always has its row, and `restored` can make good
+        what a kill leaves undone.
+        """
         with _undisturbed():
-            if self.best is None or row.val_top1 > self.best.val_top1:
-                self._save_weights(weights(), row)
             self.rows.append(row)
-            lines = [[f.name for f in fields(Epoch)], *([_short(v) for v in asdict(r).values()] for r in self.rows)]
+            lines = [[f.name for f in fields(Epoch)], *([repr(v) for v in asdict(r).values()] for r in self.rows)]
             self.write("metrics.csv", "".join(",".join(line) + "\n" for line in lines))
+            save_state()
+            if self.best is row:
+                self._save_weights(weights(), row)
         self.say(str(row))
 
-    def finish(self, status: str, seconds: float, count: int) -> Result | None:
+    def finish(self, status: str, count: int) -> Result | None:
         """Write summary.json and curves.png; None where not one epoch ended.
 
-        count: held-out images. seconds: of the training, set-up left out.
+        count: held-out images.
         """
         best = self.best
         if best is None:
             self.write("summary.json", _json({"status": status, "epochs": 0}))
             return None
-        result = Result(best.val_top1, best.val_loss, count, best.epoch, len(self.rows), round(seconds, 2), status)
+        seconds = round(sum(row.seconds for row in self.rows), 2)
+        result = Result(best.val_top1, best.val_loss, count, best.epoch, len(self.rows), seconds, status)
         self.write("summary.json", _json(asdict(result)))
         self._draw()
         return result
@@ -181,35 +271,32 @@ class Run:
             self.write("curves.png", picture)
 
     def _save_weights(self, tensors: Weights, row: Epoch) -> None:
-        """Write best.safetensors: tensors by state-dict key, with what they belong to."""
-        from safetensors.numpy import save
-
-        files = self.config["files"]
-        about = {"format": "archdsl 1", "archdsl": __version__,
-                 "model": str(self.config["model"]), "model.py": files["model.py"], "spec.arch": files["spec.arch"],
-                 "epoch": str(row.epoch), "val_top1": _short(row.val_top1)}  # fmt: skip
-        self.write("best.safetensors", save(dict(tensors), about))
+        """Write best.safetensors: tensors by the keys of the graph, with what they belong to."""
+        more = {
+            "model.py": self.config["files"]["model.py"],
+            "epoch": str(row.epoch),
+            "val_top1": repr(row.val_top1),
+            **{name: json.dumps(self.config["data"][name]) for name in ("classes", "mean", "std")},
+        }
+        self.write("best.safetensors", weights.pack(tensors, weights.describe(self.origin, more)))
 
     def load_weights(self) -> dict[str, NDArray[np.generic]]:
-        """The tensors of best.safetensors. Raises SpecError where it is missing, damaged, or of another program."""
-        from safetensors import SafetensorError, safe_open
+        """The tensors of best.safetensors, by the keys of the graph.
 
+        Raises SpecError where it is missing, damaged, or of another program.
+        """
         if not self.weights.is_file():
             self.refuse(RunUnusable(str(self.folder), "it has no best.safetensors", "not one epoch ended: train again"))
-        try:
-            with safe_open(self.weights, "numpy") as file:
-                about = file.metadata() or {}
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no mapping
-        except (SafetensorError, OSError):
-            self.refuse(RunUnusable(str(self.folder), "best.safetensors is damaged", "train again"))
-        if about.get("model.py") != self.config["files"]["model.py"]:
+        file = weights.load(self.weights)
+        if file.metadata.get("model.py") != self.config["files"]["model.py"]:
             self.refuse(RunChanged(str(self.weights)))
-        return tensors
+        weights.fit(self.origin.graph, file.stored, self.weights)
+        return file.tensors
 
     def read(self, name: str) -> str:
         """A text file of the run. Raises SpecError where it cannot be read."""
         try:
-            return (self.folder / name).read_text(encoding="utf-8")
+            return (self.folder / name).read_bytes().decode()  # as it is: `read_text` would change line ends
         except (OSError, UnicodeDecodeError):
             why = f"it has no {name}" if self.folder.is_dir() else "there is no such folder"
             self.refuse(RunUnusable(str(self.folder), why, "name the folder that `archdsl train` made"))
@@ -266,8 +353,3 @@ def _digest(content: bytes) -> str:
 
 def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _short(value: float) -> str:
-    """A number of metrics.csv: seven digits tell any two accuracies apart."""
-    return f"{value:.7g}"

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from archdsl.codegen.backend import Artifact, Backend
+from archdsl.codegen.backend import Artifact, Backend, Export, Probe
 from archdsl.codegen.load import execute
+from archdsl_torch.weights import get_weights, set_weights, state_names, write_state_dict
 from archdsl_torch.write import HEADER, emit
 
 __all__ = ["BACKEND", "HEADER", "build", "count_params", "emit", "evaluate", "train"]
@@ -50,6 +51,42 @@ def _let_threads_sleep() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def _write_onnx(*args: Any) -> str:
+    """See `archdsl_torch.onnx`."""
+    from archdsl_torch.onnx import write
+
+    return write(*args)
+
+
+def _probe_onnx(*args: Any) -> Probe:
+    """See `archdsl_torch.onnx`."""
+    from archdsl_torch.onnx import probe as run
+
+    return run(*args)
+
+
+def _probe(*args: Any) -> Probe:
+    """See `archdsl_torch.probe`."""
+    _let_threads_sleep()
+    from archdsl_torch.probe import probe as run
+
+    return run(*args)
+
+
 BACKEND = Backend(
-    name="torch", extra="torch", emit=emit, build=build, count_params=count_params, train=train, evaluate=evaluate
+    name="torch",
+    extra="torch",
+    emit=emit,
+    build=build,
+    count_params=count_params,
+    get_weights=get_weights,
+    set_weights=set_weights,
+    probe=_probe,
+    train=train,
+    evaluate=evaluate,
+    exports={
+        "torch": Export((".safetensors",), "torch", write_state_dict, state_names),
+        "onnx": Export((".onnx",), "onnx", _write_onnx),
+    },
+    probes={"onnx": _probe_onnx},
 )

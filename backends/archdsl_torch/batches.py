@@ -8,25 +8,45 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from archdsl.train.data import Split
-from archdsl.train.recipe import Recipe
+from archdsl.train.recipe import Recipe, epoch_order
 
 __all__ = ["Batches"]
+
+
+class Order(Sampler[int]):
+    """The rows of epoch `epoch`, counted from 0: shuffled anew for each, or all as they lie."""
+
+    def __init__(self, recipe: Recipe, count: int, shuffle: bool) -> None:
+        self.recipe, self.count, self.shuffle = recipe, count, shuffle
+        self.epoch = 0
+
+    @property
+    def rows(self) -> Tensor:
+        if self.shuffle:
+            return torch.from_numpy(epoch_order(self.recipe, self.epoch, self.count))
+        return torch.arange(self.count)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.rows.tolist())
 
 
 class Batches:
     """Batches of (uint8 images [n, c, h, w], labels [n]) on the device.
 
     A split that is decoded lives on the device as a whole; another is decoded by `recipe.workers` processes.
-    shuffle: a new order each time, and no incomplete batch: one image alone would break batch norm.
+    shuffle: a new order each epoch, and no incomplete batch: one image alone would break batch norm.
     """
 
     def __init__(self, split: Split, recipe: Recipe, device: torch.device, shuffle: bool = False) -> None:
         self.split, self.device, self.shuffle = split, device, shuffle
         self.size = min(recipe.batch_size, len(split))
-        self.order = torch.Generator().manual_seed(recipe.seed)
+        self.order = Order(recipe, len(split), shuffle)
         self.loader: DataLoader[Any] | None = None
         if split.pixels is not None:
             self.images = torch.from_numpy(split.pixels).to(device)
@@ -35,13 +55,16 @@ class Batches:
             self.loader = DataLoader(
                 cast("Dataset[Any]", split),
                 self.size,
-                shuffle,
+                sampler=self.order,
                 num_workers=recipe.workers,
                 pin_memory=device.type == "cuda",
                 drop_last=shuffle,
-                generator=self.order,
                 persistent_workers=recipe.workers > 0,
             )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of epoch `epoch`, counted from 0."""
+        self.order.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.split) // self.size if self.shuffle else math.ceil(len(self.split) / self.size)
@@ -50,9 +73,7 @@ class Batches:
         return self._kept() if self.loader is None else self._decoded(self.loader)
 
     def _kept(self) -> Iterator[tuple[Tensor, Tensor]]:
-        count = len(self.split)
-        rows = torch.randperm(count, generator=self.order) if self.shuffle else torch.arange(count)
-        rows = rows.to(self.device)
+        rows = self.order.rows.to(self.device)
         for start in range(0, len(self) * self.size, self.size):
             some = rows[start : start + self.size]
             yield self.images[some], self.labels[some]

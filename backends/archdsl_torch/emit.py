@@ -7,41 +7,18 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl.codegen.code import Arg, Code, Emitter, Layer, Value
-from archdsl.codegen.python import PRODUCT, SUM
+from archdsl.codegen.python import PRODUCT
+from archdsl.codegen.table import Types, args, arithmetic, letters, module, same, sized, with_number
 from archdsl.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
 from archdsl.ops.axes import axes_of, axis_of
 from archdsl.ops.op import Op
 from archdsl.ops.pattern import parse_pattern
-from archdsl.types import Dim, TensorType, dim
+from archdsl.types import Dim, dim
 
 __all__ = ["EMIT"]
 
-Types = tuple[TensorType, ...]
-Pair = tuple[Dim, Dim]
-
 # PyTorch's own defaults: what equals them is left out.
 EPS, MOMENTUM, L2_EPS, PRELU = (dim(Fraction(n)) for n in ("1e-5", "0.1", "1e-12", "0.25"))
-
-
-def same(pair: Pair) -> Value:
-    """One number for a pair of equal ones, as people write it."""
-    height, width = pair
-    return height if height == width and (height.expr == width.expr or height.expr is None) else pair
-
-
-def module(layer: Layer, text: str = "{self}({0})", **more: Any) -> Code:
-    """An op that only its module does: it has weights, or acts differently in training."""
-    return Code(text, layer, stateful=True, **more)
-
-
-def args(*positional: Value, **named: tuple[Value, Any]) -> tuple[Arg, ...]:
-    """Arguments: positional ones, then `name=(value, the framework's default)`."""
-    return tuple(Arg(v) for v in positional) + tuple(Arg(v, n, d) for n, (v, d) in named.items())
-
-
-def sized(**hinted: Value) -> tuple[Arg, ...]:
-    """Positional arguments, with what to call each where a constructor has to be given it."""
-    return tuple(Arg(v, hint=h) for h, v in hinted.items())
 
 
 def one_or_tuple(axes: Iterable[int]) -> str:
@@ -190,27 +167,6 @@ def pad_channels(op: resize.PadChannels, types: Types) -> Code:
     return Code(f"F.pad({{0}}, ({zeros}, {{extra}}))", values={"extra": op.c - types[0].c})
 
 
-def arithmetic(symbol: str, level: int, fresh: bool) -> Emitter:
-    """`a + b`; a vector counts as [c, 1, …]."""
-    tight = {"+": ("s", "s"), "-": ("s", "p"), "*": ("p", "p"), "/": ("p", "u")}[symbol]
-
-    def emit(op: Op, types: Types) -> Code:
-        rank = max(t.rank for t in types)
-        trailing = tuple(rank - t.rank for t in types)
-        text = f"{{0!{tight[0]}}} {symbol} {{1!{tight[1]}}}"
-        return Code(text, level=level, fresh=fresh, elementwise=True, trailing=trailing)
-
-    return emit
-
-
-def with_number(op: merge.WithNumber, types: Types) -> Code:
-    level = SUM if op.symbol in "+-" else PRODUCT
-    mark = {"+": ("s", "s"), "-": ("s", "p"), "*": ("p", "p"), "/": ("p", "u")}[op.symbol]
-    sides = ("number", "0") if op.number_first else ("0", "number")
-    text = f" {op.symbol} ".join(f"{{{s}!{m}}}" for s, m in zip(sides, mark, strict=True))
-    return Code(text, values={"number": op.number}, level=level, elementwise=True)
-
-
 def concat(op: merge.Concat, types: Types) -> Code:
     axis = axis_of(op.name, op.axis, types[0]) + 1
     tensors = ", ".join(f"{{{i}}}" for i in range(len(types)))
@@ -218,10 +174,12 @@ def concat(op: merge.Concat, types: Types) -> Code:
 
 
 def split(op: shape.Split, types: Types) -> Code:
-    axis = axis_of(op.name, op.axis, types[0]) + 1
+    axis, parts = axis_of(op.name, op.axis, types[0]) + 1, op.parts(types[0])
+    if len(parts) == 1:
+        return Code("{0}")
     if isinstance(op.n, Dim):
         return Code(f"{{0!a}}.chunk({{n}}, {axis})", values={"n": op.n})
-    return Code(f"{{0!a}}.split({{sizes}}, {axis})", values={"sizes": op.parts(types[0])})
+    return Code(f"{{0!a}}.split({{sizes}}, {axis})", values={"sizes": parts})
 
 
 def slice_(op: shape.Slice, types: Types) -> Code:
@@ -247,15 +205,9 @@ def l2norm(op: norm.L2Norm, types: Types) -> Code:
 
 
 def einsum(op: linear.Einsum, types: Types) -> Code:
-    """One letter an axis: the author's where it is one, and a letter of its own for the batch."""
-    pattern = parse_pattern("einsum", op.pattern)
-    names = list(dict.fromkeys(n for side in (*pattern.inputs, pattern.output) for (n,) in side))
-    free = [c for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in names]
-    letters = {n: n if len(n) == 1 and n.isascii() and n.isalpha() else free.pop() for n in names}
-    batch = "b" if "b" in free else free[0]
-    sides = [batch + "".join(letters[n] for (n,) in side) for side in (*pattern.inputs, pattern.output)]
+    batch, operands, output = letters(op)
     inputs = ", ".join(f"{{{i}}}" for i in range(len(types)))
-    return Code(f'torch.einsum("{",".join(sides[:-1])}->{sides[-1]}", {inputs})')
+    return Code(f'torch.einsum("{",".join(batch + o for o in operands)}->{batch}{output}", {inputs})')
 
 
 # --- patterns: split axes, reorder, merge axes ---
@@ -354,10 +306,10 @@ EMIT: dict[type[Op], Emitter] = {
     pool.GlobalAvgPool: global_pool("mean", "nn.AdaptiveAvgPool2d"),
     pool.GlobalMaxPool: global_pool("amax", "nn.AdaptiveMaxPool2d"),
     pool.Reduce: reduce,
-    merge.Add: arithmetic("+", SUM, fresh=True),
-    merge.Sub: arithmetic("-", SUM, fresh=True),
-    merge.Mul: arithmetic("*", PRODUCT, fresh=True),
-    merge.Div: arithmetic("/", PRODUCT, fresh=False),
+    merge.Add: arithmetic("+", fresh=True),
+    merge.Sub: arithmetic("-", fresh=True),
+    merge.Mul: arithmetic("*", fresh=True),
+    merge.Div: arithmetic("/", fresh=False),
     merge.WithNumber: with_number,
     merge.Concat: concat,
     resize.Upsample: upsample,

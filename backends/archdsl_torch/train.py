@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
+import pickle
 import signal
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
 from time import perf_counter
 from typing import Any
 
@@ -17,17 +19,19 @@ import torch
 import torch.nn.functional as F
 from kornia.augmentation import RandomCrop, RandomHorizontalFlip
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor, nn
 
 from archdsl.codegen.backend import Artifact
-from archdsl.diagnostics import Error, SpecError
-from archdsl.errors.training import BatchOfOne, DeviceMissing, Diverged, OutOfMemory, RunUnusable
+from archdsl.errors.training import RunUnusable
 from archdsl.train.data import Normalise, Split
-from archdsl.train.recipe import Recipe, flag, learning_rate
+from archdsl.train.failures import out_of_memory, refuse_infinite, uses_gpu
+from archdsl.train.recipe import Recipe, epoch_seed, learning_rate
 from archdsl.train.record import Epoch, Result, Run
 from archdsl_torch import BACKEND
 from archdsl_torch.batches import Batches
-from archdsl_torch.progress import Bar
+from archdsl_torch.progress import Progress
+from archdsl_torch.weights import get_weights, set_weights
 
 __all__ = ["Learner", "evaluate", "train"]
 
@@ -36,7 +40,7 @@ _PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed", "f
 
 def train(artifact: Artifact, images: Split, held_out: Split, recipe: Recipe, run: Run, *,
           progress: bool = False) -> Result:  # fmt: skip
-    """Train the network of `artifact`, and keep in `run` what comes of it.
+    """Train the network of `artifact`, and keep in `run` what comes of it; a run that has epochs goes on after them.
 
     Time is of the epochs alone: importing, building and decoding are left out.
     Raises SpecError where the device is missing, its memory too small, or the loss not finite; KeyboardInterrupt where
@@ -47,19 +51,19 @@ def train(artifact: Artifact, images: Split, held_out: Split, recipe: Recipe, ru
         seed_everything(recipe.seed, workers=True, verbose=False)
         batches = Batches(images, recipe, device, shuffle=True)
         learner = Learner(BACKEND.build(artifact), recipe, images.statistics, len(batches))
+        state = _resume(run, learner) if run.rows else None
         run.start(device=_device_name(device), versions=_versions())
-        recorder = Recorder(run)
-        trainer = _trainer(recipe, device, [recorder], progress, max_epochs=recipe.epochs)
+        trainer = _trainer(recipe, device, [Recorder(run)], progress, max_epochs=recipe.epochs, plugins=[State(run)])
         status = "failed"
         try:
             with _diagnosed(recipe, device):
-                _fit(trainer, learner, batches, Batches(held_out, recipe, device))
+                _fit(trainer, learner, batches, Batches(held_out, recipe, device), state)
             status = "finished"
         except KeyboardInterrupt:
             status = "interrupted"
             raise
         finally:
-            result = run.finish(status, recorder.seconds, len(held_out))
+            result = run.finish(status, len(held_out))
     assert result is not None, "a finished training has an epoch"
     return result
 
@@ -71,13 +75,10 @@ def evaluate(artifact: Artifact, held_out: Split, normalise: Normalise, recipe: 
     Raises SpecError where the weights do not fit the network, or the device is missing.
     """
     device = _device(recipe)
-    tensors = {key: torch.from_numpy(value) for key, value in run.load_weights().items()}
+    tensors = run.load_weights()
     with _quiet():
         network = BACKEND.build(artifact)
-        try:
-            network.load_state_dict(tensors)
-        except RuntimeError:
-            run.refuse(RunUnusable(str(run.folder), "its weights do not fit its model.py", "train again"))
+        set_weights(network, run.origin.graph, tensors)
         learner = Learner(network, recipe, normalise, 1)
         with _diagnosed(recipe, device):
             trainer = _trainer(recipe, device, [], progress)
@@ -140,7 +141,16 @@ class Learner(LightningModule):
         self.validated.add(F.cross_entropy(logits, labels), logits, labels)
 
     def on_train_epoch_start(self) -> None:
+        batches = self.trainer.train_dataloader
+        assert isinstance(batches, Batches)
+        batches.set_epoch(self.current_epoch)
+        seed_everything(epoch_seed(self.recipe, self.current_epoch), workers=True, verbose=False)
         self.trained = Tally(self.device)
+
+    def on_train_batch_start(self, batch: object, index: int) -> None:
+        rate = learning_rate(self.recipe, self.current_epoch * self.steps_per_epoch + index, self.steps_per_epoch)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
 
     def on_validation_epoch_start(self) -> None:
         self.validated = Tally(self.device)
@@ -157,40 +167,49 @@ class Learner(LightningModule):
         logits: Tensor = self.network(normal.contiguous(memory_format=torch.channels_last))
         return logits.flatten(1).float()
 
-    def configure_optimizers(self) -> Any:
-        optimizer = _optimizer(self.network, self.recipe)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate(self.recipe, step, self.steps_per_epoch) / self.recipe.lr
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return _optimizer(self.network, self.recipe)
 
 
-class Recorder(Callback):
-    """Hands each epoch to the run: its row, the best weights, and Lightning's own checkpoint of the last.
-
-    seconds: of all epochs that ended, saving included.
-    """
+class State(CheckpointIO):
+    """Lightning's own state in the run's `last.ckpt`: written whole or not at all, read as tensors and plain values."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.seconds = self.started = 0.0
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started = perf_counter()
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        content = BytesIO()
+        torch.save(checkpoint, content)
+        self.run.write("last.ckpt", content.getvalue())
+
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
+        return torch.load(path, map_location, weights_only=True)  # type: ignore[no-any-return]
+
+    def remove_checkpoint(self, path: Any) -> None:
+        raise NotImplementedError  # nobody asks for it
+
+
+class Recorder(Callback):
+    """Hands each epoch to the run, and ends the training where the recipe's patience does."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.since = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.since = perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Learner)
         row = self._row(trainer, pl_module)
-        for loss in (row.train_loss, row.val_loss):
-            if not math.isfinite(loss):
-                raise SpecError([_diverged(loss, row.epoch, pl_module.recipe)])
-        state = pl_module.network.state_dict()
-        self.run.epoch(row, lambda: {key: value.cpu().contiguous().numpy() for key, value in state.items()})
-        trainer.save_checkpoint(self.run.folder / "last.ckpt")
-        self.seconds += perf_counter() - self.started
+        refuse_infinite(row, pl_module.recipe)
+        weights = partial(get_weights, pl_module.network, self.run.origin.graph)
+        self.run.epoch(row, partial(trainer.save_checkpoint, "last.ckpt"), weights)
+        trainer.should_stop = self.run.stale(pl_module.recipe.patience)
 
     def _row(self, trainer: Trainer, learner: Learner) -> Epoch:
         trained, validated = learner.trained, learner.validated
+        before, self.since = self.since, perf_counter()
         return Epoch(
             epoch=trainer.current_epoch + 1,
             step=trainer.global_step,
@@ -199,7 +218,7 @@ class Recorder(Callback):
             train_top1=trained.top1,
             val_loss=validated.mean_loss,
             val_top1=validated.top1,
-            seconds=perf_counter() - self.started,
+            seconds=round(self.since - before, 3),
         )
 
 
@@ -221,7 +240,7 @@ def _trainer(recipe: Recipe, device: torch.device, callbacks: list[Callback], pr
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
         precision=_PRECISION[recipe.precision],
-        callbacks=[*callbacks, *([Bar()] if progress else [])],
+        callbacks=[*callbacks, *([Progress()] if progress else [])],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -232,11 +251,26 @@ def _trainer(recipe: Recipe, device: torch.device, callbacks: list[Callback], pr
     )
 
 
-def _fit(trainer: Trainer, learner: Learner, batches: Batches, held_out: Batches) -> None:
+def _resume(run: Run, learner: Learner) -> str:
+    """Where the state after the last epoch is. Raises SpecError where it is missing, damaged, or another network's."""
+    path = run.folder / "last.ckpt"
+    try:
+        state = State(run).load_checkpoint(path)
+        learner.load_state_dict(state["state_dict"])
+        epochs = int(state["epoch"]) + 1
+    except FileNotFoundError:
+        run.refuse(RunUnusable(str(run.folder), "it has no last.ckpt", "train again"))
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError):
+        run.refuse(RunUnusable(str(run.folder), "last.ckpt is damaged", "train again"))
+    run.restored(epochs, lambda: get_weights(learner.network, run.origin.graph))
+    return str(path)
+
+
+def _fit(trainer: Trainer, learner: Learner, batches: Batches, held_out: Batches, state: str | None) -> None:
     """`Trainer.fit`, which answers Ctrl-C by ignoring any further one and leaving with exit code 1."""
     handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(learner, batches, held_out)
+        trainer.fit(learner, batches, held_out, ckpt_path=state)
     except SystemExit as stop:
         if not isinstance(stop.__context__, KeyboardInterrupt):
             raise
@@ -247,38 +281,17 @@ def _fit(trainer: Trainer, learner: Learner, batches: Batches, held_out: Batches
 @contextmanager
 def _diagnosed(recipe: Recipe, device: torch.device) -> Iterator[None]:
     """Turn what the framework says of a user's mistake into a diagnostic."""
-    batch = flag("batch-size", str(recipe.batch_size))
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        found: Error
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            found = OutOfMemory(recipe.batch_size, _device_name(device), max(1, recipe.batch_size // 2))
-        elif "more than 1 value per channel" in str(error):
-            found = BatchOfOne()
-        else:
-            raise
-        raise SpecError([found.at(batch)]) from None
-
-
-def _diverged(loss: float, epoch: int, recipe: Recipe) -> Any:
-    text = "infinite" if math.isinf(loss) else "not a number"
-    warmup = max(1, math.ceil(2 * recipe.warmup_epochs))
-    return Diverged(text, epoch, f"{recipe.lr / 10:g}", warmup).at(flag("lr", f"{recipe.lr:g}"))
+            raise out_of_memory(recipe, _device_name(device)) from None
+        raise
 
 
 def _device(recipe: Recipe) -> torch.device:
     """Where to train. Raises SpecError where that is not possible."""
-    there = torch.cuda.is_available()
-    if recipe.device == "cuda" and not there:
-        fix = "leave it out, or say `--device cpu`"
-        error = DeviceMissing("device", "cuda", "PyTorch finds no GPU that it can use", fix)
-        raise SpecError([error.at(flag("device", "cuda"))])
-    device = torch.device("cuda" if there and recipe.device != "cpu" else "cpu")
-    if recipe.precision == "float16" and device.type == "cpu":
-        error = DeviceMissing("precision", "float16", "float16 needs a GPU", "say `--precision bfloat16`")
-        raise SpecError([error.at(flag("precision", "float16"))])
-    return device
+    return torch.device("cuda" if uses_gpu(recipe, torch.cuda.is_available(), "PyTorch") else "cpu")
 
 
 def _device_name(device: torch.device) -> str:

@@ -1,0 +1,244 @@
+"""`archdsl verify`: whether backends compute the same, as a table or for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from archdsl import api
+from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
+from archdsl.cli.specs import open_graph
+from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, print_table, report, say
+from archdsl.diagnostics import nearest, to_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from archdsl.codegen.backend import Probe
+    from archdsl.verify import ProbeOf, Report
+
+__all__ = ["COMMANDS"]
+
+SHOWN = 10  # rows of each kind, unless all are wanted
+
+
+def verify(
+    spec: str,
+    settings: Sequence[str],
+    input: str | None,
+    model: str | None,
+    columns: Sequence[str] | None,
+    batch: int | None,
+    seed: int,
+    dtype: str,
+    tolerance: float | None,
+    every: bool,
+    format: str,
+) -> int:
+    """Compare backends; 1 where they differ by more than the tolerance."""
+    graph = open_graph(spec, model, settings, input)
+    with api.needs("torch,keras,onnx"):
+        from archdsl.verify import verify as compare
+
+        found = _with_those_installed(
+            _probes(columns, dtype),
+            columns is None,
+            lambda probes: compare(graph, probes, batch=batch, seed=seed, dtype=dtype, tolerance=tolerance),
+        )
+    if format == "json":
+        say(json.dumps(_as_json(found), indent=2))
+    else:
+        print_table(_table(found, every))
+    if (difference := found.diagnostic()) is not None:
+        report([difference])
+    return 0 if difference is None else WRONG_SPEC
+
+
+class _Missing(api.MissingExtra):
+    """What a column needs is not installed."""
+
+    def __init__(self, column: str, text: str) -> None:
+        super().__init__(text)
+        self.column = column
+
+
+def _probes(wanted: Sequence[str] | None, dtype: str) -> dict[str, ProbeOf]:
+    """What is compared, the reference first: the first backend, since a file has no gradients."""
+    from archdsl.verify import columns
+
+    known, backends = columns(dtype), columns("float64")
+    for name in wanted or ():
+        if name not in known:
+            hint = nearest(name, known) or f"there are {', '.join(known)}"
+            raise WrongCommand(f"`{name}` is nothing that can be compared in {dtype}; {hint}")
+    names = sorted(wanted or known, key=lambda name: name not in backends)
+    return {name: _told_apart(name, *known[name]) for name in names}
+
+
+def _told_apart(name: str, extra: str, probe: ProbeOf) -> ProbeOf:
+    """A probe that says of itself that something is missing."""
+
+    def run(*args: Any) -> Probe:
+        try:
+            with api.needs(extra):
+                return probe(*args)
+        except api.MissingExtra as error:
+            raise _Missing(name, str(error)) from None
+
+    return run
+
+
+def _with_those_installed(
+    probes: dict[str, ProbeOf], optional: bool, compare: Callable[[Mapping[str, ProbeOf]], Report]
+) -> Report:
+    """Compare; where nobody asked for a column by name, it may be missing, as long as two are left."""
+    said = []
+    while len(probes) > 1:
+        try:
+            return compare(probes)
+        except _Missing as missing:
+            if not optional:
+                raise
+            said.append(f"`{missing.column}` is left out: {missing}")
+            print(f"archdsl: {said[-1]}", file=sys.stderr, flush=True)
+            probes = {name: probe for name, probe in probes.items() if name != missing.column}
+    raise WrongCommand(
+        f"there is nothing to compare {' '.join(probes) or 'with'} with: it takes two, as in --with torch,keras"
+    )
+
+
+# --- as text and for programs ----------------------------------------------------------------------
+
+
+def _table(found: Report, every: bool) -> RenderableType:
+    """The worst of each kind first, then tensor by tensor."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from archdsl.verify import KINDS
+
+    grid = Table(box=box.SIMPLE_HEAD)
+    for head in ("", "tensor", "line", "size", *found.columns):
+        grid.add_column(head, justify="left" if head in ("", "tensor", "line") else "right", overflow="fold")
+    lines = []
+    for kind in KINDS:
+        rows = [row for row in found.rows if row.kind == kind and row.differences]
+        if not rows:
+            continue
+        ordered = sorted(rows, key=found.worst, reverse=True)
+        worst, allowed = found.worst(ordered[0]), found.allowed(kind)
+        lines.append(f"{len(rows):,} {kind}s: {_figure(worst)} at most, {allowed:.0e} allowed")
+        for row in rows if every else ordered[:SHOWN]:
+            figures = [_figure(found.relative(row, c)) if c in row.differences else "" for c in found.columns]
+            cells = kind, row.path, _line(row.place), _figure(row.size), *figures
+            grid.add_row(*(Text(cell) for cell in cells), style="bold" if found.fails(row) else "")
+    if found.failed and found.exact is not None:
+        lines.append(_settled(found, found.exact))
+    about = f"{found.graph.block} against {found.reference}: batch {found.batch}, {found.dtype}, seed {found.seed}"
+    return Group(Text(about, style="bold"), grid, Text("\n".join(lines)))
+
+
+def _settled(found: Report, exact: Report) -> str:
+    worst = max(map(exact.worst, exact.rows), default=0.0)
+    verdict = "agree: it is rounding" if found.agrees else "do not agree either"
+    return f"{len(found.failed):,} gradients are past that in float32; in float64 all ({_figure(worst)}) {verdict}"
+
+
+def _figure(value: float) -> str:
+    return "0" if value == 0 else f"{value:.1e}"
+
+
+def _line(place: Any) -> str:
+    return f"{place.span.source.name}:{place.span.line}" if place is not None else ""
+
+
+def _as_json(found: Report) -> dict[str, Any]:
+    """Everything; an infinite difference (another shape, a number that is none) is null."""
+    difference = found.diagnostic()
+    return {
+        "model": found.graph.block,
+        "reference": found.reference,
+        "columns": list(found.columns),
+        "batch": found.batch,
+        "seed": found.seed,
+        "dtype": found.dtype,
+        "agree": found.agrees,
+        "settled_in_float64": found.agrees and bool(found.failed),
+        "first": to_json(difference) if difference is not None else None,
+        "rows": [
+            {
+                "kind": row.kind,
+                "path": row.path,
+                "file": row.place.span.source.name if row.place else None,
+                "line": row.place.span.line if row.place else None,
+                "size": row.size,
+                "allowed": found.allowed(row.kind),
+                "differences": {c: _finite(found.relative(row, c)) for c in found.columns if c in row.differences},
+            }
+            for row in found.rows
+        ],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+# --- the command line ------------------------------------------------------------------------------
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise ArgumentTypeError(f"{text!r} is not a list of different names, such as torch,keras")
+    return names
+
+
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1, such as 1e-4")
+    return value
+
+
+def _seed(text: str) -> int:
+    return positive(text) if text != "0" else 0
+
+
+COMMANDS = {
+    "verify": Command(
+        verify,
+        (
+            SPEC,
+            *SPEC_FLAGS,
+            flag(
+                "--with", dest="columns", type=_names, metavar="A,B", help="what to compare; the first is the reference"
+            ),
+            flag(
+                "--batch",
+                type=positive,
+                metavar="N",
+                help="examples at once; as few as batch norms allow, if not given",
+            ),
+            flag("--seed", type=_seed, default=0, metavar="N", help="of weights and input"),
+            flag("--dtype", choices=("float32", "float64"), default="float32", help="to compute in"),
+            flag(
+                "--tolerance",
+                type=_tolerance,
+                metavar="X",
+                help="relative, of values; gradients have ten times as much",
+            ),
+            flag("--all", dest="every", action="store_true", help="every tensor, in the order of the graph"),
+            FORMAT,
+        ),
+    )
+}

@@ -1,0 +1,415 @@
+"""Weights by graph path: which a model has, random ones, and the one file format that holds them.
+
+A key is the graph's path, `.0` for `[0]`, then the name that the op gives the weight (`Op.weights`, `Op.state`):
+`conv3.attention.T.0.f.conv1.weight`. Arrays are numpy's, in the layouts that the ops say. A file is safetensors, with
+the spec inside as metadata (docs/weights.md). No framework is needed for any of this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol
+
+from archdsl import __version__
+from archdsl.codegen.backend import HEADER
+from archdsl.diagnostics import Error, SpecError, closest
+from archdsl.elaborate import elaborate
+from archdsl.elaborate.bundle import Bundle
+from archdsl.errors.weights import NoSpecInside, WeightsDiffer, WeightsUnusable
+from archdsl.ir.graph import Graph
+from archdsl.ir.places import places
+from archdsl.ops.act import PRelu
+from archdsl.ops.attend import RelAttention, RelLogits
+from archdsl.ops.conv import Conv, ConvTranspose
+from archdsl.ops.learned import Param
+from archdsl.ops.linear import Dense
+from archdsl.ops.norm import BatchNorm, GroupNorm
+from archdsl.ops.op import Op, Shape
+from archdsl.passes import run as run_passes
+from archdsl.resources import MAX_BYTES
+from archdsl.source import Source, Span
+from archdsl.types import Dim, TensorType
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.generic]
+
+__all__ = ["FORMAT", "Origin", "Stored", "Weight", "WeightFile", "describe", "fit", "keys", "load", "pack",
+           "random_weights", "save"]  # fmt: skip
+
+_OFF = 4
+FORMAT = "archdsl 2"
+DTYPE = "float32"
+MAX_HEADER = 32 * 2**20  # bytes: what 200,000 weights with their spec take
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "I64": "int64", "I32": "int32",
+           "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool"}  # fmt: skip
+_NO_SUM = b"0" * 64  # where a checksum is to stand
+_CODES = {name: code for code, name in _DTYPES.items()}
+
+
+# --- which weights a graph has -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weight:
+    """One weight, or running statistic, of a graph.
+
+    name: what `op` calls it (`weight`, `running_mean`; empty for a parameter that is its path).
+    types: of what the op reads. span: where in the spec it is applied.
+    """
+
+    name: str
+    shape: Shape
+    trainable: bool
+    op: Op
+    types: tuple[TensorType, ...]
+    span: Span
+
+
+def keys(graph: Graph) -> dict[str, Weight]:
+    """Every weight and running statistic by its key, in the order of the graph; what is shared stands once."""
+    found: dict[str, Weight] = {}
+    for place in places(graph):
+        op, types = place.op, place.given
+        for held, trainable in ((op.weights(*types), True), (op.state(*types), False)):
+            for name, shape in held.items():
+                key = f"{place.home}.{name}" if name else place.home
+                found.setdefault(key, Weight(name, shape, trainable, op, types, place.span))
+    return found
+
+
+# --- random weights ------------------------------------------------------------------------------
+
+
+def random_weights(graph: Graph, seed: int = 0, dtype: str = DTYPE) -> dict[str, Array]:
+    """Weights to compare frameworks with: none at a number like 0 or 1, and none that lets values vanish or explode.
+
+    Matrices and kernels are He normal by fan-in, biases are small, running variances lie in 0.5..1.5. What a norm over
+    positions gives stays away from the kinks of activations (0, 3, 6), where rounding decides a slope: its numbers lie
+    around 1.5, six deviations above 0, and around -5 in every fourth channel, which is switched off (the same channels
+    everywhere: sums of branches are off there too). So that such offsets do not add up, kernels have mean 0 over the
+    channels of each kind. Each key has random numbers of its own, the same for every dtype and whatever else the graph
+    has.
+    """
+    return {key: _random(key, weight, seed).astype(dtype) for key, weight in keys(graph).items()}
+
+
+def _random(key: str, weight: Weight, seed: int) -> Array:
+    import numpy as np
+
+    digest = sha256(key.encode()).digest()
+    generator = np.random.default_rng([seed, int.from_bytes(digest[:16], "big")])
+    if weight.name == "running_var":
+        return generator.random(weight.shape, np.float32) + np.float32(0.5)
+    mean, std = _distribution(weight)
+    values = generator.standard_normal(weight.shape, np.float32) * np.float32(std) + np.float32(mean)
+    if isinstance(weight.op, BatchNorm | GroupNorm) and weight.name == "bias":
+        values[3::_OFF] -= np.float32(6.5)
+    elif isinstance(weight.op, Conv | Dense) and len(weight.shape) > 1 and weight.shape[1] > _OFF:
+        off = np.arange(weight.shape[1]) % _OFF == 3
+        for kind in (off, ~off):
+            values[:, kind] -= values[:, kind].mean(1, keepdims=True)
+    return values
+
+
+def _distribution(weight: Weight) -> tuple[float, float]:
+    """Mean and standard deviation of what a weight is drawn from."""
+    op, shape = weight.op, weight.shape
+    if isinstance(op, Param):
+        start = float(op.init) if isinstance(op.init, Dim) else float(op.init == "ones")
+        return start, float(op.std) if str(op.init).endswith("normal") else 0.1
+    if isinstance(op, PRelu):
+        return float(op.init), 0.1
+    if isinstance(op, BatchNorm | GroupNorm):
+        return (0.25, 0.02) if weight.name == "weight" else (1.5, 0.05)
+    if isinstance(op, RelAttention | RelLogits):
+        return 0.0, 3.0  # large enough that attention is not uniform, after which a batch norm would see constants
+    if len(shape) > 1:
+        return 0.0, float((2 / _fan_in(op, shape)) ** 0.5)
+    return (1.0 if weight.name == "weight" else 0.0), 0.1
+
+
+def _fan_in(op: Op, shape: Shape) -> float:
+    """How many products are summed for one number of the output."""
+    if isinstance(op, ConvTranspose):
+        return max(1.0, shape[0] * prod(shape[2:]) / prod(map(int, op.stride)))
+    return prod(shape[1:])
+
+
+# --- what a graph was made of ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a graph was elaborated from. settings, input: as `--set` and `--input` gave them."""
+
+    bundle: Bundle
+    model: str
+    settings: Mapping[str, str]
+    input: str | None = None
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The graph, elaborated again. Raises SpecError where the spec is wrong."""
+        result = elaborate(self.bundle.program(), self.model, self.settings, self.input)
+        if result.graph is None:
+            raise SpecError(result.diagnostics)
+        return run_passes(result.graph)
+
+    def metadata(self) -> dict[str, str]:
+        """What a file of weights says of it."""
+        return {
+            "spec": self.bundle.text,
+            "spec_name": self.bundle.name,
+            "spec_sha256": sha256(self.bundle.text.encode(errors="backslashreplace")).hexdigest(),
+            "spec_files": self.bundle.files_json(),
+            "model": self.model,
+            "settings": json.dumps(dict(self.settings)),
+            "input": self.input or "",
+        }
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str]) -> Origin:
+        """From what `metadata` gave. Raises ValueError for anything else."""
+        try:
+            settings = {str(k): str(v) for k, v in json.loads(metadata["settings"]).items()}
+            bundle = Bundle.from_json(metadata["spec_name"], metadata["spec"], metadata["spec_files"])
+            origin = cls(bundle, metadata["model"], settings, metadata["input"] or None)
+        except (KeyError, AttributeError, RecursionError):
+            raise ValueError("not what a graph is made of") from None
+        if any(len(text) > MAX_BYTES for text in (bundle.text, *bundle.files.values())):
+            raise ValueError("a text is too large")
+        return origin
+
+
+# --- files -----------------------------------------------------------------------------------------
+
+
+class Sized(Protocol):
+    """Anything with the shape and dtype of an array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of a file that is not read yet.
+
+    name: what the file calls it. dtype: as numpy calls it, or as the file does where numpy has none. start: its first
+    byte in the file.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    start: int
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file of weights, of which the head was read. stored: its tensors by name."""
+
+    path: Path
+    metadata: Mapping[str, str]
+    stored: Mapping[str, Stored]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its tensors stand under the keys of a graph, with the spec beside them."""
+        return self.metadata.get("format") == FORMAT
+
+    @cached_property
+    def origin(self) -> Origin:
+        """What the weights belong to. Raises SpecError where the file does not say it."""
+        if "spec" not in self.metadata:
+            _refuse(NoSpecInside(str(self.path)), self.path)
+        try:
+            return Origin.of(self.metadata)
+        except ValueError:
+            hint = "name the spec with `--spec`, or take another file"
+            _refuse(WeightsUnusable(str(self.path), "what it says of its spec is damaged", hint), self.path)
+
+    @cached_property
+    def tensors(self) -> dict[str, Array]:
+        """All of it, read, by the names of the file. Raises as `read` does."""
+        return self.read({name: name for name in self.stored})
+
+    def read(self, names: Mapping[str, str]) -> dict[str, Array]:
+        """Some tensors: by what they are to be called, what the file calls them.
+
+        Raises SpecError where the file is not as it was written, or numpy has no such dtype.
+        """
+        import numpy as np
+
+        found: dict[str, Array] = {}
+        with self.path.open("rb") as file:
+            self._check_sum(file)
+            for key, name in names.items():
+                tensor = self.stored[name]
+                if tensor.dtype not in _CODES:
+                    why = f"`{name}` is in {tensor.dtype}"
+                    _refuse(WeightsUnusable(str(self.path), why, "save it in float32"), self.path)
+                file.seek(tensor.start)
+                flat = np.fromfile(file, np.dtype(tensor.dtype).newbyteorder("<"), prod(tensor.shape))
+                found[key] = flat.reshape(tensor.shape)
+        return found
+
+    def _check_sum(self, file: BinaryIO) -> None:
+        """Refuse a file of ours that is not as it was written."""
+        wanted = self.metadata.get("sha256")
+        if wanted is None:
+            return
+        length = file.read(8)
+        found = sha256(length + file.read(int.from_bytes(length, "little")).replace(wanted.encode(), _NO_SUM))
+        while part := file.read(2**20):
+            found.update(part)
+        if found.hexdigest() != wanted:
+            why = "its contents are not those that its checksum is of"
+            _refuse(WeightsUnusable(str(self.path), why, _ANOTHER), self.path)
+
+
+def fit(graph: Graph, tensors: Mapping[str, Sized], path: str | Path) -> None:
+    """Refuse weights that are not those of `graph`, with the first key that differs: missing, too much, or unlike.
+
+    path: the file that they are of. Raises SpecError.
+    """
+    wanted = keys(graph)
+    for key, weight in wanted.items():
+        found = tensors.get(key)
+        if found is None:
+            _differ(
+                graph, path, f"`{key}` is missing", _alike(key, [k for k in tensors if k not in wanted]), weight.span
+            )
+        here = _described(weight.shape, DTYPE), _described(found.shape, str(found.dtype))
+        if here[0] != here[1]:
+            _differ(graph, path, f"`{key}` is {here[0]} here and {here[1]} in the file", _OTHER, weight.span)
+    if more := next((key for key in tensors if key not in wanted), None):
+        _differ(graph, path, f"nothing here is called `{more}`", _OTHER, graph.span)
+
+
+def _alike(key: str, others: Iterable[str]) -> str:
+    found = closest(key, others)
+    return f"the file has `{found}`: is it of another version of the spec?" if found else _OTHER
+
+
+_OTHER = "name the spec that they are of, with `--set` and `--input` as it was trained"
+_ANOTHER = "take another copy of the file"
+
+
+def _described(shape: tuple[int, ...], dtype: str) -> str:
+    return f"[{', '.join(map(str, shape))}]" + (f" in {dtype}" if dtype != DTYPE else "")
+
+
+def _differ(graph: Graph, path: str | Path, what: str, hint: str, span: Span) -> NoReturn:
+    raise SpecError([WeightsDiffer(str(path), graph.block, what, hint).at(span)])
+
+
+def pack(tensors: Mapping[str, Array], about: Mapping[str, str]) -> bytes:
+    """A safetensors file: the tensors in their order, `about` and a checksum as its metadata.
+
+    The library's own writer puts metadata in another order each time: the same weights would not be the same file.
+    The checksum is the SHA-256 of the whole file with 64 zeros in its own place.
+    """
+    import numpy as np
+
+    wide = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)  # so that each is aligned
+    header: dict[str, Any] = {"__metadata__": {**about, "sha256": _NO_SUM.decode()}}
+    parts, end = [], 0
+    for name, value in wide:
+        parts.append(np.ascontiguousarray(value, value.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)
+        start, end = end, end + value.nbytes
+        header[name] = {"dtype": _CODES[value.dtype.name], "shape": list(value.shape), "data_offsets": [start, end]}
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    length = len(head).to_bytes(8, "little")
+    digest = sha256(length + head)
+    for part in parts:
+        digest.update(part)
+    return b"".join([length, head.replace(_NO_SUM, digest.hexdigest().encode(), 1), *parts])
+
+
+def describe(origin: Origin, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The metadata of a file of ours; `more` is what else is known. `made_by` is how archdsl knows its files."""
+    return {**(more or {}), "format": FORMAT, "made_by": f"{HEADER} {__version__}", **origin.metadata()}
+
+
+def save(path: str | Path, origin: Origin, tensors: Mapping[str, Array], more: Mapping[str, str] | None = None) -> None:
+    """Write weights with what they belong to, and `more` metadata.
+
+    Raises SpecError where they do not fit, OSError where the file cannot be written.
+    """
+    fit(origin.graph, tensors, path)
+    ordered = {key: tensors[key] for key in keys(origin.graph)}
+    Path(path).write_bytes(pack(ordered, describe(origin, more)))
+
+
+def load(path: str | Path) -> WeightFile:
+    """The head of a safetensors file: names, shapes and metadata; tensors are read when they are asked for.
+
+    Raises SpecError where there is no such file or it is something else, damaged, or torn.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    _check_head(path)
+    try:
+        with safe_open(path, "numpy"), path.open("rb") as file:  # what it opens is whole, each tensor in its place
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+    except (SafetensorError, OSError) as error:
+        _refuse(WeightsUnusable(str(path), f"it is damaged: {error}", _ANOTHER), path)
+    metadata = header.pop("__metadata__", None) or {}
+    return WeightFile(path, metadata, {name: _stored(name, entry, 8 + length) for name, entry in header.items()})
+
+
+def _stored(name: str, entry: Mapping[str, Any], data: int) -> Stored:
+    dtype = _DTYPES.get(entry["dtype"], entry["dtype"])
+    return Stored(name, tuple(entry["shape"]), dtype, data + entry["data_offsets"][0])
+
+
+_OTHER_FILES = {
+    b"PK\x03\x04": "it is a zip file, as `torch.save` and Keras write them",
+    b"\x89HDF": "it is an HDF5 file",
+    b"\x80\x02": "it is a pickle, which archdsl never opens",
+    b"\x80\x03": "it is a pickle, which archdsl never opens",
+    b"\x80\x04": "it is a pickle, which archdsl never opens",
+    b"\x80\x05": "it is a pickle, which archdsl never opens",
+    b"version https://git-lfs": "it is a note of Git LFS, not the file itself",
+}
+
+
+def _check_head(path: Path) -> None:
+    """Say of a file that is no safetensors what it is; no more than a few bytes are read."""
+    hint = "archdsl reads safetensors: a run's `best.safetensors`, or a state dict saved with safetensors.torch"
+    try:
+        if not path.is_file():
+            why = "it is no file" if path.exists() else "there is no such file"
+            _refuse(WeightsUnusable(str(path), why, "name a run's folder, or a safetensors file"), path)
+        with path.open("rb") as file:
+            head = file.read(32)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it cannot be opened"
+        _refuse(WeightsUnusable(str(path), why, "name a run's folder, or a safetensors file"), path)
+    for start, what in _OTHER_FILES.items():
+        if head.startswith(start):
+            _refuse(WeightsUnusable(str(path), what, hint), path)
+    if len(head) < 10 or head[8:9] != b"{":
+        _refuse(WeightsUnusable(str(path), "it is empty" if not head else "it is no safetensors file", hint), path)
+    if int.from_bytes(head[:8], "little") > MAX_HEADER:
+        _refuse(WeightsUnusable(str(path), "its head claims more than 32 MiB", _ANOTHER), path)
+
+
+def _refuse(error: Error, path: Path) -> NoReturn:
+    raise SpecError([error.at(Source(str(path), "").span())]) from None

@@ -1,0 +1,70 @@
+"""The Keras backend: graphs become one readable Python file that imports Keras alone.
+
+Importing this package imports no framework; building, training and evaluating do.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from archdsl.codegen.backend import Artifact, Backend, Export, Probe
+from archdsl.codegen.load import execute
+from archdsl_keras.files import SUFFIXES
+from archdsl_keras.files import write as write_file
+from archdsl_keras.framework import load_keras
+from archdsl_keras.weights import get_weights, set_weights
+from archdsl_keras.write import HEADER, emit
+
+__all__ = ["BACKEND", "HEADER", "build", "count_params", "emit", "evaluate", "train"]
+
+
+def build(artifact: Artifact) -> Any:
+    """The network that the generated text builds: its own text runs, there is no other builder."""
+    load_keras()
+    return execute(artifact).__dict__[artifact.name]()
+
+
+def count_params(model: Any) -> tuple[int, int]:
+    """(trainable numbers, running statistics) of a built network; states of random generators are neither."""
+    trainable, rest = model.trainable_variables, model.non_trainable_variables
+    return sum(prod(v.shape) for v in trainable), sum(prod(v.shape) for v in rest if "float" in v.dtype)
+
+
+def train(*args: Any, **kwargs: Any) -> Any:
+    """See `archdsl_keras.train`."""
+    load_keras()
+    from archdsl_keras.train import train as run
+
+    return run(*args, **kwargs)
+
+
+def evaluate(*args: Any, **kwargs: Any) -> Any:
+    """See `archdsl_keras.train`."""
+    load_keras()
+    from archdsl_keras.train import evaluate as run
+
+    return run(*args, **kwargs)
+
+
+def probe(*args: Any) -> Probe:
+    """See `archdsl_keras.probe`."""
+    load_keras()
+    from archdsl_keras.probe import probe as run
+
+    return run(*args)
+
+
+BACKEND = Backend(
+    name="keras",
+    extra="keras",
+    emit=emit,
+    build=build,
+    count_params=count_params,
+    get_weights=get_weights,
+    set_weights=set_weights,
+    probe=probe,
+    train=train,
+    evaluate=evaluate,
+    exports={"keras": Export(SUFFIXES, "keras", write_file)},
+)

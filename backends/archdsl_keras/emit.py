@@ -1,0 +1,377 @@
+"""The table: how each op is written in Keras. Batch first, channels last: axis 0 of the spec is the last one here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import TypeVar
+
+from archdsl.codegen.code import Arg, Code, Emitter, Layer, Value
+from archdsl.codegen.names import Names
+from archdsl.codegen.python import PRODUCT
+from archdsl.codegen.table import Pair, Types, args, arithmetic, letters, module, same, sized, with_number
+from archdsl.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
+from archdsl.ops.axes import axes_of, axis_of
+from archdsl.ops.op import Op
+from archdsl.ops.pattern import Side, parse_pattern
+from archdsl.types import Dim, dim
+
+__all__ = ["EMIT", "rotated"]
+
+T = TypeVar("T")
+
+# Defaults of Keras's layers and of ours: what equals them is left out.
+EPS, KEPT, KERAS_EPS, L2_EPS = (dim(Fraction(n)) for n in ("1e-5", "0.9", "1e-3", "1e-12"))
+
+
+def rotated(axes: tuple[T, ...]) -> tuple[T, ...]:
+    """The axes of a tensor, without batch, in the order that Keras has them: the channels last."""
+    return axes[1:] + axes[:1]
+
+
+def last(axis: int) -> int:
+    """An axis of the spec as Keras counts it, the batch being axis 0."""
+    return axis or -1
+
+
+def along(axes: Iterable[int], rank: int) -> Value:
+    """Axes of the spec as Keras counts them: one, or a tuple."""
+    found = [dim(a) for a in sorted(axis or rank for axis in axes)]
+    return tuple(found) if len(found) > 1 else dim(-1) if found[0] == rank else found[0]
+
+
+def written(value: Value) -> str:
+    """Axes in a text."""
+    return f"({', '.join(map(str, value))})" if isinstance(value, tuple) else str(value)
+
+
+# --- layers with weights ---
+
+
+def convolution(op: conv.Conv, types: Types) -> Code:
+    """Depthwise where there is said to be a group for each channel; TensorFlow wants its strides equal."""
+    channels = types[0].c
+    slides = args(strides=(same(op.stride), 1), padding=(same(op.pads), 0))
+    rest = args(use_bias=(op.bias, False), dilation_rate=(same(op.dilation), 1))
+    skips = not _is_one(op.stride) and not _is_one(op.dilation)
+    if channels != 1 and _is_same(op.groups, channels) and _is_same(*op.stride) and not skips:
+        each = args(depth_multiplier=(dim(1) if _is_same(op.c, channels) else op.c // channels, 1))
+        return module(Layer("DepthwiseConv2D", (*sized(kernel=same(op.k)), *slides, *each, *rest)))
+    groups = args(groups=(op.groups, 1))
+    settings = (*sized(channels=op.c, kernel=same(op.k)), *slides, *groups, *rest)
+    return module(Layer("StridedDilatedConv2D" if skips else "Conv2D", settings))
+
+
+def _is_same(a: Dim, b: Dim) -> bool:
+    """Whether two sizes are equal and not by chance."""
+    return a == b and a.expr == b.expr
+
+
+def _is_one(pair: Pair) -> bool:
+    return all(size == 1 and size.expr is None for size in pair)
+
+
+def transposed(op: conv.ConvTranspose, types: Types) -> Code:
+    more = args(strides=(same(op.stride), 1), padding=(same(op.padding), 0), use_bias=(op.bias, False))
+    return module(Layer("Conv2DTranspose", (*sized(channels=op.c, kernel=same(op.k)), *more)))
+
+
+def dense(op: linear.Dense, types: Types) -> Code:
+    return module(Layer("Dense", (*sized(features=op.units), *args(use_bias=(op.bias, True)))))
+
+
+def batch_norm(op: norm.BatchNorm, types: Types) -> Code:
+    """Keras's momentum is the weight of what was."""
+    return module(Layer("BatchNorm", args(momentum=(1 - op.momentum, KEPT), epsilon=(op.eps, EPS))))
+
+
+def layer_norm(op: norm.LayerNorm, types: Types) -> Code:
+    return module(Layer("layers.LayerNormalization", args(epsilon=(op.eps, KERAS_EPS))))
+
+
+def group_norm(op: norm.GroupNorm, types: Types) -> Code:
+    return module(Layer("layers.GroupNormalization", (*sized(groups=op.groups), *args(epsilon=(op.eps, KERAS_EPS)))))
+
+
+def standardize(op: norm.Standardize, types: Types) -> Code:
+    """Keras's layer normalisation does it as well, but its PyTorch half only along the last axis."""
+    axis = along(op.axes(types[0]), types[0].rank)
+    return module(Layer("Standardize", (*sized(axis=axis), *args(epsilon=(op.eps, EPS)))))
+
+
+def prelu(op: act.PRelu, types: Types) -> Code:
+    positions = tuple(dim(i) for i in range(1, types[0].rank))
+    start = Layer("keras.initializers.Constant", sized(init=op.init))
+    return module(Layer("layers.PReLU", args(alpha_initializer=(start, None), shared_axes=(positions or None, None))))
+
+
+def rel_attention(op: attend.RelAttention, types: Types) -> Code:
+    settings = sized(dk=op.dk, dv=op.dv, heads=op.heads)
+    if not op.relative:
+        return module(Layer("Attention2d", settings))
+    return module(Layer("RelativeAttention2d", (*settings, *args(per_head=(dim(op.per_head), False)))))
+
+
+def param(op: learned.Param, types: Types) -> Code:
+    lengths = rotated(op.shape_) if isinstance(op.shape_, tuple) else (op.shape_,)
+    settings = (Arg(lengths, hint="size"), Arg(_start(op), "initializer"))
+    return Code("{self}", None, stateful=True, member=Layer("self.add_weight", settings), batchless=True)
+
+
+def _start(op: learned.Param) -> Value:
+    if isinstance(op.init, Dim):
+        return Layer("keras.initializers.Constant", sized(init=op.init))
+    if op.init in ("zeros", "ones"):
+        return op.init
+    cls = {"normal": "RandomNormal", "trunc_normal": "TruncatedNormal"}[op.init]
+    return Layer(f"keras.initializers.{cls}", args(stddev=(op.std, None)))
+
+
+def noise(op: regularize.Dropout | regularize.DropPath, types: Types) -> Code:
+    """What is dropped is one number, or with `droppath` one example."""
+    examples = (None, *[dim(1)] * types[0].rank) if isinstance(op, regularize.DropPath) else None
+    return module(Layer("layers.Dropout", (*sized(p=op.p), *args(noise_shape=(examples, None)))))
+
+
+# --- stateless ---
+
+
+def activation(name: str) -> Emitter:
+    return lambda op, types: Code(f"ops.{name}({{0}})", Layer("layers.Activation", args(name)))
+
+
+def leaky_relu(op: act.LeakyRelu, types: Types) -> Code:
+    """Keras has no layer for negative slopes."""
+    settings = args(negative_slope=(op.slope, None))
+    layer = Layer("layers.LeakyReLU", settings) if op.slope >= 0 else None
+    return Code("ops.leaky_relu({0}, {args})", layer, args=settings)
+
+
+def softmax(op: act.Softmax, types: Types) -> Code:
+    """The function over several axes wants to know the size of the batch; the layer does not."""
+    axes = along(op.axes(types[0]), types[0].rank)
+    layer = Layer("layers.Softmax", args(axis=(axes, -1)))
+    return module(layer) if isinstance(axes, tuple) else Code("ops.softmax({0}, {args})", layer, args=layer.args)
+
+
+def max_pool(op: pool.MaxPool, types: Types) -> Code:
+    settings = (*sized(kernel=same(op.k)), *args(strides=(same(op.strides), same(op.k))))
+    if _is_plain(op, op.pads):
+        return _plain_pool("max_pool", "MaxPooling2D", op, settings)
+    return module(Layer("MaxPooling2D", (*settings, *args(padding=(same(op.pads), 0), ceil=(op.ceil, False)))))
+
+
+def avg_pool(op: pool.AvgPool, types: Types) -> Code:
+    settings = (*sized(kernel=same(op.k)), *args(strides=(same(op.strides), same(op.k))))
+    if _is_plain(op, op.padding):
+        return _plain_pool("average_pool", "AveragePooling2D", op, settings)
+    counts = dim(bool(op.count_zeros) if op.count_zeros is not None else True)
+    more = args(padding=(same(op.padding), 0), count_zeros=(counts, True), ceil=(op.ceil, False))
+    return module(Layer("AveragePooling2D", (*settings, *more)))
+
+
+def _plain_pool(name: str, cls: str, op: pool.MaxPool | pool.AvgPool, settings: tuple[Arg, ...]) -> Code:
+    """The functions are told the strides: with JAX they have no default."""
+    told = (*sized(kernel=same(op.k)), Arg(same(op.strides), "strides"))
+    return Code(f"ops.{name}({{0}}, {{args}})", Layer(f"layers.{cls}", settings), args=told)
+
+
+def _is_plain(op: pool.MaxPool | pool.AvgPool, pads: Pair) -> bool:
+    """Whether windows lie inside the image, whatever numbers a block is given."""
+    return all(size == 0 and size.expr is None for size in (*pads, op.ceil))
+
+
+def global_pool(name: str, cls: str) -> Emitter:
+    def emit(op: Op, types: Types) -> Code:
+        if types[0].rank == 2:
+            return Code(f"ops.{name}({{0}}, axis=1)", Layer(f"layers.{cls}1D"))
+        keep = args(keepdims=(dim(True), False))
+        return Code(f"ops.{name}({{0}}, axis=(1, 2), keepdims=True)", Layer(f"layers.{cls}2D", keep))
+
+    return emit
+
+
+def upsample(op: resize.Upsample, types: Types) -> Code:
+    if op.scale is not None:
+        cls = {"nearest": "layers.UpSampling2D", "bilinear": "BilinearUpSampling2D"}[op.mode]
+        return module(Layer(cls, sized(scale=same(op.scale))))
+    size = "{1!a}.shape[1:3]" if op.like else "{size}"
+    return Code(f"resize_{op.mode}({{0}}, {size})", values={} if op.size is None else {"size": op.size})
+
+
+def pad(op: resize.Pad, types: Types) -> Code:
+    top, bottom, left, right = op.sides
+    values = {"top": top, "bottom": bottom, "left": left, "right": right}
+    rows, columns = "({top}, {bottom})", "({left}, {right})"
+    if op.mode == "replicate":
+        return Code(f"replicate({{0}}, {rows}, {columns})", values=values)
+    more = args(mode=({"zero": "constant"}.get(op.mode, op.mode), "constant"))
+    is_zero = op.mode == "zero" and op.value == 0 and op.value.expr is None
+    if op.mode == "zero":
+        more = args(constant_values=(op.value, 0))
+    layer = Layer("layers.ZeroPadding2D", args(((top, bottom), (left, right)))) if is_zero else None
+    return Code(f"ops.pad({{0}}, ((0, 0), {rows}, {columns}, (0, 0)), {{args}})", layer, values=values, args=more)
+
+
+def pad_channels(op: resize.PadChannels, types: Types) -> Code:
+    before = "(0, 0), " * types[0].rank
+    return Code(f"ops.pad({{0}}, ({before}(0, {{extra}})))", values={"extra": op.c - types[0].c})
+
+
+def concat(op: merge.Concat, types: Types) -> Code:
+    axis = last(axis_of(op.name, op.axis, types[0]))
+    tensors = ", ".join(f"{{{i}}}" for i in range(len(types)))
+    return Code(f"ops.concatenate(({tensors}{',' if len(types) == 1 else ''}), axis={axis})")
+
+
+def split(op: shape.Split, types: Types) -> Code:
+    """Keras takes the number of parts, or where each begins but the first."""
+    axis = last(axis_of(op.name, op.axis, types[0]))
+    parts = op.parts(types[0])
+    if len(parts) == 1:
+        return Code("{0}")
+    starts = tuple(sum(parts[1:i], parts[0]) for i in range(1, len(parts)))
+    values: dict[str, Value] = {"parts": op.n if isinstance(op.n, Dim) else starts}
+    return Code(f"ops.split({{0}}, {{parts}}, axis={axis})", values=values)
+
+
+def slice_(op: shape.Slice, types: Types) -> Code:
+    axis = axis_of(op.name, op.axis, types[0])
+    start = "" if op.a == 0 else "{a}"
+    stop = "" if op.b == types[0].shape[axis] and op.b.expr is None else "{b}"
+    return Code(f"{{0!a}}[{':, ' * axis or '..., '}{start}:{stop}]", values={"a": op.a, "b": op.b})
+
+
+def flatten(op: shape.Flatten, types: Types) -> Code:
+    sizes = types[0].shape[1:]
+    if all(size == 1 and size.expr is None for size in sizes):
+        return module(Layer("layers.Flatten"))
+    return module(Layer("Flatten"))
+
+
+def l2norm(op: norm.L2Norm, types: Types) -> Code:
+    axes = written(along(axes_of(op.name, op.axis, types[0]), types[0].rank))
+    return Code(f"l2_normalize({{0}}, {axes}, {{args}})", args=args(epsilon=(op.eps, L2_EPS)))
+
+
+# --- products ---
+
+
+def einsum(op: linear.Einsum, types: Types) -> Code:
+    batch, operands, output = letters(op)
+    sides = [batch + side[1:] + side[:1] for side in (*operands, output)]
+    inputs = ", ".join(f"{{{i}}}" for i in range(len(types)))
+    return Code(f'ops.einsum("{",".join(sides[:-1])}->{sides[-1]}", {inputs})')
+
+
+def matmul(op: linear.Matmul, types: Types) -> Code:
+    """Of two axes the first is last here: both matrices are transposed."""
+    if types[0].rank == 2:
+        return Code("{1!p} @ {0!u}", level=PRODUCT)
+    outer = "nmlpqrstuvw"[: types[0].rank - 2]
+    a, b, out = (f"b{outer[1:]}{axes}{outer[0]}" for axes in ("ik", "kj", "ij"))
+    return Code(f'ops.einsum("{a},{b}->{out}", {{0}}, {{1}})')
+
+
+# --- patterns: split axes, reorder, merge axes ---
+
+
+def rearrange(op: shape.Reshape | shape.Permute, types: Types) -> Code:
+    pattern = parse_pattern(op.name, op.pattern)
+    return _rearranged(op, "{0}", rotated(pattern.inputs[0]), rotated(pattern.output))
+
+
+def _rearranged(op: shape.Reshape | shape.Permute | pool.Reduce, text: str, left: Side, right: Side) -> Code:
+    """`text` with its axes from `left` to `right`, in Keras's order."""
+    if left == right:
+        return Code(text)
+    if all(len(axis) == 1 for axis in (*left, *right)):
+        order = ", ".join(str(left.index(axis) + 1) for axis in right)
+        return Code(f"ops.transpose({text}, (0, {order}))")
+    names = Names()
+    said = {name: names.give(name, name) for axis in left for name in axis}
+    batch = names.give(None, "b", "batch")
+    sides = (" ".join((batch, *(_axis(axis, said) for axis in side))) for side in (left, right))
+    given = [(n, size) for n, size in op.sizes if any(n in axis for axis in left if len(axis) > 1)]
+    sizes = "".join(f", {said[n]}={{size_{n}}}" for n, _ in given)
+    return Code(f'rearrange({text}, "{" -> ".join(sides)}"{sizes})', values={f"size_{n}": size for n, size in given})
+
+
+def _axis(names: tuple[str, ...], said: dict[str, str]) -> str:
+    inner = " ".join(said[n] for n in names)
+    return inner if len(names) == 1 else f"({inner})" if names else "1"
+
+
+def reduce(op: pool.Reduce, types: Types) -> Code:
+    """Split the axes, reduce, merge what stays."""
+    pattern = parse_pattern(op.name, op.pattern)
+    left, right = rotated(pattern.inputs[0]), rotated(pattern.output)
+    single = tuple((name,) for axis in left for name in axis)
+    stays = {name for axis in right for name in axis}
+    before = _rearranged(op, "{0}", left, single)
+    axis = written(along((i for i, (name,) in enumerate(single, 1) if name not in stays), len(single)))
+    kept = tuple(axis if axis[0] in stays else () for axis in single)
+    if kept == right:
+        return Code(f"ops.{op.how}({before.text}, axis={axis}, keepdims=True)", values=before.values)
+    found = f"ops.{op.how}({before.text}, axis={axis})"
+    after = _rearranged(op, found, tuple(axis for axis in kept if axis), right)
+    return Code(after.text, values={**before.values, **after.values})
+
+
+EMIT: dict[type[Op], Emitter] = {
+    conv.Conv: convolution,
+    conv.ConvTranspose: transposed,
+    linear.Dense: dense,
+    linear.Einsum: einsum,
+    linear.Matmul: matmul,
+    norm.BatchNorm: batch_norm,
+    norm.LayerNorm: layer_norm,
+    norm.GroupNorm: group_norm,
+    norm.L2Norm: l2norm,
+    norm.Standardize: standardize,
+    act.Identity: lambda op, types: Code("{0}", Layer("layers.Identity")),
+    act.Relu: lambda op, types: Code("ops.relu({0})", Layer("layers.ReLU")),
+    act.Relu6: activation("relu6"),
+    act.LeakyRelu: leaky_relu,
+    act.PRelu: prelu,
+    act.Elu: lambda op, types: Code("ops.elu({0}, {args})", Layer("layers.ELU", _alpha(op)), args=_alpha(op)),
+    act.Selu: activation("selu"),
+    act.Sigmoid: activation("sigmoid"),
+    act.HardSigmoid: activation("hard_sigmoid"),
+    act.Tanh: activation("tanh"),
+    act.Gelu: lambda op, types: Code("ops.gelu({0}, approximate=False)", Layer("layers.Activation", args("gelu"))),
+    act.Silu: activation("silu"),
+    act.HardSwish: activation("hard_silu"),
+    act.Mish: lambda op, types: Code("keras.activations.mish({0})", Layer("layers.Activation", args("mish"))),
+    act.Softplus: activation("softplus"),
+    act.Softmax: softmax,
+    pool.MaxPool: max_pool,
+    pool.AvgPool: avg_pool,
+    pool.GlobalAvgPool: global_pool("mean", "GlobalAveragePooling"),
+    pool.GlobalMaxPool: global_pool("max", "GlobalMaxPooling"),
+    pool.Reduce: reduce,
+    merge.Add: arithmetic("+", fresh=True),
+    merge.Sub: arithmetic("-", fresh=True),
+    merge.Mul: arithmetic("*", fresh=True),
+    merge.Div: arithmetic("/", fresh=False),
+    merge.WithNumber: with_number,
+    merge.Concat: concat,
+    resize.Upsample: upsample,
+    resize.Pad: pad,
+    resize.PadChannels: pad_channels,
+    shape.Reshape: rearrange,
+    shape.Permute: rearrange,
+    shape.Flatten: flatten,
+    shape.Split: split,
+    shape.Slice: slice_,
+    attend.RelAttention: rel_attention,
+    attend.RelLogits: lambda op, types: module(Layer("RelativeLogits", sized(height=op.h, width=op.w))),
+    regularize.Dropout: noise,
+    regularize.DropPath: noise,
+    learned.Param: param,
+    learned.Scale: lambda op, types: module(Layer("Scale", args(init=(op.init, dim(1))))),
+}
+
+
+def _alpha(op: act.Elu) -> tuple[Arg, ...]:
+    return args(alpha=(op.alpha, 1))

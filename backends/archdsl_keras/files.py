@@ -1,0 +1,41 @@
+"""Trained networks as files of Keras: weights alone, or the whole model."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl import __version__
+from archdsl.codegen.backend import HEADER
+from archdsl.ir.graph import Graph
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["SUFFIXES", "write"]
+
+SUFFIXES = (".weights.h5", ".keras")
+_MADE_BY = f"{HEADER} {__version__}"  # how archdsl knows that it may replace the file
+
+
+def write(graph: Graph, tensors: Mapping[str, NDArray[np.generic]], path: Path, about: Mapping[str, str]) -> str:
+    """A file that `load_weights` of the generated model takes, or (`.keras`) the model with its weights."""
+    from archdsl_keras import build, emit
+    from archdsl_keras.weights import set_weights
+
+    model = build(emit(graph))
+    set_weights(model, graph, tensors)
+    if path.suffix == ".keras":
+        model.save(path)
+        with zipfile.ZipFile(path, "a") as whole:
+            whole.comment = _MADE_BY.encode()
+        return "`keras.saving.load_model` takes it where the generated file is imported"
+    import h5py
+
+    model.save_weights(path)
+    with h5py.File(path, "a") as weights:
+        weights.attrs["made_by"] = _MADE_BY
+    return "`model.load_weights` takes it"

@@ -1,0 +1,52 @@
+"""Layers and functions that Keras lacks, or that mean something else there.
+
+Their source is copied into the generated files that need them, and only there.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from importlib.resources import files
+
+__all__ = ["LAYERS", "source"]
+
+# What stands first is what others need.
+LAYERS = {
+    "l2_normalize": "l2_normalize",
+    "pair": "pair",
+    "pool_widths": "pool_widths",
+    "rearrange": "rearrange",
+    "relative_table": "relative_table",
+    "replicate": "replicate",
+    "resize_bilinear": "resize_bilinear",
+    "resize_nearest": "resize_nearest",
+    "Attention2d": "attention",
+    "AveragePooling2D": "average_pooling2d",
+    "BatchNorm": "batch_norm",
+    "BilinearUpSampling2D": "bilinear_up_sampling2d",
+    "Block": "block",
+    "Chain": "chain",
+    "Conv2D": "conv2d",
+    "Conv2DTranspose": "conv2d_transpose",
+    "Dense": "dense",
+    "DepthwiseConv2D": "depthwise_conv2d",
+    "Flatten": "flatten",
+    "MaxPooling2D": "max_pooling2d",
+    "RelativeAttention2d": "relative_attention",
+    "RelativeLogits": "relative_logits",
+    "Scale": "scale",
+    "Standardize": "standardize",
+    "StridedDilatedConv2D": "strided_dilated_conv2d",
+}
+
+
+@cache
+def source(name: str) -> tuple[str, ...]:
+    """The lines of the class or function `name`, as its file has them."""
+    text = files(__package__).joinpath(f"{LAYERS[name]}.py").read_text(encoding="utf-8")
+    kinds = ast.ClassDef | ast.FunctionDef
+    found = next(
+        n for n in ast.parse(text).body if isinstance(n, kinds) and n.name == name
+    )
+    return tuple(text.split("\n")[found.lineno - 1 : found.end_lineno])

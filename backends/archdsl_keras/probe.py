@@ -1,0 +1,170 @@
+"""What the generated Keras network computes, for `archdsl verify`, on whichever framework Keras runs. Imports Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archdsl.codegen.backend import Probe
+from archdsl.codegen.load import execute
+from archdsl.codegen.taps import TAP, Spool, Taps, check_same, silent
+from archdsl.ir.graph import Graph
+from archdsl.ir.places import places
+from archdsl.weights import keys
+from archdsl_keras.framework import load_keras
+from archdsl_keras.source import spell
+from archdsl_keras.weights import get_weights, set_weights
+from archdsl_keras.write import emit
+
+__all__ = ["probe"]
+
+Array = NDArray[np.generic]
+Tensors = Mapping[str, Array]
+Globals = dict[str, Any]
+
+
+def probe(graph: Graph, tensors: Tensors, x: Array, cotangents: Sequence[Array] | None) -> Probe:
+    """See `archdsl.codegen.backend.Probe`. Without cotangents only the statistics after a step are computed."""
+    with _floats(x.dtype.name):
+        network, _ = _network(graph, tensors)
+        image = np.moveaxis(x, 1, -1)
+        if cotangents is None:
+            network(image, training=True)
+            return Probe((), state=_part(graph, network, trainable=False))
+        outputs = _tuple(network(image, training=False))
+        shown = tuple(_canonical(y, graph.type_of(ref).rank) for y, ref in zip(outputs, graph.outputs, strict=True))
+        values = _values(graph, tensors, image, shown)
+        found = _gradients(network, image, [np.moveaxis(c, 1, -1) for c in cotangents])
+        state = _part(graph, network, trainable=False)
+        for variable, gradient in zip(network.trainable_variables, found[1:], strict=True):
+            variable.assign(gradient)
+        gradients = {"input": _canonical(found[0], x.ndim - 1), **_part(graph, network, trainable=True)}
+        return Probe(shown, values, gradients, state)
+
+
+def _network(graph: Graph, tensors: Tensors, tapped: bool = False) -> tuple[Any, Globals]:
+    """Built from the text, with the weights in it and nothing random, and the globals of the text."""
+    artifact = emit(graph, tapped)
+    names = execute(artifact).__dict__
+    names[TAP] = silent
+    if tapped and "Chain" in names:
+        names["Chain"].call = _shown_items(names)
+    network = names[artifact.name]()
+    set_weights(network, graph, tensors)
+    for layer in network._flatten_layers():
+        if type(layer).__name__ == "Dropout":
+            layer.rate = 0.0
+    return network, names
+
+
+def _shown_items(names: Globals) -> Callable[[Any, Any], Any]:
+    """The forward pass of a chain, each item shown under its name."""
+
+    def call(chain: Any, x: Any) -> Any:
+        for layer in chain.layers:
+            x = names[TAP](chain, layer.name, spelled=True)(layer(x))
+        return x
+
+    return call
+
+
+def _values(graph: Graph, tensors: Tensors, image: Array, outputs: Sequence[Array]) -> Spool:
+    """Of every node. The text with taps computes what the delivered one does."""
+    network, names = _network(graph, tensors, tapped=True)
+    ranks = {p.path: [t.rank for t in p.types] for p in places(graph)}
+    values = Spool()
+
+    def see(path: str, value: Any) -> None:
+        shown = tuple(map(_canonical, _tuple(value), ranks[path]))
+        values.add(path, shown if len(shown) > 1 else shown[0])
+
+    names[TAP] = taps = Taps(ranks, spell, see)
+    again = _tuple(network(image, training=False))
+    assert not taps.unseen, f"not shown: {taps.unseen}"
+    for ref, out, value in zip(graph.outputs, outputs, again, strict=True):
+        check_same(_canonical(value, graph.type_of(ref).rank), out)
+    return values
+
+
+def _part(graph: Graph, network: Any, trainable: bool) -> Tensors:
+    about = keys(graph)
+    return {key: value for key, value in get_weights(network, graph).items() if about[key].trainable is trainable}
+
+
+def _canonical(value: Any, rank: int) -> Array:
+    """In the spec's order of axes: Keras has the channels last, and a learned tensor no batch."""
+    array = np.asarray(load_keras().ops.convert_to_numpy(value))
+    return np.moveaxis(array, -1, array.ndim - rank)
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+@contextmanager
+def _floats(dtype: str) -> Iterator[None]:
+    """Build and compute in this dtype, whatever the user's Keras is set to."""
+    config = load_keras().config
+    before = config.floatx(), config.dtype_policy()
+    config.set_floatx(dtype)
+    config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        config.set_floatx(before[0])
+        config.set_dtype_policy(before[1])
+
+
+# --- gradients: what each framework does in its own way --------------------------------------------
+
+
+def _gradients(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
+    """Of the input and of the trainable variables, in a training step that also moves the running statistics."""
+    return _BY_FRAMEWORK[load_keras().backend.backend()](network, image, cotangents)
+
+
+def _total(outputs: Any, cotangents: Sequence[Array]) -> Any:
+    ops = load_keras().ops
+    return sum(ops.sum(y * ops.convert_to_tensor(c)) for y, c in zip(_tuple(outputs), cotangents, strict=True))
+
+
+def _in_tensorflow(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
+    import tensorflow as tf
+
+    x = tf.convert_to_tensor(image)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = _total(network(x, training=True), cotangents)
+    variables = [v.value for v in network.trainable_variables]
+    found: list[Any] = tape.gradient(total, [x, *variables], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return [tf.convert_to_tensor(gradient) for gradient in found]
+
+
+def _in_torch(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
+    import torch
+
+    x = torch.from_numpy(image.copy()).requires_grad_()
+    total = _total(network(x, training=True), cotangents)
+    variables = [v.value for v in network.trainable_variables]
+    return list(torch.autograd.grad(total, [x, *variables], allow_unused=True, materialize_grads=True))
+
+
+def _in_jax(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
+    import jax
+
+    def total(x: Any, trainable: list[Any], others: list[Any]) -> tuple[Any, list[Any]]:
+        outputs, after = network.stateless_call(trainable, others, x, training=True)
+        return _total(outputs, cotangents), after
+
+    trainable, others = ([v.value for v in vs] for vs in (network.trainable_variables, network.non_trainable_variables))
+    (_, after), found = jax.value_and_grad(total, (0, 1), has_aux=True)(image, trainable, others)
+    for variable, value in zip(network.non_trainable_variables, after, strict=True):
+        variable.assign(value)
+    return [found[0], *found[1]]
+
+
+_BY_FRAMEWORK = {"tensorflow": _in_tensorflow, "torch": _in_torch, "jax": _in_jax}

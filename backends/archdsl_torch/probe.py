@@ -1,0 +1,124 @@
+"""What the generated PyTorch network computes, for `archdsl verify`. Imports PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from archdsl.codegen.backend import Probe
+from archdsl.codegen.load import execute
+from archdsl.codegen.taps import TAP, Spool, Taps, check_same, silent
+from archdsl.ir.graph import Graph
+from archdsl.ir.places import places
+from archdsl.weights import keys
+from archdsl_torch.weights import get_weights, set_weights, spell
+from archdsl_torch.write import emit
+
+__all__ = ["Shown", "probe"]
+
+Array = NDArray[np.generic]
+Globals = dict[str, Any]
+_NOISE = ("Dropout", "DropPath")
+
+
+def probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tuple[Array, ...] | None) -> Probe:
+    """See `archdsl.codegen.backend.Probe`. Without cotangents only the statistics after a step are computed."""
+    network, _ = _network(graph, tensors, x)
+    if cotangents is None:
+        return Probe((), state=_step(network, graph, x, None)[1])
+    with torch.no_grad():
+        outputs = _tuple(network.eval()(torch.from_numpy(x)))
+    values = _values(graph, tensors, x, outputs)
+    gradients, state = _step(network, graph, x, cotangents)
+    return Probe(tuple(map(_array, outputs)), values, gradients, state)
+
+
+def _run(line: nn.Sequential, names: Mapping[str, Any], x: Tensor) -> Tensor:
+    """The forward pass of a line of modules, each item shown under its name."""
+    for name, item in line.named_children():
+        x = names[TAP](line, name, spelled=True)(item(x))
+    return x
+
+
+def _network(graph: Graph, tensors: Mapping[str, Array], x: Array, tapped: bool = False) -> tuple[nn.Module, Globals]:
+    """Built from the text, with the weights in it, in the dtype of `x` and nothing random; and the text's globals."""
+    artifact = emit(graph, tapped)
+    names = execute(artifact).__dict__
+    names[TAP] = silent
+    network: nn.Module = names[artifact.name]().to(torch.from_numpy(x).dtype)
+    set_weights(network, graph, tensors)
+    for layer in network.modules():
+        if type(layer).__name__ in _NOISE:
+            layer.p = 0.0  # type: ignore[assignment]
+        if tapped and isinstance(layer, nn.Sequential):
+            layer.forward = partial(_run, layer, names)  # type: ignore[method-assign]
+    return network, names
+
+
+def _values(graph: Graph, tensors: Mapping[str, Array], x: Array, outputs: tuple[Tensor, ...]) -> Spool:
+    """Of every node. The text with taps computes what the delivered one does."""
+    network, names = _network(graph, tensors, x, tapped=True)
+    values = Spool()
+    taps = names[TAP] = Taps([p.path for p in places(graph)], spell, lambda path, v: values.add(path, _shown(v)))
+    with torch.no_grad():
+        again = _tuple(network.eval()(torch.from_numpy(x)))
+    assert not taps.unseen, f"not shown: {taps.unseen}"
+    for out, value in zip(outputs, again, strict=True):
+        check_same(_array(value), _array(out))
+    return values
+
+
+class Shown(nn.Module):
+    """A network in evaluation whose outputs are followed by the values of all nodes, in the order of the graph."""
+
+    def __init__(self, graph: Graph, tensors: Mapping[str, Array], x: Array) -> None:
+        super().__init__()
+        self.network, self.names = _network(graph, tensors, x, tapped=True)
+        self.paths = [p.path for p in places(graph)]
+        self.eval()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        values: dict[str, Any] = {}
+        self.names[TAP] = Taps(self.paths, spell, values.__setitem__)
+        outputs = _tuple(self.network(x))
+        return *outputs, *(value for path in self.paths for value in _tuple(values[path]))
+
+
+def _step(
+    network: nn.Module, graph: Graph, x: Array, cotangents: tuple[Array, ...] | None
+) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+    """Gradients by weight and of the input, and the running statistics after the forward pass of a training step."""
+    image = torch.from_numpy(x).clone().requires_grad_()
+    weights = list(network.parameters())
+    with torch.set_grad_enabled(cotangents is not None):
+        outputs = _tuple(network.train()(image))
+    trainable = {key: weight.trainable for key, weight in keys(graph).items()}
+    state = {key: value for key, value in get_weights(network, graph).items() if not trainable[key]}
+    if cotangents is None:
+        return {}, state
+    given = [torch.from_numpy(c) for c in cotangents]
+    found = torch.autograd.grad(outputs, [image, *weights], given, allow_unused=True, materialize_grads=True)
+    with torch.no_grad():
+        for weight, gradient in zip(weights, found[1:], strict=True):
+            weight.copy_(gradient)
+    gradients = {key: value for key, value in get_weights(network, graph).items() if trainable[key]}
+    return {"input": _array(found[0]), **gradients}, state
+
+
+def _shown(value: Any) -> Any:
+    return tuple(map(_array, value)) if isinstance(value, tuple | list) else _array(value)
+
+
+def _array(value: Tensor) -> Array:
+    """A copy: what is shown may be overwritten in place later on."""
+    return value.detach().numpy().copy()
+
+
+def _tuple(value: Any) -> tuple[Tensor, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,)

@@ -1,0 +1,75 @@
+"""Weights between a generated PyTorch network, or its state dict, and the graph's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archdsl.codegen.names import member
+from archdsl.ir.graph import Graph
+from archdsl.weights import keys, pack
+from archdsl_torch.source import MEMBERS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Tensors = Mapping[str, NDArray[np.generic]]
+
+__all__ = ["get_weights", "set_weights", "spell", "state_names", "write_state_dict"]
+
+_COUNTER = "num_batches_tracked"  # of a batch norm: no weight, and no statistic that anything is computed from
+
+
+def spell(part: str) -> str:
+    """What one part of a path is called in a network."""
+    return part if part.isdigit() else member(part, MEMBERS)
+
+
+def state_key(key: str) -> str:
+    """The graph's key as a state dict has it."""
+    return ".".join(map(spell, key.split(".")))
+
+
+def state_names(graph: Graph) -> dict[str, str | None]:
+    """Every name of the state dict, and its key in the graph; a counter has none."""
+    names: dict[str, str | None] = {}
+    for key, weight in keys(graph).items():
+        names[state_key(key)] = key
+        if weight.name == "running_var":
+            names[state_key(key).removesuffix(weight.name) + _COUNTER] = None
+    return names
+
+
+def get_weights(network: Any, graph: Graph) -> dict[str, NDArray[np.generic]]:
+    """A copy of all weights and running statistics, by the keys of the graph."""
+    import torch
+
+    state = network.state_dict()
+    return {
+        key: state[state_key(key)].detach().cpu().clone(memory_format=torch.contiguous_format).numpy()
+        for key in keys(graph)
+    }
+
+
+def set_weights(network: Any, graph: Graph, tensors: Tensors) -> None:
+    """Put weights and running statistics into a network, in its own dtype and on its device."""
+    import numpy as np
+    import torch
+
+    state = network.state_dict()
+    for name, key in state_names(graph).items():
+        if key is not None:
+            state[name] = torch.from_numpy(np.array(tensors[key]))
+    network.load_state_dict(state)
+
+
+def write_state_dict(graph: Graph, tensors: Tensors, path: Path, about: Mapping[str, str]) -> str:
+    """A safetensors file that `load_state_dict` of the generated network takes as it is, counters included."""
+    import numpy as np
+
+    none = np.zeros((), np.int64)
+    state = {name: none if key is None else tensors[key] for name, key in state_names(graph).items()}
+    path.write_bytes(pack(state, {**about, "format": "pt"}))
+    return "`model.load_state_dict(safetensors.torch.load_file(…))` takes it"

@@ -1,0 +1,210 @@
+"""`archdsl verify`: what differs is found and named at its node and line, and what is shipped agrees."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archdsl import api
+from archdsl.codegen.backend import Artifact, Probe
+from archdsl.diagnostics import render
+from archdsl.ir.graph import Graph
+from archdsl.ir.places import places
+from archdsl.resources import zoo_names
+from archdsl.source import Source
+from archdsl.verify import KINDS, TOLERANCE, ProbeOf, columns, smallest_batch, verify
+
+pytest.importorskip("torch")
+
+Run = Callable[..., Any]
+
+NET = """block unit(c, stride=1) {
+  h   = in -> bn -> relu
+  f   = h -> conv(c, 3, stride) -> bn -> relu -> conv(c, 3)
+  out = f + (in if in.c == c and stride == 1 else h -> conv(c, 1, stride))
+}
+model net(classes=5) {
+  input [3, 10, 9]
+  stem:  conv(8, 3)
+  body:  unit(8) * 3
+  gate = body -> upsample(scale=2) -> avgpool(2) -> sigmoid
+  mix:   body * gate
+  head:  dropout(0.5) -> droppath(0.2) -> conv(2, 1) -> flatten -> dense(classes)
+}
+"""
+
+
+def net() -> Graph:
+    return api.elaborated(Source("net.arch", NET))[0]
+
+
+def torch_probe(*args: Any) -> Any:
+    from archdsl_torch.probe import probe
+
+    return probe(*args)
+
+
+def mutant(patch: pytest.MonkeyPatch, changes: dict[str, str]) -> ProbeOf:
+    """PyTorch's probe of a text in which some things are others: a backend with a mistake."""
+    from archdsl_torch import probe as module
+
+    original = module.emit
+
+    def emit(graph: Graph, tapped: bool = False) -> Artifact:
+        made = original(graph, tapped)
+        for old, new in changes.items():
+            assert old in made.text, made.text
+            made = replace(made, text=made.text.replace(old, new))
+        return made
+
+    def run(*args: Any) -> Probe:
+        with patch.context() as inside:
+            inside.setattr(module, "emit", emit)
+            return module.probe(*args)
+
+    return run
+
+
+SWAPPED = """class Swapped(nn.Module):
+    def forward(self, x):
+        return x.movedim(1, 3).flatten(1)
+
+
+class Unit("""
+BIASED = """class Biased(nn.BatchNorm2d):
+    def forward(self, x):
+        before, n = self.running_var.clone(), x.numel() / x.shape[1]
+        out = super().forward(x)
+        unbiased = (self.running_var - before * 0.9) / 0.1
+        self.running_var.data.copy_(before * 0.9 + 0.1 * unbiased * (n - 1) / n if self.training else before)
+        return out
+
+
+class Unit("""
+
+MUTANTS = {  # what is written instead; kind, path and line of what is named
+    "padding": ({"3, 8, 3, padding=1,": '3, 8, 3, padding=1, padding_mode="replicate",'}, "value", "stem", 8),
+    "corners": ({"align_corners=False": "align_corners=True"}, "value", "gate.upsample", 10),
+    "layout": ({"nn.Flatten()": "Swapped()", "class Unit(": SWAPPED}, "value", "head.flatten", 12),
+    "epsilon": ({"bn=nn.BatchNorm2d(8), relu": "bn=nn.BatchNorm2d(8, eps=1e-2), relu"}, "value", "body[0].h.bn", 2),
+    "variance": (
+        {"bn=nn.BatchNorm2d(8), relu": "bn=Biased(8), relu", "class Unit(": BIASED},
+        "statistic",
+        "body.0.h.bn.running_var",
+        2,
+    ),
+    "gradient": ({"body * ": "body.detach() * "}, "gradient", "body.2.f.conv2.weight", 3),
+}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mistake_is_found_where_it_is(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes, kind, path, line = MUTANTS[name]
+    report = verify(net(), {"torch": torch_probe, "broken": mutant(monkeypatch, changes)}, dtype=dtype)
+    assert not report.agrees and report.first is not None and report.first.place is not None
+    assert (report.first.kind, report.first.path, report.first.place.span.line) == (kind, path, line)
+    difference = report.diagnostic()
+    assert difference is not None
+    shown = render(difference)
+    assert f"net.arch:{line}:" in shown and NET.splitlines()[line - 1].strip() in shown
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_a_network_agrees_with_itself(dtype: str) -> None:
+    """To the bit: noise is off, and a second run draws the same numbers."""
+    report = verify(net(), {"torch": torch_probe, "again": torch_probe}, dtype=dtype)
+    assert report.agrees and not any(report.worst(row) for row in report.rows)
+    assert [row.path for row in report.rows if row.kind == "value"] == [p.path for p in places(net())]
+    kinds = {row.kind: row for row in report.rows}
+    assert kinds.keys() == set(KINDS) and all(row.size > 0 for row in report.rows)
+
+
+def test_rounding_is_told_from_a_mistake() -> None:
+    """Gradients that differ in float32 alone are settled in float64; those that differ there too are not."""
+
+    def wrong_in(*dtypes: str) -> ProbeOf:
+        def run(*args: Any) -> Probe:
+            found: Probe = torch_probe(*args)
+            factor = 1.01 if args[2].dtype in dtypes else 1.0
+            return replace(found, gradients={key: value * factor for key, value in found.gradients.items()})
+
+        return run
+
+    rounded = verify(net(), {"torch": torch_probe, "other": wrong_in("float32")})
+    assert rounded.failed and rounded.agrees and rounded.diagnostic() is None
+    mistaken = verify(net(), {"torch": torch_probe, "other": wrong_in("float32", "float64")})
+    assert mistaken.failed and not mistaken.agrees and mistaken.diagnostic() is not None
+
+
+def test_the_batch_is_large_enough_for_batch_norm() -> None:
+    text = "model m() {\n  input [4, 6, 6]\n  a: bn -> gap -> bn\n}\n"
+    assert smallest_batch(api.elaborated(Source("m.arch", text))[0]) == 8
+    assert smallest_batch(net()) == 2
+
+
+# --- the command -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "net.arch"
+    path.write_text(NET, encoding="utf-8")
+    return path
+
+
+def test_command_says_that_backends_agree(run: Run, spec: Path) -> None:
+    pytest.importorskip("keras")
+    ended = run("verify", spec, "--with", "torch,keras", "--format", "json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    assert found["agree"] is True and found["first"] is None and found["columns"] == ["keras"]
+    row = next(row for row in found["rows"] if row["path"] == "gate.upsample")
+    assert row["kind"] == "value" and row["line"] == 10 and row["differences"]["keras"] < row["allowed"] == 1e-4
+
+
+def test_command_names_the_first_difference(run: Run, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = mutant(monkeypatch, MUTANTS["corners"][0])
+    monkeypatch.setattr("archdsl.verify.columns", lambda dtype: {"torch": ("torch", torch_probe), "b": ("b", broken)})
+    ended = run("verify", spec, "--all")
+    assert ended.code == 1 and "[E0704]" in ended.err and "upsample(scale=2)" in ended.err
+    assert "gate.upsample" in ended.out
+    assert run("verify", spec, "--tolerance", "0.9").code == 0
+    assert json.loads(run("verify", spec, "--format", "json").out)["first"]["line"] == 10
+
+
+def test_command_says_what_is_missing(run: Run, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = run("verify", spec, "--with", "torch")
+    assert ended.code == 2 and "nothing to compare" in ended.err
+    assert "did you mean `torch`" in run("verify", spec, "--with", "torhc,keras").err
+    assert run("verify", spec, "--with", "torch,torch").code == 2
+    assert run("verify", spec, "--tolerance", "x").code == 2
+    monkeypatch.setitem(sys.modules, "keras", None)
+    ended = run("verify", spec, "--with", "torch,keras")
+    assert ended.code == 2 and 'pip install "archdsl[keras]"' in ended.err and "Traceback" not in ended.err
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "archdsl_torch.onnx", raising=False)
+    ended = run("verify", spec)
+    assert ended.code == 2 and "`keras` is left out" in ended.err and "nothing to compare" in ended.err
+
+
+# --- what is shipped -------------------------------------------------------------------------------
+
+HEAVY = os.environ.get("ARCHDSL_TEST_PROFILE") == "all"
+
+
+@pytest.mark.parametrize("name", zoo_names() if HEAVY else ["lenet5"])
+def test_shipped_specs_agree(name: str) -> None:
+    """At their own input size: values to 1e-4, gradients to 1e-3 in float32, or in float64 where one met a kink."""
+    pytest.importorskip("keras")
+    graph, _ = api.elaborated(name)
+    probes = {column: probe for column, (_, probe) in columns().items() if column in ("torch", "keras")}
+    difference = verify(graph, probes).diagnostic()
+    assert difference is None, render(difference)
