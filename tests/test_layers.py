@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
     {"codegen"},
     {"draw", "summary", "train"},
     {"api"},
+    {"zoo"},
     {"cli"},
     {"__main__"},
 ]
