@@ -267,7 +267,7 @@ def main() -> None:
             *rows,
             "",
             f"Lines of Python to lines of spec: median {median(ratios):.1f}, {min(ratios):.1f} to {max(ratios):.1f}.",
-            f"With all that they stand on: median {median(all_ratios):.1f}, {min(all_ratios):.1f} to {max(all_ratios):.1f}.",
+            f"With all they stand on: median {median(all_ratios):.1f}, {min(all_ratios):.1f} to {max(all_ratios):.1f}.",
             "",
             "Lines are those that are neither blank nor comment nor docstring. Of Python, those of the classes and",
             "functions of pytorchcv's module that this network needs, and the module's imports: no tests, no other",
