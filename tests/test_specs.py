@@ -67,6 +67,15 @@ SETTINGS = [
     ("resnext101_32x4d", {"groups": "64"}, 83_455_272),
     ("pyramidnet110_a84_cifar", {"alpha": "270"}, 28_485_477),
     ("vit_ti16", {"width": "384", "heads": "6"}, 22_050_664),
+    # Other sizes of a family, as pytorchcv or torchvision count them.
+    ("wrn16_8", {"n": "6"}, 35_748_314),
+    ("preresnet164_cifar", {"n": "30"}, 2_816_090),
+    ("pyramidnet110_a84_cifar", {"alpha": "48"}, 1_772_706),
+    ("densenet_bc100_12_cifar", {"n": "41", "growth": "24"}, 15_324_406),
+    ("densenet_bc100_12_cifar", {"n": "31", "growth": "40"}, 25_624_430),
+    ("shufflenet", {"groups": "8", "width": "384"}, 2_434_768),
+    ("mobilenetv2", {"bias": "false"}, 3_503_872),
+    ("convnext_t", {"n": "[3, 3, 27, 3]", "width": "128"}, 88_591_464),
 ]
 
 
