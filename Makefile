@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 SPEC := attention56_cifar
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check golden clean
+.PHONY: help demo test test-all check golden zoo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ check: $(READY) ## format, lint, types and the fast tests
 golden: $(READY) ## write the golden files anew, to be read with `git diff`
 	-$(BIN)/python -m pytest -q --update-golden
 	@git --no-pager diff --stat -- tests
+
+zoo: $(READY) ## write the index of shipped networks, docs/zoo.md and its drawings anew
+	$(BIN)/python -m archdsl.zoo
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,6 +21,7 @@ __all__ = [
     "read_spec",
     "std_names",
     "std_source",
+    "zoo_index",
     "zoo_names",
     "zoo_source",
 ]
@@ -76,6 +77,12 @@ def library_part(block: str) -> str | None:
 def zoo_source(name: str) -> Source | None:
     """The shipped spec of that name; None where there is none."""
     return _shipped("specs", name, f"{name}.arch")
+
+
+def zoo_index() -> str:
+    """The text of the index of shipped specs (`archdsl.zoo`); an empty one where none was made yet."""
+    path = _folder("specs") / "index.json"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _shipped(folder: str, name: str, title: str) -> Source | None:

@@ -83,7 +83,7 @@ def arguments(cls: type[torch.nn.Module]) -> dict[str, int]:
     return {p.name: p.default for p in inspect.signature(cls).parameters.values()}
 
 
-@pytest.mark.parametrize("name", [*SPECS, "aa_wrn28_10", "wrn28_10", "attention56_cifar", "attention92_m2"])
+@pytest.mark.parametrize("name", [*SPECS, "aa_wrn28_10", "wrn28_10", "attention56_cifar", "attention56"])
 def test_an_argument_does_what_the_setting_does(name: str) -> None:
     source = Source(f"{name}.arch", SPECS[name]) if name in SPECS else zoo_source(name)
     assert source is not None
@@ -102,7 +102,7 @@ def test_an_argument_does_what_the_setting_does(name: str) -> None:
     ("name", "kept"),
     [
         ("wrn28_10", {"classes", "n", "widen"}),
-        ("attention56_cifar", {"classes", "m", "p", "t", "r"}),
+        ("attention56_cifar", {"classes", "m", "p", "t", "r", "width"}),
         ("one_way", {"classes", "c", "heads"}),
     ],
 )

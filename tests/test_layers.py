@@ -21,6 +21,7 @@ LAYERS: list[set[str]] = [
     {"weights"},
     {"draw", "summary", "train", "verify"},
     {"api"},
+    {"zoo"},
     {"cli"},
     {"__main__"},
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,11 +162,15 @@ def _format(source: Source, check: bool) -> list[str]:
     return [source.name]
 
 
-def zoo(name: str | None) -> int:
-    """List the shipped specs, or print one."""
+def zoo(name: str | None, format: str) -> int:
+    """List the shipped networks, or print one."""
     if name is None:
-        width = max(map(len, zoo_names()), default=0)
-        say("\n".join(f"{known.ljust(width)}  {_first_comment(known)}".rstrip() for known in zoo_names()))
+        from archdsl.zoo import entries, table
+
+        if format == "json":
+            say(json.dumps([asdict(e) for e in entries()], indent=2, ensure_ascii=False))
+        else:
+            print_table(table(entries()))
     elif source := zoo_source(name):
         say(source.text)
     else:
@@ -173,12 +178,6 @@ def zoo(name: str | None) -> int:
             f"there is no shipped spec `{name}`; " + (nearest(name, zoo_names()) or "`archdsl zoo` lists them")
         )
     return 0
-
-
-def _first_comment(name: str) -> str:
-    source = zoo_source(name)
-    lines = source.text.splitlines() if source else []
-    return next((line.lstrip("# ") for line in lines if line.startswith("#")), "")
 
 
 COMMANDS = {
@@ -226,5 +225,7 @@ COMMANDS = {
     "fmt": Command(
         fmt, (FILES, flag("--check", action="store_true", help="change nothing; exit 1 where something would"))
     ),
-    "zoo": Command(zoo, (flag("name", nargs="?", metavar="NAME", help="print this one; list them, if not given"),)),
+    "zoo": Command(
+        zoo, (flag("name", nargs="?", metavar="NAME", help="print this one; list them, if not given"), FORMAT)
+    ),
 }
