@@ -62,7 +62,8 @@ def test_compile_and_load() -> None:
 
 
 def test_settings_see_the_library_without_a_use() -> None:
-    net = "model net(unit=plain) {\n  input [16, 8, 8]\n  a: unit(16)\n}\nblock plain(c) {\n  out = in -> conv(c, 3)\n}\n"
+    plain = "block plain(c) {\n  out = in -> conv(c, 3)\n}\n"
+    net = f"model net(unit=plain) {{\n  input [16, 8, 8]\n  a: unit(16)\n}}\n{plain}"
     assert archdsl.check(net, settings={"unit": "wide(drop=0.1)"}) == []
     assert "Wide(" in archdsl.compile(net, settings={"unit": "wide"}).text
     assert [d.span.text for d in archdsl.check(net, settings={"unit": "widee"})] == ["widee"]

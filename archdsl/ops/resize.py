@@ -21,7 +21,7 @@ class Upsample(Op):
     factors (`scale=2`) or to a size (`size=[h, w]`); exactly one of them.
 
     `bilinear`: pixels are areas (half-pixel centres): output row i reads at (i + 0.5) * h / h' - 0.5, clamped to
-    the image, between its two neighbours. `nearest`: output row i reads row floor(i * h / h').
+    the image, between its two neighbours. `nearest`: output row i reads row floor(i * (h / h')), in float32.
     It may also shrink; nothing is smoothed then.
 
     Params: none.  MACs: 0.

@@ -6,8 +6,12 @@ __all__ = ["resize_nearest"]
 
 
 def resize_nearest(x, size):
-    """`x` with `size` rows and columns; row i was row floor(i * old / new)."""
+    """`x` with `size` rows and columns; row i was row floor(i * (old / new)).
+
+    That is computed in float32, as PyTorch does it.
+    """
     for axis, new in enumerate(size, 1):
         old = x.shape[axis]
-        x = ops.take(x, [i * old // new for i in range(new)], axis)
+        rows = ops.floor(ops.arange(new, dtype="float32") * (old / new))
+        x = ops.take(x, ops.minimum(ops.cast(rows, "int32"), old - 1), axis)
     return x
