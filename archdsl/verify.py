@@ -28,7 +28,7 @@ __all__ = ["KINDS", "TOLERANCE", "Report", "Row", "columns", "smallest_batch", "
 
 Kind = Literal["value", "output", "gradient", "statistic"]
 KINDS: tuple[Kind, ...] = ("value", "output", "gradient", "statistic")
-TOLERANCE = {"float32": 1e-4, "float64": 1e-7}  # TensorFlow's gelu rounds a constant to float32 in any dtype
+TOLERANCE = {"float32": 1e-4, "float64": 1e-7}  # TensorFlow's gelu and leaky_relu round constants to float32
 _LOOSER = 10  # gradients sum over batch and positions what cancels there
 _SAMPLES = 8  # that a batch norm needs: the derivative of fewer is mostly rounding
 
@@ -71,8 +71,8 @@ class Row:
 class Report:
     """What was compared, in the order of the graph. `tolerance` is that of values; gradients have ten times as much.
 
-    exact: the same in float64, where gradients alone differed in float32: a number that stands at the kink of a relu or
-    between two of a maximum has another slope after rounding, and float64 tells that from a mistake.
+    exact: the same in float64, where something differed in float32: deep networks round much, and a number at the kink
+    of a relu has another slope after rounding; float64 tells that from a mistake.
     """
 
     graph: Graph
@@ -91,7 +91,8 @@ class Report:
     @cached_property
     def floors(self) -> Mapping[Kind, float]:
         """By kind, the size below which a tensor counts as that large."""
-        return {kind: _floor(kind, sorted(row.size for row in self.rows if row.kind == kind)) for kind in KINDS}
+        sizes = {kind: sorted(row.size for row in self.rows if row.kind == kind) for kind in KINDS}
+        return {kind: _floor(kind, sizes["value" if kind == "output" else kind]) for kind in KINDS}
 
     def relative(self, row: Row, column: str) -> float:
         """A difference by the size of the tensor, or of a small one by its kind's floor."""
@@ -116,8 +117,14 @@ class Report:
         return tuple(row for row in self.rows if self.fails(row))
 
     @property
-    def with_gradients(self) -> set[str]:
+    def frameworks(self) -> set[str]:
+        """The columns that have gradients; they can compute in float64 too."""
         return {self.reference, *(c for row in self.rows if row.kind == "gradient" for c in row.differences)}
+
+    @property
+    def failing(self) -> set[str]:
+        """The columns that differ."""
+        return {c for row in self.failed for c in row.differences if self.relative(row, c) > self.allowed(row.kind)}
 
     @property
     def agrees(self) -> bool:
@@ -173,13 +180,14 @@ def verify(
 
     probes: by name, two or more.  batch: examples; `smallest_batch` if not given.  dtype: `float32` or `float64`.
     tolerance: relative, of values and statistics; gradients have ten times as much.
-    Where gradients alone differ in float32, those that have any are compared in float64 too.
+    Without a tolerance, frameworks that differ in float32 are compared in float64 too, and that decides.
     """
     batch = smallest_batch(graph) if batch is None else batch
     report = _compare(graph, probes, batch, seed, dtype, tolerance)
-    if dtype == "float64" or not report.failed or any(row.kind != "gradient" for row in report.failed):
+    decides = dtype == "float32" and tolerance is None and report.failing <= report.frameworks
+    if not report.failed or not decides:
         return report
-    able = {name: probe for name, probe in probes.items() if name in report.with_gradients}
+    able = {name: probe for name, probe in probes.items() if name in report.frameworks}
     return replace(report, exact=_compare(graph, able, batch, seed, "float64", None))
 
 
@@ -221,7 +229,8 @@ class _Given:
         cotangents = tuple(normal(graph.type_of(ref).sizes) for ref in graph.outputs)
         weights, about = random_weights(graph, seed, dtype), keys(graph)
         fresh = {key: np.zeros_like(v) if not about[key].trainable else v for key, v in weights.items()}
-        state = probe(graph, fresh, x, None).state if len(about) > sum(w.trainable for w in about.values()) else {}
+        has_state = any(not weight.trainable for weight in about.values())
+        state = probe(graph, fresh, x, None).state if has_state else {}
         calibrated = {key: value / np.dtype(dtype).type(_momentum(about[key])) for key, value in state.items()}
         return cls(weights | calibrated, x, cotangents)
 

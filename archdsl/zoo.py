@@ -87,9 +87,9 @@ def page(found: Iterable[Entry]) -> str:
         [
             "# The zoo",
             "",
-            f"{len(found)} networks come with archdsl. Figures are those of `archdsl show NAME`: trainable parameters and",
-            "multiply-adds for one image, with every parameter at its default. What could not be confirmed of a network, and",
-            "which published figure does not come out, its file says. Made by `make zoo`.",
+            f"{len(found)} networks come with archdsl. Figures are those of `archdsl show NAME`: trainable parameters",
+            "and multiply-adds for one image, with every parameter at its default. What could not be confirmed of a",
+            "network, and which published figure does not come out, its file says. Made by `make zoo`.",
             "",
             "| network | | input | parameters | MACs |",
             "|---|---|---|---:|---:|",

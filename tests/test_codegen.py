@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archdsl.codegen.backend import Artifact
+from archdsl.codegen.backend import HEADER, Artifact
 from archdsl.codegen.load import execute
 from archdsl.codegen.names import Names, camel, identifier
 from archdsl.codegen.python import WIDTH, docstring, evaluate, literal, number, show
@@ -28,7 +28,7 @@ from archdsl.passes.cost import cost
 from archdsl.source import Source
 from archdsl.types import Dim, symbol
 from archdsl_keras import emit as emit_keras
-from archdsl_torch import BACKEND, HEADER, emit
+from archdsl_torch import BACKEND, emit
 from archdsl_torch.emit import EMIT
 from archdsl_torch.layers import LAYERS
 from archdsl_torch.source import RESERVED
@@ -377,3 +377,14 @@ def test_a_traceback_shows_the_generated_lines() -> None:
     with pytest.raises(ValueError, match="here") as info:
         module.M()
     assert "raise ValueError" in str(info.traceback[-1].statement)
+
+
+def test_lists_of_learned_tensors() -> None:
+    block = "block many(k) {\n  xs = [[param([k], init=i + j) for j in range(2)] for i in range(2)]\n"
+    block += "  out = (in * xs[0][1] + xs[1][0]) * xs[1][1] - xs[0][0]\n}\n"
+    graph = model_of("  a: many(4)", block)
+    network, artifact = built(graph)
+    assert "nn.ParameterList(" in artifact.text
+    assert set(network.state_dict()) == {f"a.xs.{i}.{j}" for i in range(2) for j in range(2)}
+    (found,) = outputs(graph, network)
+    assert found.shape == (2, 4, 8, 8)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from battery import CASES, EVERY, Array, Case, label, numbers
+from effort import HEAVY
 
 from archdsl.api import elaborated, find
 from archdsl.codegen.backend import Probe, backends
@@ -55,7 +56,7 @@ def test_every_op_is_in_the_table_and_in_the_battery(backend: str) -> None:
     assert EVERY.keys() - {name for name, _, _ in CASES} == set()
 
 
-@pytest.mark.parametrize("framework", ["jax", "torch"])
+@pytest.mark.parametrize("framework", ["torch", *(["jax"] if HEAVY else [])])
 def test_keras_computes_the_same_on_other_frameworks(framework: str, tmp_path: Path) -> None:
     """Evaluation of the whole battery, in a process of its own: Keras stays on the framework it is imported with."""
     pytest.importorskip(framework)

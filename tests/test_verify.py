@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from effort import HEAVY
 
 from archdsl import api
 from archdsl.codegen.backend import Artifact, Probe
@@ -197,14 +197,17 @@ def test_command_says_what_is_missing(run: Run, spec: Path, monkeypatch: pytest.
 
 # --- what is shipped -------------------------------------------------------------------------------
 
-HEAVY = os.environ.get("ARCHDSL_TEST_PROFILE") == "all"
-
 
 @pytest.mark.parametrize("name", zoo_names() if HEAVY else ["lenet5"])
 def test_shipped_specs_agree(name: str) -> None:
-    """At their own input size: values to 1e-4, gradients to 1e-3 in float32, or in float64 where one met a kink."""
+    """Values to 1e-4, gradients to 1e-3 in float32, or in float64 where one met a kink.
+
+    ImageNet's networks see smaller images here; benchmarks/results/verify.md has them at their own size.
+    """
     pytest.importorskip("keras")
     graph, _ = api.elaborated(name)
+    if graph.entries[0].types[0].h > 64:
+        graph, _ = api.elaborated(name, input="3x96x96" if name.startswith("inception") else "3x64x64")
     probes = {column: probe for column, (_, probe) in columns().items() if column in ("torch", "keras")}
     difference = verify(graph, probes).diagnostic()
     assert difference is None, render(difference)

@@ -105,15 +105,13 @@ def check_ours(path: Path, force: bool) -> None:
 
     Raises SpecError, unless `force`; OSError where the file cannot be read.
     """
-    if (
-        force or not path.is_file() or not path.stat().st_size
-    ):  # nothing there yet, or no plain file: a terminal, a pipe
+    if force or not path.is_file() or not path.stat().st_size:  # nothing to lose: not there, a terminal, a pipe
         return
     with path.open("rb") as file:
         head = file.read(65_536)
         if b"\0" not in head:  # a text says it in a line of its own, at its head
             ours = any(line.startswith(HEADER.encode()) for line in head.splitlines())
-        else:
+        else:  # other files have it anywhere, and can be large
             with mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
                 ours = whole.find(HEADER.encode()) >= 0
     if not ours:

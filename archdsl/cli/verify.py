@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from archdsl.codegen.backend import Probe
+    from archdsl.ir.places import Place
     from archdsl.verify import ProbeOf, Report
 
 __all__ = ["COMMANDS"]
 
+MOST = 1024  # examples
+LAST_SEED = 2**32 - 1
 SHOWN = 10  # rows of each kind, unless all are wanted
 
 
@@ -42,7 +45,10 @@ def verify(
     """Compare backends; 1 where they differ by more than the tolerance."""
     graph = open_graph(spec, model, settings, input)
     with api.needs("torch,keras,onnx"):
+        from archdsl.train.engine import refuse_lone_values
         from archdsl.verify import verify as compare
+
+        refuse_lone_values(graph, batch or 2, "batch")
 
         found = _with_those_installed(
             _probes(columns, dtype),
@@ -96,15 +102,13 @@ def _with_those_installed(
     probes: dict[str, ProbeOf], optional: bool, compare: Callable[[Mapping[str, ProbeOf]], Report]
 ) -> Report:
     """Compare; where nobody asked for a column by name, it may be missing, as long as two are left."""
-    said = []
     while len(probes) > 1:
         try:
             return compare(probes)
         except _Missing as missing:
             if not optional:
                 raise
-            said.append(f"`{missing.column}` is left out: {missing}")
-            print(f"archdsl: {said[-1]}", file=sys.stderr, flush=True)
+            print(f"archdsl: `{missing.column}` is left out: {missing}", file=sys.stderr, flush=True)
             probes = {name: probe for name, probe in probes.items() if name != missing.column}
     raise WrongCommand(
         f"there is nothing to compare {' '.join(probes) or 'with'} with: it takes two, as in --with torch,keras"
@@ -147,14 +151,14 @@ def _table(found: Report, every: bool) -> RenderableType:
 def _settled(found: Report, exact: Report) -> str:
     worst = max(map(exact.worst, exact.rows), default=0.0)
     verdict = "agree: it is rounding" if found.agrees else "do not agree either"
-    return f"{len(found.failed):,} gradients are past that in float32; in float64 all ({_figure(worst)}) {verdict}"
+    return f"{len(found.failed):,} tensors are past that in float32; in float64 all ({_figure(worst)}) {verdict}"
 
 
 def _figure(value: float) -> str:
     return "0" if value == 0 else f"{value:.1e}"
 
 
-def _line(place: Any) -> str:
+def _line(place: Place | None) -> str:
     return f"{place.span.source.name}:{place.span.line}" if place is not None else ""
 
 
@@ -211,7 +215,15 @@ def _tolerance(text: str) -> float:
 
 
 def _seed(text: str) -> int:
-    return positive(text) if text != "0" else 0
+    if not text.isascii() or not text.isdigit() or int(text[:20]) > LAST_SEED:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 0 to {LAST_SEED}")
+    return int(text)
+
+
+def _batch(text: str) -> int:
+    if positive(text) > MOST:
+        raise ArgumentTypeError(f"{text!r} is too large a batch to compare: {MOST} at most")
+    return int(text)
 
 
 COMMANDS = {
@@ -225,7 +237,7 @@ COMMANDS = {
             ),
             flag(
                 "--batch",
-                type=positive,
+                type=_batch,
                 metavar="N",
                 help="examples at once; as few as batch norms allow, if not given",
             ),

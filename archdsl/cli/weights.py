@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-BEST = "best.safetensors"
-
 
 def convert(
     weights: str,
@@ -60,6 +58,8 @@ def _origin(spec: str, settings: Sequence[str], input: str | None, model: str | 
 
 def _best_of(run: Path) -> Path:
     """The weights of a run."""
+    from archdsl.train.record import BEST
+
     path = run / BEST
     if not path.is_file():
         why = f"it has no {BEST}" if run.is_dir() else "there is no such folder"

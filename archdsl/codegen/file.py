@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import PurePath
 
-from archdsl import __version__
-from archdsl.codegen.backend import HEADER, Artifact
+from archdsl.codegen.backend import MADE_BY, Artifact
 from archdsl.codegen.bodies import EmitOp
 from archdsl.codegen.code import Code, Emitter
 from archdsl.codegen.plan import Module
@@ -20,7 +22,7 @@ from archdsl.ops.op import Op
 from archdsl.passes.cost import cost
 from archdsl.types import TensorType
 
-__all__ = ["artifact", "class_lines", "emitter", "held"]
+__all__ = ["artifact", "class_lines", "emitter", "held", "layer_source"]
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -46,6 +48,15 @@ def class_lines(module: Module, writer: type[Writer], ends_with: Sequence[str], 
             yield from writer(plan, names, tapped).lines(plan.doc.split("\n")[0], ends_with)
         else:
             yield from writer(plan, names, tapped).lines(plan.doc)
+
+
+@cache
+def layer_source(package: str, module: str, name: str) -> tuple[str, ...]:
+    """The lines of the class or function `name`, as `module.py` of `package` has them. Nothing is imported."""
+    text = files(package).joinpath(f"{module}.py").read_text(encoding="utf-8")
+    kinds = ast.ClassDef | ast.FunctionDef
+    found = next(n for n in ast.parse(text).body if isinstance(n, kinds) and n.name == name)
+    return tuple(text.split("\n")[found.lineno - 1 : found.end_lineno])
 
 
 def held(code: Iterable[str], layers: Collection[str], source: Callable[[str], Sequence[str]]) -> Iterator[str]:
@@ -74,7 +85,7 @@ def _header(module: Module) -> list[str]:
     sizes = " x ".join(str(s) for s in graph.entries[0].types[0].sizes)
     facts = f"Input {sizes}, {cost(graph).params:,} parameters."
     asked = f" with {graph.asked}" if graph.asked else ""
-    made = f"{HEADER} {__version__} from {PurePath(graph.span.source.name).name}{asked}."
+    made = f"{MADE_BY} from {PurePath(graph.span.source.name).name}{asked}."
     title = f"{graph.block}: {doc}" if doc else graph.block
     return [*docstring(f"{title}\n\n{facts}\n{made}"), ""]
 

@@ -7,10 +7,11 @@ from typing import Any
 from archdsl.codegen.code import Arg, Code, Emitter, Layer, Value
 from archdsl.codegen.python import PRODUCT, SUM
 from archdsl.ops import linear, merge
+from archdsl.ops.op import Op
 from archdsl.ops.pattern import parse_pattern
 from archdsl.types import Dim, TensorType
 
-__all__ = ["Pair", "Types", "args", "arithmetic", "letters", "module", "same", "sized", "with_number"]
+__all__ = ["ARITHMETIC", "Pair", "Types", "args", "letters", "module", "same", "sized"]
 
 Types = tuple[TensorType, ...]
 Pair = tuple[Dim, Dim]
@@ -40,7 +41,7 @@ def sized(**hinted: Value) -> tuple[Arg, ...]:
     return tuple(Arg(v, hint=h) for h, v in hinted.items())
 
 
-def arithmetic(symbol: str, fresh: bool) -> Emitter:
+def _operator(symbol: str, fresh: bool) -> Emitter:
     """`a + b`; a vector counts as [c, 1, …]."""
     left, right = _MARKS[symbol]
 
@@ -53,7 +54,7 @@ def arithmetic(symbol: str, fresh: bool) -> Emitter:
     return emit
 
 
-def with_number(op: merge.WithNumber, types: Types) -> Code:
+def _with_number(op: merge.WithNumber, types: Types) -> Code:
     sides = ("number", "0") if op.number_first else ("0", "number")
     text = f" {op.symbol} ".join(f"{{{s}!{m}}}" for s, m in zip(sides, _MARKS[op.symbol], strict=True))
     return Code(text, values={"number": op.number}, level=_level(op.symbol), elementwise=True)
@@ -61,6 +62,16 @@ def with_number(op: merge.WithNumber, types: Types) -> Code:
 
 def _level(symbol: str) -> int:
     return SUM if symbol in "+-" else PRODUCT
+
+
+# Operators are Python's own in every framework.
+ARITHMETIC: dict[type[Op], Emitter] = {
+    merge.Add: _operator("+", fresh=True),
+    merge.Sub: _operator("-", fresh=True),
+    merge.Mul: _operator("*", fresh=True),
+    merge.Div: _operator("/", fresh=False),
+    merge.WithNumber: _with_number,
+}
 
 
 def letters(op: linear.Einsum) -> tuple[str, tuple[str, ...], str]:

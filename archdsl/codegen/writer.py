@@ -131,8 +131,8 @@ class Writer(ABC):
         """What the forward pass takes beside the block's inputs."""
         return ()
 
-    def nests(self, built: Built) -> bool:
-        """Whether a member can stand inside its group's constructor."""
+    def nests(self, built: Built, group: Sequence[Tree | Leaf]) -> bool:
+        """Whether a member can stand inside its group's constructor; `group` are all of its members."""
         return True
 
     def stores(self) -> Iterator[str]:
@@ -330,15 +330,17 @@ class Writer(ABC):
         shared = _common_guards([leaf.guards for leaf in leaves(node)])
         first = node.children
         for at, child in enumerate(first):
-            if not self._stands_inside(child, shared):
+            if not self._stands_inside(child, shared, node.children):
                 first = first[:at]
                 break
         yield shared, layout(self._group(node, first, path), ROOM - 4 * len(shared), target)
         for child in node.children[len(first) :]:
             yield from self._statements(child, path)
 
-    def _stands_inside(self, node: Tree | Leaf, guards: tuple[Guard, ...]) -> bool:
-        return all(leaf.guards == guards and self.nests(leaf.built) for leaf in leaves(node))
+    def _stands_inside(self, node: Tree | Leaf, guards: tuple[Guard, ...], beside: Sequence[Tree | Leaf]) -> bool:
+        if isinstance(node, Leaf):
+            return node.guards == guards and self.nests(node.built, beside)
+        return all(self._stands_inside(child, guards, node.children) for child in node.children)
 
     def _group(self, node: Tree, children: Sequence[Tree | Leaf], path: tuple[str, ...]) -> Doc:
         docs = [

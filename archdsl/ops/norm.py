@@ -35,7 +35,7 @@ class BatchNorm(Op):
     Source: Ioffe & Szegedy 2015 (arXiv:1502.03167).
     """
 
-    eps: Dim = setting("number", Fraction(1, 10**5), low=0)
+    eps: Dim = setting("number", Fraction(1, 10**5), low=1e-12)  # PyTorch refuses 0 once it trains
     momentum: Dim = setting("number", Fraction(1, 10), low=0, high=1)
 
     name = "bn"
@@ -91,7 +91,7 @@ class GroupNorm(Op):
     `groups=1` normalises the whole example, `groups=in.c` each map (instance norm).
 
     Params: 2c.  MACs: 0.
-    Errors: E0204 (groups do not divide the channels), E0201 (more than three axes).
+    Errors: E0204 (groups do not divide the channels), E0201 (more than three axes; one number a group).
     Source: Wu & He 2018 (arXiv:1803.08494).
     """
 
@@ -103,6 +103,9 @@ class GroupNorm(Op):
 
     def shape(self, x: TensorType) -> TensorType:
         divide(self.name, _channels_first(self.name, x).c, self.groups, "groups")
+        if x.elements == self.groups:  # it would be 0 whatever goes in, and PyTorch refuses a batch of one
+            found = f"{x}, one number for each of {self.groups} groups"
+            raise Reject(WrongInput(self.name, "more than one number a group", found, "take fewer groups"))
         return x
 
     def weights(self, x: TensorType) -> Mapping[str, Shape]:

@@ -36,7 +36,7 @@ from archdsl.weights import Origin
 if TYPE_CHECKING:
     from archdsl.codegen.backend import Backend
 
-__all__ = ["evaluate", "resume", "train"]
+__all__ = ["evaluate", "refuse_lone_values", "resume", "train"]
 
 
 def train(
@@ -116,7 +116,7 @@ def resume(
 
 def _train(backend: Backend, artifact: Artifact, images: Split, held_out: Split, recipe: Recipe, run: Run,
            progress: bool) -> Result:  # fmt: skip
-    _refuse_lone_values(run.origin.graph, min(recipe.batch_size, len(images)))
+    refuse_lone_values(run.origin.graph, min(recipe.batch_size, len(images)))
     result: Result = ability(backend, "train")(artifact, images, held_out, recipe, run, progress=progress)
     if result.epochs < recipe.epochs:
         run.say(f"ended early: no better top-1 in {recipe.patience} epochs")
@@ -186,11 +186,14 @@ def _check_outputs(graph: Graph, data: Data, given: bool) -> None:
         raise SpecError([error.at(flag("data", data.name), [Label(end, f"gives {kinds[0]}")])])
 
 
-def _refuse_lone_values(graph: Graph, batch: int) -> None:
-    """Batch norm over one value for each channel has no variance: some frameworks refuse it, others go on with 0."""
+def refuse_lone_values(graph: Graph, batch: int, said: str = "batch-size") -> None:
+    """Batch norm over one value for each channel has no variance: some frameworks refuse it, others go on with 0.
+
+    said: the flag that gave the batch. Raises SpecError.
+    """
     lone = (p for p in places(graph) if isinstance(p.op, BatchNorm) and prod(p.types[0].sizes[1:]) == 1)
     if batch == 1 and (place := next(lone, None)):
-        raise SpecError([BatchOfOne().at(flag("batch-size", "1"), [Label(place.span, f"normalises {place.types[0]}")])])
+        raise SpecError([BatchOfOne().at(flag(said, "1"), [Label(place.span, f"normalises {place.types[0]}")])])
 
 
 def _config(

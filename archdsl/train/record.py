@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Epoch", "Result", "Run"]
+__all__ = ["BEST", "Epoch", "Result", "Run"]
+
+BEST = "best.safetensors"
 
 Weights = Mapping[str, "NDArray[np.generic]"]
 
@@ -84,7 +86,7 @@ class Result:
     """What came out: accuracy in percent and mean loss on `count` held-out images.
 
     Of training, those of the best epoch, with how many epochs and seconds it took (set-up left out); `status` is
-    `finished` or `interrupted`.
+    `finished`, `interrupted` (by Ctrl-C) or `failed`.
     """
 
     top1: float
@@ -220,7 +222,7 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        return self.folder / "best.safetensors"
+        return self.folder / BEST
 
     @property
     def best(self) -> Epoch | None:
@@ -271,14 +273,14 @@ class Run:
             self.write("curves.png", picture)
 
     def _save_weights(self, tensors: Weights, row: Epoch) -> None:
-        """Write best.safetensors: tensors by the keys of the graph, with what they belong to."""
+        """Tensors by the keys of the graph, with what they belong to."""
         more = {
             "model.py": self.config["files"]["model.py"],
             "epoch": str(row.epoch),
             "val_top1": repr(row.val_top1),
             **{name: json.dumps(self.config["data"][name]) for name in ("classes", "mean", "std")},
         }
-        self.write("best.safetensors", weights.pack(tensors, weights.describe(self.origin, more)))
+        self.write(BEST, weights.pack(tensors, weights.describe(self.origin, more)))
 
     def load_weights(self) -> dict[str, NDArray[np.generic]]:
         """The tensors of best.safetensors, by the keys of the graph.
@@ -286,7 +288,7 @@ class Run:
         Raises SpecError where it is missing, damaged, or of another program.
         """
         if not self.weights.is_file():
-            self.refuse(RunUnusable(str(self.folder), "it has no best.safetensors", "not one epoch ended: train again"))
+            self.refuse(RunUnusable(str(self.folder), f"it has no {BEST}", "not one epoch ended: train again"))
         file = weights.load(self.weights)
         if file.metadata.get("model.py") != self.config["files"]["model.py"]:
             self.refuse(RunChanged(str(self.weights)))

@@ -14,9 +14,9 @@ from archdsl_keras.files import SUFFIXES
 from archdsl_keras.files import write as write_file
 from archdsl_keras.framework import load_keras
 from archdsl_keras.weights import get_weights, set_weights
-from archdsl_keras.write import HEADER, emit
+from archdsl_keras.write import emit
 
-__all__ = ["BACKEND", "HEADER", "build", "count_params", "emit", "evaluate", "train"]
+__all__ = ["BACKEND", "build", "count_params", "emit", "evaluate", "train"]
 
 
 def build(artifact: Artifact) -> Any:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from archdsl.codegen.code import Arg, Code, Emitter, Layer, Value
 from archdsl.codegen.names import Names
 from archdsl.codegen.python import PRODUCT
-from archdsl.codegen.table import Pair, Types, args, arithmetic, letters, module, same, sized, with_number
+from archdsl.codegen.table import ARITHMETIC, Pair, Types, args, letters, module, same, sized
 from archdsl.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
 from archdsl.ops.axes import axes_of, axis_of
 from archdsl.ops.op import Op
@@ -49,7 +49,10 @@ def written(value: Value) -> str:
 
 
 def convolution(op: conv.Conv, types: Types) -> Code:
-    """Depthwise where there is said to be a group for each channel; TensorFlow wants its strides equal."""
+    """Depthwise where there is said to be a group for each channel; TensorFlow wants its strides equal.
+
+    One channel stays with `Conv2D`, which knows how TensorFlow must not be asked for it (docs/decisions/0016).
+    """
     channels = types[0].c
     slides = args(strides=(same(op.stride), 1), padding=(same(op.pads), 0))
     rest = args(use_bias=(op.bias, False), dilation_rate=(same(op.dilation), 1))
@@ -319,6 +322,7 @@ def reduce(op: pool.Reduce, types: Types) -> Code:
 
 
 EMIT: dict[type[Op], Emitter] = {
+    **ARITHMETIC,
     conv.Conv: convolution,
     conv.ConvTranspose: transposed,
     linear.Dense: dense,
@@ -350,11 +354,6 @@ EMIT: dict[type[Op], Emitter] = {
     pool.GlobalAvgPool: global_pool("mean", "GlobalAveragePooling"),
     pool.GlobalMaxPool: global_pool("max", "GlobalMaxPooling"),
     pool.Reduce: reduce,
-    merge.Add: arithmetic("+", fresh=True),
-    merge.Sub: arithmetic("-", fresh=True),
-    merge.Mul: arithmetic("*", fresh=True),
-    merge.Div: arithmetic("/", fresh=False),
-    merge.WithNumber: with_number,
     merge.Concat: concat,
     resize.Upsample: upsample,
     resize.Pad: pad,

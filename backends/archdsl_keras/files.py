@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl import __version__
-from archdsl.codegen.backend import HEADER
+from archdsl.codegen.backend import MADE_BY
 from archdsl.ir.graph import Graph
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "write"]
 
 SUFFIXES = (".weights.h5", ".keras")
-_MADE_BY = f"{HEADER} {__version__}"  # how archdsl knows that it may replace the file
 
 
 def write(graph: Graph, tensors: Mapping[str, NDArray[np.generic]], path: Path, about: Mapping[str, str]) -> str:
@@ -31,11 +29,11 @@ def write(graph: Graph, tensors: Mapping[str, NDArray[np.generic]], path: Path, 
     if path.suffix == ".keras":
         model.save(path)
         with zipfile.ZipFile(path, "a") as whole:
-            whole.comment = _MADE_BY.encode()
+            whole.comment = MADE_BY.encode()
         return "`keras.saving.load_model` takes it where the generated file is imported"
     import h5py
 
     model.save_weights(path)
     with h5py.File(path, "a") as weights:
-        weights.attrs["made_by"] = _MADE_BY
+        weights.attrs["made_by"] = MADE_BY
     return "`model.load_weights` takes it"

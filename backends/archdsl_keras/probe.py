@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import keras
 import numpy as np
+from keras import ops
 from numpy.typing import NDArray
 
 from archdsl.codegen.backend import Probe
@@ -15,7 +17,6 @@ from archdsl.codegen.taps import TAP, Spool, Taps, check_same, silent
 from archdsl.ir.graph import Graph
 from archdsl.ir.places import places
 from archdsl.weights import keys
-from archdsl_keras.framework import load_keras
 from archdsl_keras.source import spell
 from archdsl_keras.weights import get_weights, set_weights
 from archdsl_keras.write import emit
@@ -97,7 +98,7 @@ def _part(graph: Graph, network: Any, trainable: bool) -> Tensors:
 
 def _canonical(value: Any, rank: int) -> Array:
     """In the spec's order of axes: Keras has the channels last, and a learned tensor no batch."""
-    array = np.asarray(load_keras().ops.convert_to_numpy(value))
+    array = np.asarray(ops.convert_to_numpy(value))
     return np.moveaxis(array, -1, array.ndim - rank)
 
 
@@ -108,7 +109,7 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 @contextmanager
 def _floats(dtype: str) -> Iterator[None]:
     """Build and compute in this dtype, whatever the user's Keras is set to."""
-    config = load_keras().config
+    config = keras.config
     before = config.floatx(), config.dtype_policy()
     config.set_floatx(dtype)
     config.set_dtype_policy(dtype)
@@ -124,12 +125,12 @@ def _floats(dtype: str) -> Iterator[None]:
 
 def _gradients(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
     """Of the input and of the trainable variables, in a training step that also moves the running statistics."""
-    return _BY_FRAMEWORK[load_keras().backend.backend()](network, image, cotangents)
+    return _BY_FRAMEWORK[keras.backend.backend()](network, image, cotangents)
 
 
 def _total(outputs: Any, cotangents: Sequence[Array]) -> Any:
-    ops = load_keras().ops
-    return sum(ops.sum(y * ops.convert_to_tensor(c)) for y, c in zip(_tuple(outputs), cotangents, strict=True))
+    pairs = zip(_tuple(outputs), map(ops.convert_to_tensor, cotangents), strict=True)
+    return sum(ops.sum(y * c) for y, c in pairs)
 
 
 def _in_tensorflow(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:

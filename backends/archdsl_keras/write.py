@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from archdsl.codegen.backend import HEADER, Artifact
+from archdsl.codegen.backend import Artifact
 from archdsl.codegen.file import artifact, class_lines, emitter, held
 from archdsl.codegen.plan import plan
 from archdsl.codegen.python import literal
@@ -14,7 +14,7 @@ from archdsl_keras.emit import EMIT, rotated
 from archdsl_keras.layers import LAYERS, source
 from archdsl_keras.source import KerasClass
 
-__all__ = ["HEADER", "emit"]
+__all__ = ["emit"]
 
 
 def emit(graph: Graph, tapped: bool = False) -> Artifact:

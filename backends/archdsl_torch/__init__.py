@@ -11,9 +11,9 @@ from typing import Any
 from archdsl.codegen.backend import Artifact, Backend, Export, Probe
 from archdsl.codegen.load import execute
 from archdsl_torch.weights import get_weights, set_weights, state_names, write_state_dict
-from archdsl_torch.write import HEADER, emit
+from archdsl_torch.write import emit
 
-__all__ = ["BACKEND", "HEADER", "build", "count_params", "emit", "evaluate", "train"]
+__all__ = ["BACKEND", "build", "count_params", "emit", "evaluate", "train"]
 
 
 def build(artifact: Artifact) -> Any:

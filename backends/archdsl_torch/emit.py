@@ -8,7 +8,7 @@ from typing import Any
 
 from archdsl.codegen.code import Arg, Code, Emitter, Layer, Value
 from archdsl.codegen.python import PRODUCT
-from archdsl.codegen.table import Types, args, arithmetic, letters, module, same, sized, with_number
+from archdsl.codegen.table import ARITHMETIC, Types, args, letters, module, same, sized
 from archdsl.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
 from archdsl.ops.axes import axes_of, axis_of
 from archdsl.ops.op import Op
@@ -273,6 +273,7 @@ def reduce(op: pool.Reduce, types: Types) -> Code:
 
 
 EMIT: dict[type[Op], Emitter] = {
+    **ARITHMETIC,
     conv.Conv: convolution,
     conv.ConvTranspose: transposed,
     linear.Dense: dense,
@@ -306,11 +307,6 @@ EMIT: dict[type[Op], Emitter] = {
     pool.GlobalAvgPool: global_pool("mean", "nn.AdaptiveAvgPool2d"),
     pool.GlobalMaxPool: global_pool("amax", "nn.AdaptiveMaxPool2d"),
     pool.Reduce: reduce,
-    merge.Add: arithmetic("+", fresh=True),
-    merge.Sub: arithmetic("-", fresh=True),
-    merge.Mul: arithmetic("*", fresh=True),
-    merge.Div: arithmetic("/", fresh=False),
-    merge.WithNumber: with_number,
     merge.Concat: concat,
     resize.Upsample: upsample,
     resize.Pad: pad,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from archdsl import __version__
-from archdsl.codegen.backend import HEADER, Probe
+from archdsl.codegen.backend import MADE_BY, Probe
 from archdsl.diagnostics import SpecError
 from archdsl.errors.weights import ExportDiffers, ExportTooLarge
 from archdsl.ir.graph import Graph, Ref
@@ -33,17 +33,12 @@ from archdsl_torch.write import emit
 __all__ = ["OPSET", "probe", "write"]
 
 OPSET = 18
-MOST_HELD = 2**30  # bytes
-MOST = 1e-4  # of the largest output: what float32 loses on the way through a deep network
+MOST_HELD = 2**30  # bytes of values that `verify` has onnxruntime hold at once
+TOLERANCE = 1e-4  # of the largest output: what float32 loses on the way through a deep network
 LARGEST = 2**31 - 2**24  # bytes of weights: a protobuf message ends at 2 GiB, and the nodes need some of it
 BATCHES = (1, 3)  # neither is the one that is exported with
-_LEFT_OUT = (
-    "format",
-    "made_by",
-    "sha256",
-    "spec",
-    "spec_files",
-)  # of what is known: the file has others, or they are long
+# Of what is known of weights: the file has its own, or they are long.
+_LEFT_OUT = ("format", "made_by", "sha256", "spec", "spec_files")
 
 Array = NDArray[np.generic]
 
@@ -64,8 +59,8 @@ def write(graph: Graph, tensors: Mapping[str, Array], path: Path, about: Mapping
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString()
     difference = max(_difference(graph, network, _session(content), batch) for batch in BATCHES)
-    if not difference <= MOST:
-        raise SpecError([ExportDiffers("ONNX", graph.block, f"{difference:.1e}", f"{MOST:.0e}").at(graph.span)])
+    if not difference <= TOLERANCE:
+        raise SpecError([ExportDiffers("ONNX", graph.block, f"{difference:.1e}", f"{TOLERANCE:.0e}").at(graph.span)])
     path.write_bytes(content)
     sizes = " and ".join(map(str, BATCHES))
     off = f"differs from PyTorch by at most {difference:.1e} of the largest output, on {sizes} random images"
@@ -118,7 +113,7 @@ def _exported(graph: Graph, network: nn.Module) -> onnx.ModelProto:
     assert program is not None, "the exporter built on torch.export gives a program"
     model = program.model_proto
     model.producer_name, model.producer_version = "archdsl", __version__
-    model.doc_string = f"{HEADER} {__version__} from {graph.block}. {graph.doc}".strip()
+    model.doc_string = f"{MADE_BY} from {graph.block}. {graph.doc}".strip()
     return model
 
 

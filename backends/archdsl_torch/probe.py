@@ -84,10 +84,14 @@ class Shown(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        values: dict[str, Any] = {}
-        self.names[TAP] = Taps(self.paths, spell, values.__setitem__)
+        values: dict[str, tuple[Tensor, ...]] = {}
+
+        def see(path: str, value: Any) -> None:
+            values[path] = tuple(v.clone() for v in _tuple(value))  # it may be overwritten in place
+
+        self.names[TAP] = Taps(self.paths, spell, see)
         outputs = _tuple(self.network(x))
-        return *outputs, *(value for path in self.paths for value in _tuple(values[path]))
+        return *outputs, *(value for path in self.paths for value in values[path])
 
 
 def _step(

@@ -52,12 +52,17 @@ class TorchClass(Writer):
         if not items:
             return Word("nn.ModuleDict()")
         if is_list:
-            return Bracket("nn.ModuleList(", (Bracket("[", tuple(doc for _, doc in items), "]"),))
+            docs = tuple(doc for _, doc in items)
+            kind = "Parameter" if all(isinstance(d, Bracket) and d.head == "nn.Parameter(" for d in docs) else "Module"
+            return Bracket(f"nn.{kind}List(", (Bracket("[", docs, "]"),))
         named = tuple(prefixed(f'"{name}": ', doc) for name, doc in items)
         return Bracket("nn.ModuleDict(", (Bracket("{", named, "}"),))
 
-    def nests(self, built: Built) -> bool:
-        return not (isinstance(built, New) and built.cls == "nn.Parameter")
+    def nests(self, built: Built, group: Sequence[Tree | Leaf]) -> bool:
+        """Lists and dictionaries of modules take no parameters; a list of parameters does."""
+        return not _is_parameter(built) or (
+            is_list(group) and all(isinstance(m, Leaf) and _is_parameter(m.built) for m in group)
+        )
 
     def line(self, items: Sequence[tuple[str, Doc]], name: str) -> Doc:
         named = tuple(prefixed(f"{part}=", doc) for part, doc in items)
@@ -74,3 +79,7 @@ class TorchClass(Writer):
 
     def trailing(self, text: str, rank: int, axes: int) -> str:
         return f"{text}[{', '.join([':'] * rank + ['None'] * axes)}]"
+
+
+def _is_parameter(built: Built) -> bool:
+    return isinstance(built, New) and built.cls == "nn.Parameter"

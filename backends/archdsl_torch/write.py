@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from archdsl.codegen.backend import HEADER, Artifact
+from archdsl.codegen.backend import Artifact
 from archdsl.codegen.file import artifact, class_lines, emitter, held
 from archdsl.codegen.plan import plan
 from archdsl.codegen.python import docstring, indented
@@ -14,7 +14,7 @@ from archdsl_torch.emit import EMIT
 from archdsl_torch.layers import LAYERS, source
 from archdsl_torch.source import RESERVED, TorchClass
 
-__all__ = ["HEADER", "emit"]
+__all__ = ["emit"]
 
 _IMPORTS = {
     "import torch": r"\btorch\.",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-from functools import cache
-from importlib.resources import files
+from archdsl.codegen.file import layer_source
 
 __all__ = ["LAYERS", "source"]
 
@@ -21,9 +19,6 @@ LAYERS = {
 }
 
 
-@cache
 def source(name: str) -> tuple[str, ...]:
-    """The lines of the class `name`, as its file has them. Nothing is imported."""
-    text = files(__package__).joinpath(f"{LAYERS[name]}.py").read_text(encoding="utf-8")
-    found = next(n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and n.name == name)
-    return tuple(text.split("\n")[found.lineno - 1 : found.end_lineno])
+    """The lines of one of `LAYERS`, as its file has them."""
+    return layer_source(__name__, LAYERS[name], name)

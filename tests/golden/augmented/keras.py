@@ -28,7 +28,7 @@ class Block(layers.Layer):
     """A layer made of layers, which are built when they are first called."""
 
     def build(self, input_shape):
-        """There is nothing to build here; Keras would trace `call` once more to find out."""
+        """Do nothing: else Keras would trace `call` once more to find out."""
 
 
 @register
@@ -229,6 +229,6 @@ class Augmented(keras.Model):
         """Call every layer once, without data: that builds it."""
         self.compute_output_spec(keras.KerasTensor(input_shape))
 
-    def call(self, x):
-        x = self.body(x)
-        return self.head(x)
+    def call(self, x, training=False):
+        x = self.body(x, training=training)
+        return self.head(x, training=training)

@@ -59,7 +59,7 @@ class Block(layers.Layer):
     """A layer made of layers, which are built when they are first called."""
 
     def build(self, input_shape):
-        """There is nothing to build here; Keras would trace `call` once more to find out."""
+        """Do nothing: else Keras would trace `call` once more to find out."""
 
 
 @register
@@ -197,7 +197,7 @@ class Conditional(keras.Model):
     def get_config(self):
         return {**super().get_config(), **self.arguments}
 
-    def call(self, x):
-        x = self.stem(x)
-        x = self.stage1(x)
-        return self.head(x)
+    def call(self, x, training=False):
+        x = self.stem(x, training=training)
+        x = self.stage1(x, training=training)
+        return self.head(x, training=training)

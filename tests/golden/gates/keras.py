@@ -72,7 +72,7 @@ class Block(layers.Layer):
     """A layer made of layers, which are built when they are first called."""
 
     def build(self, input_shape):
-        """There is nothing to build here; Keras would trace `call` once more to find out."""
+        """Do nothing: else Keras would trace `call` once more to find out."""
 
 
 @register
@@ -235,10 +235,10 @@ class Gates(keras.Model):
         """Call every layer once, without data: that builds it."""
         self.compute_output_spec(keras.KerasTensor(input_shape))
 
-    def call(self, x):
-        fine = self.fine(x)
-        coarse = self.coarse(fine)
-        x = self.joined(fine, coarse)
+    def call(self, x, training=False):
+        fine = self.fine(x, training=training)
+        coarse = self.coarse(fine, training=training)
+        x = self.joined(fine, coarse, training=training)
         head = ops.max(coarse, axis=(1, 2), keepdims=True)
         head = ops.concatenate((ops.mean(x, axis=(1, 2), keepdims=True), head), axis=-1)
-        return self.head["dense"](head)
+        return self.head["dense"](head, training=training)

@@ -59,7 +59,7 @@ class Block(layers.Layer):
     """A layer made of layers, which are built when they are first called."""
 
     def build(self, input_shape):
-        """There is nothing to build here; Keras would trace `call` once more to find out."""
+        """Do nothing: else Keras would trace `call` once more to find out."""
 
 
 @register
@@ -249,9 +249,9 @@ class Lists(keras.Model):
         """Call every layer once, without data: that builds it."""
         self.compute_output_spec(keras.KerasTensor(input_shape))
 
-    def call(self, x):
-        x = self.stem(x)
-        x = self.body(x)
-        x = self.deep(x)
-        x = self.grow(x)
-        return self.head(x)
+    def call(self, x, training=False):
+        x = self.stem(x, training=training)
+        x = self.body(x, training=training)
+        x = self.deep(x, training=training)
+        x = self.grow(x, training=training)
+        return self.head(x, training=training)

@@ -59,7 +59,7 @@ class Block(layers.Layer):
     """A layer made of layers, which are built when they are first called."""
 
     def build(self, input_shape):
-        """There is nothing to build here; Keras would trace `call` once more to find out."""
+        """Do nothing: else Keras would trace `call` once more to find out."""
 
 
 @register
@@ -221,7 +221,7 @@ class Class(keras.Model):
     def get_config(self):
         return {**super().get_config(), **self.arguments}
 
-    def call(self, x):
-        x = self.def_(x)
-        x = self.type_(x)
-        return self.children_(x)
+    def call(self, x, training=False):
+        x = self.def_(x, training=training)
+        x = self.type_(x, training=training)
+        return self.children_(x, training=training)

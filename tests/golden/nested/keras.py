@@ -59,7 +59,7 @@ class Block(layers.Layer):
     """A layer made of layers, which are built when they are first called."""
 
     def build(self, input_shape):
-        """There is nothing to build here; Keras would trace `call` once more to find out."""
+        """Do nothing: else Keras would trace `call` once more to find out."""
 
 
 @register
@@ -226,9 +226,9 @@ class Nested(keras.Model):
         """Call every layer once, without data: that builds it."""
         self.compute_output_spec(keras.KerasTensor(input_shape))
 
-    def call(self, x):
-        x = self.body(x)
-        x = self.grow(x)
-        x = self.mixed(x)
-        x = self.pairs(x)
-        return self.head(x)
+    def call(self, x, training=False):
+        x = self.body(x, training=training)
+        x = self.grow(x, training=training)
+        x = self.mixed(x, training=training)
+        x = self.pairs(x, training=training)
+        return self.head(x, training=training)

@@ -95,7 +95,7 @@ class Block(layers.Layer):
     """A layer made of layers, which are built when they are first called."""
 
     def build(self, input_shape):
-        """There is nothing to build here; Keras would trace `call` once more to find out."""
+        """Do nothing: else Keras would trace `call` once more to find out."""
 
 
 @register
@@ -260,8 +260,8 @@ class Recursion(keras.Model):
     def get_config(self):
         return {**super().get_config(), **self.arguments}
 
-    def call(self, x):
-        stem = self.stem(x)
-        x = stem * ops.sigmoid(self.a["mask"](stem))
-        x = self.b(x)
-        return self.head(x)
+    def call(self, x, training=False):
+        stem = self.stem(x, training=training)
+        x = stem * ops.sigmoid(self.a["mask"](stem, training=training))
+        x = self.b(x, training=training)
+        return self.head(x, training=training)

@@ -54,7 +54,7 @@ class Block(layers.Layer):
     """A layer made of layers, which are built when they are first called."""
 
     def build(self, input_shape):
-        """There is nothing to build here; Keras would trace `call` once more to find out."""
+        """Do nothing: else Keras would trace `call` once more to find out."""
 
 
 @register
@@ -209,13 +209,15 @@ class Tokens(keras.Model):
     def get_config(self):
         return {**super().get_config(), **self.arguments}
 
-    def call(self, x):
-        patches = rearrange(self.patches["conv"](x), "b h w c -> b (h w) c")
+    def call(self, x, training=False):
+        patches = self.patches["conv"](x, training=training)
+        patches = rearrange(patches, "b h w c -> b (h w) c")
         start = self.start["param1"]
         start = ops.concatenate(
             (ops.repeat(start[None], ops.shape(x)[0], axis=0), patches), axis=1
         )
         start = start + self.start["param2"]
-        body = self.body(start)
-        head = self.head["flatten"](self.head["layernorm"](body)[:, :1])
-        return self.head["dense"](head)
+        body = self.body(start, training=training)
+        head = self.head["layernorm"](body, training=training)[:, :1]
+        head = self.head["flatten"](head, training=training)
+        return self.head["dense"](head, training=training)

@@ -95,7 +95,7 @@ class Block(layers.Layer):
     """A layer made of layers, which are built when they are first called."""
 
     def build(self, input_shape):
-        """There is nothing to build here; Keras would trace `call` once more to find out."""
+        """Do nothing: else Keras would trace `call` once more to find out."""
 
 
 @register
@@ -325,7 +325,7 @@ class Variants(keras.Model):
         """Call every layer once, without data: that builds it."""
         self.compute_output_spec(keras.KerasTensor(input_shape))
 
-    def call(self, x):
-        x = self.a(x)
-        x = self.b(x)
-        return self.head(x)
+    def call(self, x, training=False):
+        x = self.a(x, training=training)
+        x = self.b(x, training=training)
+        return self.head(x, training=training)

@@ -1,9 +1,4 @@
-"""Weights by graph path: which a model has, random ones, and the one file format that holds them.
-
-A key is the graph's path, `.0` for `[0]`, then the name that the op gives the weight (`Op.weights`, `Op.state`):
-`conv3.attention.T.0.f.conv1.weight`. Arrays are numpy's, in the layouts that the ops say. A file is safetensors, with
-the spec inside as metadata (docs/weights.md). No framework is needed for any of this.
-"""
+"""Files of weights: safetensors, with the spec inside as metadata (docs/weights.md)."""
 
 from __future__ import annotations
 
@@ -16,25 +11,13 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol
 
-from archdsl import __version__
-from archdsl.codegen.backend import HEADER
+from archdsl.codegen.backend import MADE_BY
 from archdsl.diagnostics import Error, SpecError, closest
-from archdsl.elaborate import elaborate
-from archdsl.elaborate.bundle import Bundle
 from archdsl.errors.weights import NoSpecInside, WeightsDiffer, WeightsUnusable
 from archdsl.ir.graph import Graph
-from archdsl.ir.places import places
-from archdsl.ops.act import PRelu
-from archdsl.ops.attend import RelAttention, RelLogits
-from archdsl.ops.conv import Conv, ConvTranspose
-from archdsl.ops.learned import Param
-from archdsl.ops.linear import Dense
-from archdsl.ops.norm import BatchNorm, GroupNorm
-from archdsl.ops.op import Op, Shape
-from archdsl.passes import run as run_passes
-from archdsl.resources import MAX_BYTES
 from archdsl.source import Source, Span
-from archdsl.types import Dim, TensorType
+from archdsl.weights.inventory import DTYPE, keys
+from archdsl.weights.origin import Origin
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,155 +25,16 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.generic]
 
-__all__ = ["FORMAT", "Origin", "Stored", "Weight", "WeightFile", "describe", "fit", "keys", "load", "pack",
-           "random_weights", "save"]  # fmt: skip
+__all__ = ["FORMAT", "Stored", "WeightFile", "describe", "fit", "load", "pack", "save"]
 
-_OFF = 4
 FORMAT = "archdsl 2"
-DTYPE = "float32"
 MAX_HEADER = 32 * 2**20  # bytes: what 200,000 weights with their spec take
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "I64": "int64", "I32": "int32",
            "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool"}  # fmt: skip
-_NO_SUM = b"0" * 64  # where a checksum is to stand
 _CODES = {name: code for code, name in _DTYPES.items()}
-
-
-# --- which weights a graph has -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Weight:
-    """One weight, or running statistic, of a graph.
-
-    name: what `op` calls it (`weight`, `running_mean`; empty for a parameter that is its path).
-    types: of what the op reads. span: where in the spec it is applied.
-    """
-
-    name: str
-    shape: Shape
-    trainable: bool
-    op: Op
-    types: tuple[TensorType, ...]
-    span: Span
-
-
-def keys(graph: Graph) -> dict[str, Weight]:
-    """Every weight and running statistic by its key, in the order of the graph; what is shared stands once."""
-    found: dict[str, Weight] = {}
-    for place in places(graph):
-        op, types = place.op, place.given
-        for held, trainable in ((op.weights(*types), True), (op.state(*types), False)):
-            for name, shape in held.items():
-                key = f"{place.home}.{name}" if name else place.home
-                found.setdefault(key, Weight(name, shape, trainable, op, types, place.span))
-    return found
-
-
-# --- random weights ------------------------------------------------------------------------------
-
-
-def random_weights(graph: Graph, seed: int = 0, dtype: str = DTYPE) -> dict[str, Array]:
-    """Weights to compare frameworks with: none at a number like 0 or 1, and none that lets values vanish or explode.
-
-    Matrices and kernels are He normal by fan-in, biases are small, running variances lie in 0.5..1.5. What a norm over
-    positions gives stays away from the kinks of activations (0, 3, 6), where rounding decides a slope: its numbers lie
-    around 1.5, six deviations above 0, and around -5 in every fourth channel, which is switched off (the same channels
-    everywhere: sums of branches are off there too). So that such offsets do not add up, kernels have mean 0 over the
-    channels of each kind. Each key has random numbers of its own, the same for every dtype and whatever else the graph
-    has.
-    """
-    return {key: _random(key, weight, seed).astype(dtype) for key, weight in keys(graph).items()}
-
-
-def _random(key: str, weight: Weight, seed: int) -> Array:
-    import numpy as np
-
-    digest = sha256(key.encode()).digest()
-    generator = np.random.default_rng([seed, int.from_bytes(digest[:16], "big")])
-    if weight.name == "running_var":
-        return generator.random(weight.shape, np.float32) + np.float32(0.5)
-    mean, std = _distribution(weight)
-    values = generator.standard_normal(weight.shape, np.float32) * np.float32(std) + np.float32(mean)
-    if isinstance(weight.op, BatchNorm | GroupNorm) and weight.name == "bias":
-        values[3::_OFF] -= np.float32(6.5)
-    elif isinstance(weight.op, Conv | Dense) and len(weight.shape) > 1 and weight.shape[1] > _OFF:
-        off = np.arange(weight.shape[1]) % _OFF == 3
-        for kind in (off, ~off):
-            values[:, kind] -= values[:, kind].mean(1, keepdims=True)
-    return values
-
-
-def _distribution(weight: Weight) -> tuple[float, float]:
-    """Mean and standard deviation of what a weight is drawn from."""
-    op, shape = weight.op, weight.shape
-    if isinstance(op, Param):
-        start = float(op.init) if isinstance(op.init, Dim) else float(op.init == "ones")
-        return start, float(op.std) if str(op.init).endswith("normal") else 0.1
-    if isinstance(op, PRelu):
-        return float(op.init), 0.1
-    if isinstance(op, BatchNorm | GroupNorm):
-        return (0.25, 0.02) if weight.name == "weight" else (1.5, 0.05)
-    if isinstance(op, RelAttention | RelLogits):
-        return 0.0, 3.0  # large enough that attention is not uniform, after which a batch norm would see constants
-    if len(shape) > 1:
-        return 0.0, float((2 / _fan_in(op, shape)) ** 0.5)
-    return (1.0 if weight.name == "weight" else 0.0), 0.1
-
-
-def _fan_in(op: Op, shape: Shape) -> float:
-    """How many products are summed for one number of the output."""
-    if isinstance(op, ConvTranspose):
-        return max(1.0, shape[0] * prod(shape[2:]) / prod(map(int, op.stride)))
-    return prod(shape[1:])
-
-
-# --- what a graph was made of ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a graph was elaborated from. settings, input: as `--set` and `--input` gave them."""
-
-    bundle: Bundle
-    model: str
-    settings: Mapping[str, str]
-    input: str | None = None
-
-    @cached_property
-    def graph(self) -> Graph:
-        """The graph, elaborated again. Raises SpecError where the spec is wrong."""
-        result = elaborate(self.bundle.program(), self.model, self.settings, self.input)
-        if result.graph is None:
-            raise SpecError(result.diagnostics)
-        return run_passes(result.graph)
-
-    def metadata(self) -> dict[str, str]:
-        """What a file of weights says of it."""
-        return {
-            "spec": self.bundle.text,
-            "spec_name": self.bundle.name,
-            "spec_sha256": sha256(self.bundle.text.encode(errors="backslashreplace")).hexdigest(),
-            "spec_files": self.bundle.files_json(),
-            "model": self.model,
-            "settings": json.dumps(dict(self.settings)),
-            "input": self.input or "",
-        }
-
-    @classmethod
-    def of(cls, metadata: Mapping[str, str]) -> Origin:
-        """From what `metadata` gave. Raises ValueError for anything else."""
-        try:
-            settings = {str(k): str(v) for k, v in json.loads(metadata["settings"]).items()}
-            bundle = Bundle.from_json(metadata["spec_name"], metadata["spec"], metadata["spec_files"])
-            origin = cls(bundle, metadata["model"], settings, metadata["input"] or None)
-        except (KeyError, AttributeError, RecursionError):
-            raise ValueError("not what a graph is made of") from None
-        if any(len(text) > MAX_BYTES for text in (bundle.text, *bundle.files.values())):
-            raise ValueError("a text is too large")
-        return origin
-
-
-# --- files -----------------------------------------------------------------------------------------
+_NO_SUM = b"0" * 64  # where a checksum is to stand
+_SAY_WHOSE = "name the spec that they are of, with `--set` and `--input` as it was trained"
+_ANOTHER_COPY = "take another copy of the file"
 
 
 class Sized(Protocol):
@@ -224,11 +68,6 @@ class WeightFile:
     path: Path
     metadata: Mapping[str, str]
     stored: Mapping[str, Stored]
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether its tensors stand under the keys of a graph, with the spec beside them."""
-        return self.metadata.get("format") == FORMAT
 
     @cached_property
     def origin(self) -> Origin:
@@ -277,7 +116,7 @@ class WeightFile:
             found.update(part)
         if found.hexdigest() != wanted:
             why = "its contents are not those that its checksum is of"
-            _refuse(WeightsUnusable(str(self.path), why, _ANOTHER), self.path)
+            _refuse(WeightsUnusable(str(self.path), why, _ANOTHER_COPY), self.path)
 
 
 def fit(graph: Graph, tensors: Mapping[str, Sized], path: str | Path) -> None:
@@ -289,23 +128,18 @@ def fit(graph: Graph, tensors: Mapping[str, Sized], path: str | Path) -> None:
     for key, weight in wanted.items():
         found = tensors.get(key)
         if found is None:
-            _differ(
-                graph, path, f"`{key}` is missing", _alike(key, [k for k in tensors if k not in wanted]), weight.span
-            )
-        here = _described(weight.shape, DTYPE), _described(found.shape, str(found.dtype))
-        if here[0] != here[1]:
-            _differ(graph, path, f"`{key}` is {here[0]} here and {here[1]} in the file", _OTHER, weight.span)
+            hint = _alike(key, [k for k in tensors if k not in wanted])
+            _differ(graph, path, f"`{key}` is missing", hint, weight.span)
+        here, there = _described(weight.shape, DTYPE), _described(found.shape, str(found.dtype))
+        if here != there:
+            _differ(graph, path, f"`{key}` is {here} here and {there} in the file", _SAY_WHOSE, weight.span)
     if more := next((key for key in tensors if key not in wanted), None):
-        _differ(graph, path, f"nothing here is called `{more}`", _OTHER, graph.span)
+        _differ(graph, path, f"nothing here is called `{more}`", _SAY_WHOSE, graph.span)
 
 
 def _alike(key: str, others: Iterable[str]) -> str:
     found = closest(key, others)
-    return f"the file has `{found}`: is it of another version of the spec?" if found else _OTHER
-
-
-_OTHER = "name the spec that they are of, with `--set` and `--input` as it was trained"
-_ANOTHER = "take another copy of the file"
+    return f"the file has `{found}`: is it of another version of the spec?" if found else _SAY_WHOSE
 
 
 def _described(shape: tuple[int, ...], dtype: str) -> str:
@@ -342,7 +176,7 @@ def pack(tensors: Mapping[str, Array], about: Mapping[str, str]) -> bytes:
 
 def describe(origin: Origin, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The metadata of a file of ours; `more` is what else is known. `made_by` is how archdsl knows its files."""
-    return {**(more or {}), "format": FORMAT, "made_by": f"{HEADER} {__version__}", **origin.metadata()}
+    return {**(more or {}), "format": FORMAT, "made_by": MADE_BY, **origin.metadata()}
 
 
 def save(path: str | Path, origin: Origin, tensors: Mapping[str, Array], more: Mapping[str, str] | None = None) -> None:
@@ -369,7 +203,7 @@ def load(path: str | Path) -> WeightFile:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length))
     except (SafetensorError, OSError) as error:
-        _refuse(WeightsUnusable(str(path), f"it is damaged: {error}", _ANOTHER), path)
+        _refuse(WeightsUnusable(str(path), f"it is damaged: {error}", _ANOTHER_COPY), path)
     metadata = header.pop("__metadata__", None) or {}
     return WeightFile(path, metadata, {name: _stored(name, entry, 8 + length) for name, entry in header.items()})
 
@@ -408,7 +242,7 @@ def _check_head(path: Path) -> None:
     if len(head) < 10 or head[8:9] != b"{":
         _refuse(WeightsUnusable(str(path), "it is empty" if not head else "it is no safetensors file", hint), path)
     if int.from_bytes(head[:8], "little") > MAX_HEADER:
-        _refuse(WeightsUnusable(str(path), "its head claims more than 32 MiB", _ANOTHER), path)
+        _refuse(WeightsUnusable(str(path), "its head claims more than 32 MiB", _ANOTHER_COPY), path)
 
 
 def _refuse(error: Error, path: Path) -> NoReturn:

@@ -1,0 +1,61 @@
+"""What a graph was made of, as a file of weights or a run keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+
+from archdsl.diagnostics import SpecError
+from archdsl.elaborate import elaborate
+from archdsl.elaborate.bundle import Bundle
+from archdsl.ir.graph import Graph
+from archdsl.passes import run as run_passes
+from archdsl.resources import MAX_BYTES
+
+__all__ = ["Origin"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a graph was elaborated from. settings, input: as `--set` and `--input` gave them."""
+
+    bundle: Bundle
+    model: str
+    settings: Mapping[str, str]
+    input: str | None = None
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The graph, elaborated again. Raises SpecError where the spec is wrong."""
+        result = elaborate(self.bundle.program(), self.model, self.settings, self.input)
+        if result.graph is None:
+            raise SpecError(result.diagnostics)
+        return run_passes(result.graph)
+
+    def metadata(self) -> dict[str, str]:
+        """What a file of weights says of it."""
+        return {
+            "spec": self.bundle.text,
+            "spec_name": self.bundle.name,
+            "spec_sha256": sha256(self.bundle.text.encode(errors="backslashreplace")).hexdigest(),
+            "spec_files": self.bundle.files_json(),
+            "model": self.model,
+            "settings": json.dumps(dict(self.settings)),
+            "input": self.input or "",
+        }
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str]) -> Origin:
+        """From what `metadata` gave. Raises ValueError for anything else."""
+        try:
+            settings = {str(k): str(v) for k, v in json.loads(metadata["settings"]).items()}
+            bundle = Bundle.from_json(metadata["spec_name"], metadata["spec"], metadata["spec_files"])
+            origin = cls(bundle, metadata["model"], settings, metadata["input"] or None)
+        except (KeyError, AttributeError, RecursionError):
+            raise ValueError("not what a graph is made of") from None
+        if any(len(text) > MAX_BYTES for text in (bundle.text, *bundle.files.values())):
+            raise ValueError("a text is too large")
+        return origin
