@@ -31,7 +31,8 @@ _OFF_EVERY = 4  # channels, of which the last is switched off
 def random_weights(graph: Graph, seed: int = 0, dtype: str = DTYPE) -> dict[str, Array]:
     """Weights to compare frameworks with: none at a number like 0 or 1, and none that lets values vanish or explode.
 
-    Matrices and kernels are He normal by fan-in, biases are small, running variances lie in 0.5..1.5. What a norm over
+    Matrices and kernels are He normal by fan-in; 1x1 kernels have half the variance, since they stand on sums of
+    branches, which no activation has halved. Biases are small, running variances lie in 0.5..1.5. What a norm over
     positions gives stays away from the kinks of activations (0, 3, 6), where rounding decides a slope: its numbers lie
     around 1.5, six deviations above 0, and around -5 in every fourth channel, which is switched off (the same channels
     everywhere: sums of branches are off there too). So that such offsets do not add up, kernels have mean 0 over the
@@ -72,7 +73,8 @@ def _distribution(weight: Weight) -> tuple[float, float]:
     if isinstance(op, RelAttention | RelLogits):
         return 0.0, 10.0  # far from uniform attention: a batch norm after that would see constants
     if len(shape) > 1:
-        return 0.0, float((2 / _fan_in(op, shape)) ** 0.5)
+        one = isinstance(op, Conv) and prod(shape[2:]) == 1
+        return 0.0, float(((1 if one else 2) / _fan_in(op, shape)) ** 0.5)
     return (1.0 if weight.name == "weight" else 0.0), 0.1
 
 
