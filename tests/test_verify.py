@@ -199,8 +199,8 @@ def test_command_says_what_is_missing(run: Run, spec: Path, monkeypatch: pytest.
 
 
 def shipped() -> list[str]:
-    """Networks that take less than a minute; benchmarks/verify.py runs all of them, at their own size."""
-    return [name for name in zoo_names() if api.elaborated(name)[0].layers < 300] if HEAVY else ["lenet5"]
+    """All but the deepest; benchmarks/verify.py runs any of them, at its own size."""
+    return [name for name in zoo_names() if api.elaborated(name)[0].layers < 650] if HEAVY else ["lenet5"]
 
 
 @pytest.mark.parametrize("name", shipped())
