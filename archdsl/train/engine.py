@@ -116,7 +116,7 @@ def resume(
 
 def _train(backend: Backend, artifact: Artifact, images: Split, held_out: Split, recipe: Recipe, run: Run,
            progress: bool) -> Result:  # fmt: skip
-    refuse_lone_values(run.origin.graph, min(recipe.batch_size, len(images)))
+    refuse_lone_values(run.origin.graph, recipe.batch_of(len(images)))
     result: Result = ability(backend, "train")(artifact, images, held_out, recipe, run, progress=progress)
     if result.epochs < recipe.epochs:
         run.say(f"ended early: no better top-1 in {recipe.patience} epochs")

@@ -73,6 +73,15 @@ class Recipe:
         """Every setting that is out of its bounds, at its flag."""
         return [_problem(name, getattr(self, name), why, fix) for name, holds, why, fix in _RULES if not holds(self)]
 
+    def batch_of(self, count: int) -> int:
+        """Images in a batch, of `count` in all."""
+        return min(self.batch_size, count)
+
+    def batches_of(self, count: int, whole: bool) -> int:
+        """Batches that `count` images make; `whole`: without one that is not full."""
+        size = self.batch_of(count)
+        return count // size if whole else math.ceil(count / size)
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 

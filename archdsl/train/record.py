@@ -104,6 +104,7 @@ class Run:
 
     texts: files to be written at its start, by name. say: hears a line after each epoch.
     rows: of the epochs that ended; a training that starts with some is one that is resumed.
+    result: what a training came to, once it has ended with an epoch.
     """
 
     folder: Path
@@ -111,6 +112,7 @@ class Run:
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
     say: Callable[[str], None] = field(default=lambda line: None, repr=False)
     rows: list[Epoch] = field(default_factory=list, repr=False)
+    result: Result | None = field(default=None, repr=False)
 
     @classmethod
     def new(cls, output: str, name: str | None, stem: str, origin: Origin, texts: Mapping[str, str],
@@ -247,6 +249,22 @@ class Run:
             if self.best is row:
                 self._save_weights(weights(), row)
         self.say(str(row))
+
+    @contextmanager
+    def ending(self, count: int) -> Iterator[None]:
+        """Around the training itself: however it ends, the run is put in order, and `result` is what came out.
+
+        count: held-out images.
+        """
+        status = "failed"
+        try:
+            yield
+            status = "finished"
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        finally:
+            self.result = self.finish(status, count)
 
     def finish(self, status: str, count: int) -> Result | None:
         """Write summary.json and curves.png; None where not one epoch ended.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
@@ -26,7 +25,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
     def __init__(self, split: Split, recipe: Recipe, shuffle: bool = False) -> None:
         super().__init__(workers=1 if split.pixels is not None else max(1, recipe.workers))
         self.split, self.recipe, self.shuffle = split, recipe, shuffle
-        self.size = min(recipe.batch_size, len(split))
+        self.size = recipe.batch_of(len(split))
+        self.count = recipe.batches_of(len(split), whole=shuffle)
         self.damaged: list[int] = []
         self.set_epoch(0)
 
@@ -36,7 +36,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
         self.order = epoch_order(self.recipe, epoch, count) if self.shuffle else np.arange(count)
 
     def __len__(self) -> int:
-        return len(self.split) // self.size if self.shuffle else math.ceil(len(self.split) / self.size)
+        return self.count
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         rows = self.order[index * self.size : (index + 1) * self.size]

@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib.metadata import version
 from time import perf_counter
@@ -53,8 +53,9 @@ def train(artifact: Artifact, images: Split, held_out: Split, recipe: Recipe, ru
             recorder.resume(learner)
         run.start(device=_device_name(gpu), versions=_versions())
         bars = [Progress()] if progress else []
-        status = "failed"
-        try:
+        with run.ending(len(held_out)), ExitStack() as stopped:
+            for bar in bars:
+                stopped.callback(bar.stop)
             learner.fit(
                 batches,
                 validation_data=validation,
@@ -63,16 +64,8 @@ def train(artifact: Artifact, images: Split, held_out: Split, recipe: Recipe, ru
                 verbose=0,
                 callbacks=[RefuseDamaged(batches, validation), recorder, *bars],
             )
-            status = "finished"
-        except KeyboardInterrupt:
-            status = "interrupted"
-            raise
-        finally:
-            for bar in bars:
-                bar.stop()
-            result = run.finish(status, len(held_out))
-    assert result is not None, "a finished training has an epoch"
-    return result
+    assert run.result is not None, "a finished training has an epoch"
+    return run.result
 
 
 def evaluate(artifact: Artifact, held_out: Split, normalise: Normalise, recipe: Recipe, run: Run, *,

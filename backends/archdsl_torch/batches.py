@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -44,8 +43,9 @@ class Batches:
     """
 
     def __init__(self, split: Split, recipe: Recipe, device: torch.device, shuffle: bool = False) -> None:
-        self.split, self.device, self.shuffle = split, device, shuffle
-        self.size = min(recipe.batch_size, len(split))
+        self.split, self.device = split, device
+        self.size = recipe.batch_of(len(split))
+        self.count = recipe.batches_of(len(split), whole=shuffle)
         self.order = Order(recipe, len(split), shuffle)
         self.loader: DataLoader[Any] | None = None
         if split.pixels is not None:
@@ -67,7 +67,7 @@ class Batches:
         self.order.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.split) // self.size if self.shuffle else math.ceil(len(self.split) / self.size)
+        return self.count
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return self._kept() if self.loader is None else self._decoded(self.loader)

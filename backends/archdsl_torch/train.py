@@ -54,18 +54,10 @@ def train(artifact: Artifact, images: Split, held_out: Split, recipe: Recipe, ru
         state = _resume(run, learner) if run.rows else None
         run.start(device=_device_name(device), versions=_versions())
         trainer = _trainer(recipe, device, [Recorder(run)], progress, max_epochs=recipe.epochs, plugins=[State(run)])
-        status = "failed"
-        try:
-            with _diagnosed(recipe, device):
-                _fit(trainer, learner, batches, Batches(held_out, recipe, device), state)
-            status = "finished"
-        except KeyboardInterrupt:
-            status = "interrupted"
-            raise
-        finally:
-            result = run.finish(status, len(held_out))
-    assert result is not None, "a finished training has an epoch"
-    return result
+        with run.ending(len(held_out)), _diagnosed(recipe, device):
+            _fit(trainer, learner, batches, Batches(held_out, recipe, device), state)
+    assert run.result is not None, "a finished training has an epoch"
+    return run.result
 
 
 def evaluate(artifact: Artifact, held_out: Split, normalise: Normalise, recipe: Recipe, run: Run, *,
@@ -186,7 +178,7 @@ class State(CheckpointIO):
         return torch.load(path, map_location, weights_only=True)  # type: ignore[no-any-return]
 
     def remove_checkpoint(self, path: Any) -> None:
-        raise NotImplementedError  # nobody asks for it
+        raise NotImplementedError  # Lightning asks for it where it makes checkpoints itself, which is off
 
 
 class Recorder(Callback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from effort import HEAVY
 from hypothesis import HealthCheck, Phase, settings
 
 _PHASES = [Phase.explicit, Phase.generate]  # shrinking can take minutes
@@ -24,4 +25,4 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),  # there, a failure must be of the change that is tested
     suppress_health_check=_QUIET,
 )
-settings.load_profile(os.environ.get("ARCHDSL_TEST_PROFILE", "fast"))
+settings.load_profile("all" if HEAVY else "fast")
