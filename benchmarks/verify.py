@@ -126,8 +126,9 @@ def page(lines: dict[str, str]) -> list[str]:
         "",
         "The largest relative difference in float32, as docs/verify.md defines it: of the values of all nodes and of",
         "the outputs in evaluation, of the gradients of all weights and of the input in training, of the running",
-        "statistics after that step. `in float64`: the largest of all of these, where float32 was past a figure; it",
-        "decides. Seconds and peak memory are of all of it, other work ran beside it.",
+        "statistics after that step. `in float64`: the largest of all of these, where a difference in float32 was past",
+        "its figure; it decides (docs/decisions/0014). Seconds and peak memory are of all of it; other work ran beside",
+        "it.",
         "",
         "Again: `python benchmarks/verify.py`, or with the names of networks for their lines alone.",
     ]

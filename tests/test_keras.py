@@ -307,3 +307,34 @@ def test_saved_models_compute_and_learn_in_a_fresh_process(framework: str, saved
     )
     assert ran.returncode == 0, ran.stderr[-4000:]
     assert ran.stdout.split() == [folder.name for folder in saved]
+
+
+STRIDED = """
+import keras, numpy as np, sys, tensorflow as tf
+from archdsl_keras.layers.conv2d import Conv2D
+Layer = {"generated": Conv2D, "plain": keras.layers.Conv2D}[sys.argv[1]]
+draw = np.random.default_rng(3)
+for _ in range(200):
+    filters, channels, height, width = (int(n) for n in draw.integers((1, 1, 30, 30), (65, 65, 70, 70)))
+    step = int(draw.integers(2, 5))
+    layer = Layer(filters, 1, strides=step, use_bias=False)
+    x = tf.constant(draw.random((int(draw.integers(1, 9)), height, width, channels)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+    dx, dw = tape.gradient(y, [x, layer.kernel])
+    read = dx[:, ::step, ::step]
+    np.testing.assert_allclose(read, np.broadcast_to(np.sum(layer.kernel[0, 0], 1), read.shape), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(dw[0, 0, :, 0], tf.reduce_sum(x[:, ::step, ::step], (0, 1, 2)), rtol=1e-3)
+"""
+
+
+def test_gradients_of_strided_one_pixel_kernels_leave_memory_alone() -> None:
+    """With `plain` this dies in TensorFlow 2.21 (docs/decisions/0016)."""
+    ran = subprocess.run(
+        [sys.executable, "-c", STRIDED, "generated"],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
