@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.ir.graph import Call, Chain, Graph, Input, Node, Select
@@ -42,6 +42,7 @@ def as_json(graph: Graph, found: Cost) -> dict[str, Any]:
             "train_bytes": found.train_bytes,
             "infer_bytes": found.infer_bytes,
         },
+        "attention": asdict(found.attention),
     }
 
 
@@ -63,7 +64,16 @@ def table(graph: Graph, found: Cost) -> RenderableType:
     )
     doc = graph.doc.strip().partition("\n")[0]
     head = [Text(graph.block, style="bold"), *([Text(doc, style="italic")] if doc else [])]
-    return Group(*head, grid, Text(memory))
+    return Group(*head, grid, Text(memory), *([Text(_attention(found))] if found.attention.layers else []))
+
+
+def _attention(found: Cost) -> str:
+    """What attention costs, in both forms of its memory."""
+    a = found.attention
+    return (
+        f"attention in {a.layers} {'layer' if a.layers == 1 else 'layers'}: {a.macs:,} MACs · keeps "
+        f"{bytes_text(a.kept_bytes)} to train as generated, {bytes_text(a.naive_bytes)} in the naive form"
+    )
 
 
 def by_line(graph: Graph, found: Cost) -> RenderableType:

@@ -140,6 +140,7 @@ FURTHER: list[Case] = [
     ("rel_attention", (24, 3, 5), {"dk": 8, "dv": 8, "heads": 1}),
     ("rel_attention", (28, 4, 2), {"dk": 8, "dv": 12, "heads": 4, "relative": "per_head"}),
     ("rel_attention", (28, 2, 3), {"dk": 8, "dv": 12, "heads": 2, "relative": False}),
+    ("rel_attention", (20, 7, 10), {"dk": 8, "dv": 4, "heads": 2}),
     ("rel_logits", (3, 4, 6), {"h": 2, "w": 3}),
     ("rel_logits", (3, 4, 4), {"h": 1, "w": 4}),
     ("scale", (4,), {"init": 0.00001}),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from archdsl.elaborate import elaborate, load
 from archdsl.ir.graph import Graph
-from archdsl.passes.cost import cost
+from archdsl.passes.cost import AttentionCost, cost
 from archdsl.source import Source
 
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.arch"))
@@ -153,3 +154,37 @@ def test_training_memory_is_what_pytorch_keeps() -> None:
     )
     activations = ours.train_bytes - 4 * (3 * ours.params + ours.state)
     assert activations == sum(t.untyped_storage().nbytes() for t in kept.values()) + 4 * out.numel()  # type: ignore[attr-defined]
+
+
+def test_attention_is_counted_in_both_forms() -> None:
+    graph = graph_of("""
+    block attend() { out = in -> rel_attention(16, 8, heads=2) -> conv(40, 1) }
+    model m() { input [40, 16, 16]
+      a: attend -> attend * 2 -> [rel_attention(16, 8, heads=2), conv(40, 1)]
+      b: avgpool(2) -> rel_attention(16, 8, heads=2, relative=false) }
+    """)
+    large, small, found = 256, 64, cost(graph, batch=3, dtype="bfloat16")
+    products = 4 * (large**2 * 24 + large * 62 * 16) + small**2 * 24
+    inputs, weights = 40 * (4 * large + small), 4 * (2 * large**2 + 16 * large) + 2 * small**2 + 16 * small
+    kept = inputs + small * (8 + 2)
+    assert found.attention == AttentionCost(5, products, 2 * 3 * kept, 2 * 3 * (inputs + weights))
+    assert found.train_bytes < found.attention.naive_bytes
+
+
+@pytest.mark.parametrize("relative", ["true", '"per_head"', "false"])
+def test_attention_keeps_in_pytorch_what_is_counted(relative: str) -> None:
+    torch = pytest.importorskip("torch")
+    from archdsl.api import load as built
+
+    spec = f"model m() {{ input [48, 12, 12]\n a: rel_attention(16, 16, heads=2, relative={relative}) }}"
+    network, x = built(spec), torch.randn(3, 48, 12, 12, requires_grad=True)
+    kept = {}
+
+    def keep(tensor: Any) -> Any:
+        if len(tensor) == 3:  # the tables have no batch
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        network(x)
+    assert sum(kept.values()) == pytest.approx(cost(graph_of(spec), batch=3).attention.kept_bytes, rel=0.05)

@@ -319,6 +319,7 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
     (Einsum, {"pattern": "(n d) i, i -> n d"}, [(8, 5), (5,)], errors.PatternInvalid),
     (Einsum, {"pattern": "c n -> k"}, [(8, 5)], errors.PatternInvalid),
     (Einsum, {"pattern": "c c -> c"}, [(8, 8)], errors.PatternInvalid),
+    (RelAttention, {"dk": 160, "dv": 80}, (400, 1000, 700), errors.GridTooLarge),
 ]
 
 

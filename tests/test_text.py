@@ -128,12 +128,13 @@ def test_tables_and_json() -> None:
     graph = graph_of(SMALL)
     found = cost(graph, batch=2)
     data = as_json(graph, found)
-    assert list(data) == ["model", "params", "state", "macs", "input", "output", "stages", "memory"]
+    assert list(data) == ["model", "params", "state", "macs", "input", "output", "stages", "memory", "attention"]
     assert (data["input"], data["output"]) == ([3, 8, 8], [10])
     assert list(data["stages"][0]) == ["name", "params", "macs", "output"]
     assert data["memory"] == {
         "batch": 2, "dtype": "float32", "train_bytes": found.train_bytes, "infer_bytes": found.infer_bytes,
     }  # fmt: skip
+    assert data["attention"]["layers"] == 0
     assert "unit(8) * 2 -> unit(16, 2)" in rendered(table(graph, found))
     assert "f   = in -> conv" in rendered(by_line(graph, found)) or "f = in -> conv" in rendered(by_line(graph, found))
     assert f"{found.params:,}" in rendered(by_block(graph, found))

@@ -127,6 +127,8 @@ def _shape(
         labels = [Label(tensors[i].span, text) for i, text in reject.labels if i < len(tensors)]
         body.session.report(reject.error, at, labels)
         return POISON
+    if remark := op.remark(*(t.type for t in inputs.values())):
+        body.session.report(remark, span)
     types = found if isinstance(found, tuple) else (found,)
     return POISON if body.too_large(types, span) else types
 

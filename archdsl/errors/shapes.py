@@ -5,9 +5,10 @@ from __future__ import annotations
 from archdsl.diagnostics import Error
 
 __all__ = [
-    "AxisMissing", "ConcatMismatch", "EvenKernel", "GroupsDoNotDivide", "MatmulMismatch", "NothingPasses",
-    "PaddingTooLarge", "PatternInvalid", "PatternMismatch", "PatternReorders", "ShapeMismatch", "SizeTooSmall",
-    "SizesDoNotAdd", "SliceOutside", "TooManyParts", "WhichSetting", "WindowTooLarge", "WrongInput", "ZerosUnsaid",
+    "AxisMissing", "ConcatMismatch", "EvenKernel", "GridTooLarge", "GroupsDoNotDivide", "MatmulMismatch",
+    "NothingPasses", "PaddingTooLarge", "PatternInvalid", "PatternMismatch", "PatternReorders", "ShapeMismatch",
+    "SizeTooSmall", "SizesDoNotAdd", "SliceOutside", "TooManyParts", "WhichSetting", "WindowTooLarge", "WrongInput",
+    "ZerosUnsaid",
 ]  # fmt: skip
 
 
@@ -385,3 +386,24 @@ class MatmulMismatch(Error):
     code = "E0219"
     title = "shapes do not match in `matmul`"
     help = "{advice}"
+
+
+class GridTooLarge(Error):
+    """Attention over a grid of which not even one image fits into memory.
+
+    Generated code never has the weights of all pairs of positions in memory, but queries and keys with a number for
+    each row and each column, and their gradients. The limit is 16 GiB for one image in float32.
+
+        wrong: input [3, 1024, 1024] … -> conv(2*160 + 80, 1) -> rel_attention(160, 80)
+        right: … -> avgpool(4) -> conv(2*160 + 80, 1) -> rel_attention(160, 80)
+    """
+
+    grid: str
+    needed: float
+    by: int
+    fits: str
+
+    code = "E0220"
+    title = "attention over {grid} positions needs {needed:,.0f} GiB for one image"
+    label = "more than 16 GiB"
+    help = "attend to a grid of {fits}: pool or stride by {by} before it, and `upsample` after it"

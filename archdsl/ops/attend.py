@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from archdsl.errors.shapes import WrongInput
+from archdsl.diagnostics import Error
+from archdsl.errors.shapes import GridTooLarge, WrongInput
+from archdsl.errors.warnings import NaiveWouldNotFit
 from archdsl.ops.axes import divide, image
 from archdsl.ops.op import Op, Reject, Shape, op, setting
 from archdsl.types import Dim, TensorType
 
 __all__ = ["RelAttention", "RelLogits"]
+
+_SMALL = 64  # positions up to which generated code writes all pairs out: there it is the cheapest form
+_BATCH, _ROOM = 128, 16 * 2**30  # bytes: what a warning takes a naive layer to have, and what one image may need
 
 
 @op
@@ -69,8 +74,13 @@ class RelAttention(Op):
 
     Params: ((2h - 1) + (2w - 1)) * dk/heads, per head times heads, none with `relative=false`.
     MACs: (h*w)^2 * (dk + dv), and h*w * ((2h - 1) + (2w - 1)) * dk for the relative terms,
-    whatever the form.
-    Errors: E0201 (no image, or not 2*dk + dv channels), E0204 (heads do not divide dk or dv).
+    whatever the form, and without what backward computes again.
+    Memory: up to 64 positions the weights of all pairs and the scaled queries are kept for backward, as the naive
+    form does on any grid; on larger grids only the input is, and the rest is computed again. (Without relative terms
+    PyTorch's fused kernels keep the input, the output and a sum for each query and head.)
+    Errors: E0201 (no image, or not 2*dk + dv channels), E0204 (heads do not divide dk or dv),
+    E0220 (one image needs more than 16 GiB while it is worked on). No kernel limits the dims of a head:
+    what one refuses, another takes. W0103 where the naive form would keep more than 16 GiB.
     Source: Bello et al. 2019 (arXiv:1904.09925).
     """
 
@@ -81,7 +91,6 @@ class RelAttention(Op):
 
     name = "rel_attention"
     keeps_input = True
-    keeps_output = True
     examples: ClassVar = [
         ((20, 3, 5), {"dk": 8, "dv": 4, "heads": 2}, (4, 3, 5)),
         ((20, 3, 5), {"dk": 8, "dv": 4, "heads": 2, "relative": "per_head"}, (4, 3, 5)),
@@ -102,7 +111,28 @@ class RelAttention(Op):
                 f"queries, keys and values together are 2*dk + dv = {needed} channels: `conv(2*dk + dv, 1)` before it"
             )
             raise Reject(WrongInput(self.name, f"{needed} channels", str(x), advice), labels=((0, str(x)),))
+        self._check_room(int(h), int(w))
         return x.with_shape(self.dv, h, w)
+
+    def _check_room(self, h: int, w: int) -> None:
+        """Raises Reject with the nearest grid that fits, where one image does not."""
+        by = next(n for n in range(1, h * w + 1) if self._working(-(-h // n), -(-w // n)) <= _ROOM or h <= n >= w)
+        if by > 1:
+            fits = f"{-(-h // by)}x{-(-w // by)}"
+            raise Reject(GridTooLarge(f"{h}x{w}", self._working(h, w) / 2**30, by, fits), labels=((0, f"{h}x{w}"),))
+
+    def _working(self, h: int, w: int) -> int:
+        """Bytes for one image in float32: queries and keys, with a number for each row and column, and gradients."""
+        places = h + w if self.relative else 0
+        return 4 * 4 * h * w * (int(self.dk) + int(self.heads) * places)
+
+    def remark(self, x: TensorType) -> Error | None:
+        _, h, w = x.sizes
+        kept = 4 * _BATCH * (x.elements + self.saved_naively(x))
+        if kept <= _ROOM:
+            return None
+        ours = 4 * _BATCH * (x.elements + self.saved(x))
+        return NaiveWouldNotFit(f"{h}x{w}", kept / 2**30, _BATCH, ours / 2**30)
 
     def weights(self, x: TensorType) -> Mapping[str, Shape]:
         if not self.relative:
@@ -118,6 +148,13 @@ class RelAttention(Op):
         return products + (h * w * (2 * h - 1 + 2 * w - 1) * int(self.dk) if self.relative else 0)
 
     def saved(self, x: TensorType) -> int:
-        """The attention weights of every head: what the plain form keeps; forms that recompute keep less."""
+        """As generated. Without relative terms a fused kernel keeps its output and a sum for each query and head."""
         _, h, w = x.sizes
-        return int(self.heads) * (h * w) ** 2
+        if not self.relative:
+            return h * w * (int(self.dv) + int(self.heads))
+        return self.saved_naively(x) if h * w <= _SMALL else 0
+
+    def saved_naively(self, x: TensorType) -> int:
+        """The attention weights of every head, and the scaled queries."""
+        _, h, w = x.sizes
+        return int(self.heads) * (h * w) ** 2 + int(self.dk) * h * w

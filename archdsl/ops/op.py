@@ -165,6 +165,10 @@ class Op:
         """Numbers kept for the backward pass for one example, beside inputs and outputs (a mask, indices, means)."""
         return 0
 
+    def remark(self, *x: Any, **_: Any) -> Error | None:
+        """A warning about inputs of these types, which `shape` lets pass."""
+        return None
+
     def params(self, *x: TensorType) -> int:
         """How many trainable numbers."""
         return sum(prod(s) for s in self.weights(*x).values())

@@ -5,16 +5,17 @@ Each distinct body is counted once and multiplied along the calls, so a repeat o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
 from archdsl.ir.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts
+from archdsl.ops.attend import RelAttention
 from archdsl.ops.op import Op
 from archdsl.types import DTYPES, TensorType
 
-__all__ = ["BlockCost", "BodyCost", "Cost", "Count", "Line", "StageCost", "cost", "of_op"]
+__all__ = ["AttentionCost", "BlockCost", "BodyCost", "Cost", "Count", "Line", "StageCost", "cost", "of_op"]
 
 Types = tuple[TensorType, ...]
 
@@ -100,6 +101,20 @@ class BlockCost:
 
 
 @dataclass(frozen=True)
+class AttentionCost:
+    """What all layers of attention of a model cost together: how many they are, and their multiply-adds.
+
+    kept_bytes, naive_bytes: what they keep for the backward pass, their inputs among it, as they are generated and
+    with the weights of all pairs of positions in memory.
+    """
+
+    layers: int
+    macs: int
+    kept_bytes: int
+    naive_bytes: int
+
+
+@dataclass(frozen=True)
 class Cost:
     """The cost of a model. Parameters, state and MACs are for one example; memory is for `batch` of them.
 
@@ -120,6 +135,11 @@ class Cost:
     def stages(self) -> tuple[StageCost, ...]:
         """By stage, in order. Their sums are the totals."""
         return _by_stage(self.graph, self.bodies[self.graph])
+
+    @cached_property
+    def attention(self) -> AttentionCost:
+        """All `rel_attention` of the model together, for the batch and dtype of the cost."""
+        return _attention(self)
 
     @cached_property
     def uses(self) -> Mapping[Graph, tuple[int, int]]:
@@ -386,6 +406,32 @@ def _uses(graph: Graph) -> dict[Graph, tuple[int, int]]:
             if node.shared is not None:
                 shared.add(node.shared)
     return uses
+
+
+def _attention(found: Cost) -> AttentionCost:
+    layers = macs = kept = naive = 0
+    for body, (times, _) in found.uses.items():
+        for node in body:
+            for op, given, count in _ops(node.op, body.input_types(node.name)):
+                if isinstance(op, RelAttention):
+                    n, (x,) = times * count, given
+                    layers, macs = layers + n, macs + n * op.macs(x)
+                    kept += n * (x.elements + op.saved(x))
+                    naive += n * (x.elements + op.saved_naively(x))
+    size = found.batch * DTYPES[found.dtype]
+    return AttentionCost(layers, macs, kept * size, naive * size)
+
+
+def _ops(target: Target | Select | Input, given: Types) -> Iterator[tuple[Op, Types, int]]:
+    """The ops of a node with the types of their inputs, and how often; what stands inside of calls is left out."""
+    if isinstance(target, Op):
+        yield target, given, 1
+    elif isinstance(target, Chain):
+        for step in target.steps:
+            yield from _ops(step.target, given)
+            if step.count > 1:
+                yield from ((op, x, n * (step.count - 1)) for op, x, n in _ops(step.target, step.types))
+            given = step.types
 
 
 def _own(found: Cost) -> dict[Graph, dict[str, Count]]:

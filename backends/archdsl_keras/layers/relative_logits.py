@@ -25,8 +25,8 @@ class RelativeLogits(layers.Layer):
     def call(self, q):
         _, dim, positions, n = q.shape
         q = ops.reshape(q, (-1, dim, self.height, self.width, n))
-        rel_h = relative_table(self.rel_h, self.height)
-        rel_w = relative_table(self.rel_w, self.width)
+        rel_h = relative_table(self.rel_h, ops.arange(self.height), self.height)
+        rel_w = relative_table(self.rel_w, ops.arange(self.width), self.width)
         by_row = ops.einsum("bdyxn,yjd->byxjn", q, rel_h)
         by_column = ops.einsum("bdyxn,xid->byxin", q, rel_w)
         logits = by_row[..., :, None, :] + by_column[..., None, :, :]

@@ -16,6 +16,10 @@ LAYERS = {
     "RelativeLogits": "relative_logits",
     "Scale": "scale",
     "Standardize": "standardize",
+    "TiledAttention": "tiled_attention",
+    "padded_attention": "attention",
+    "relative_terms": "tiled_attention",
+    "split_heads": "attention",
 }
 
 

@@ -1,8 +1,10 @@
 """Attention over an image with relative positions."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+
+from archdsl_torch.layers.attention import padded_attention, split_heads
+from archdsl_torch.layers.tiled_attention import TiledAttention, relative_terms
 
 __all__ = ["RelativeAttention2d"]
 
@@ -10,41 +12,59 @@ __all__ = ["RelativeAttention2d"]
 class RelativeAttention2d(nn.Module):
     """Attention over an image with relative positions (Bello et al. 2019).
 
-    The input is queries (dk), keys (dk) and values (dv). The bias of key j for query i
-    is q_i . rel_h[row j - row i] + q_i . rel_w[column j - column i]; it is exact, and
-    never as large as all pairs: q' = [q, by row, by column] meets k' = [k, onehot(row),
-    onehot(column)].
+    The input is queries (dk), keys (dk) and values (dv). The logit of query i and key j is
+    q_i . k_j + q_i . rel_h[row j - row i] + q_i . rel_w[column j - column i]. Every form
+    is exact; only `naive`, for small grids, has the logits of all pairs in memory.
     """
 
     def __init__(self, dk, dv, heads, height, width, per_head=False):
         super().__init__()
-        self.dk = dk
-        self.dv = dv
+        self.parts = dk, dk, dv
         self.heads = heads
-        self.size = height, width
         shape = (heads,) if per_head else ()
         dim = dk // heads
         self.rel_h = nn.Parameter(torch.randn(*shape, 2 * height - 1, dim) * dim**-0.5)
         self.rel_w = nn.Parameter(torch.randn(*shape, 2 * width - 1, dim) * dim**-0.5)
 
     def forward(self, x):
-        height, width = self.size
-        parts = x.flatten(2).split((self.dk, self.dk, self.dv), 1)
-        q, k, v = (p.unflatten(1, (self.heads, -1)).transpose(2, 3) for p in parts)
-        q = q * q.shape[-1] ** -0.5
-        grid = q.unflatten(2, self.size)
-        rel_h, rel_w = self.table(self.rel_h, height), self.table(self.rel_w, width)
-        by_row = torch.einsum("bnyxd,nyjd->bnyxj", grid, rel_h)
-        by_column = torch.einsum("bnyxd,nxid->bnyxi", grid, rel_w)
-        position = torch.arange(height * width, device=x.device)
-        ones = F.one_hot(position // width, height), F.one_hot(position % width, width)
-        places = torch.cat(ones, 1).to(q).expand(*q.shape[:2], -1, -1)
-        q = torch.cat((q, by_row.flatten(2, 3), by_column.flatten(2, 3)), 3)
-        out = F.scaled_dot_product_attention(q, torch.cat((k, places), 3), v, scale=1.0)
-        return out.transpose(2, 3).flatten(1, 2).unflatten(2, self.size)
+        tables = self.table(self.rel_h), self.table(self.rel_w)
+        exporting = torch.compiler.is_exporting() or torch.jit.is_tracing()
+        if exporting or x.shape[2] * x.shape[3] <= 64:
+            return self.naive(x, *tables)
+        if torch.compiler.is_compiling():  # the compiler decides what to keep
+            return self.augmented(x, *tables)
+        if x.is_cuda and x.dtype != torch.float64:
+            return self.rebuilt(x, *tables)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        return TiledAttention.apply(x, *(t.to(wide) for t in tables), self.parts)
 
-    def table(self, weight, size):
-        """weight[..., j - i + size - 1, :] for every i and j, by head."""
-        at = torch.arange(size, device=weight.device)
-        found = weight[..., at[None] - at[:, None] + size - 1, :]
-        return found.expand(self.heads, -1, -1, -1)
+    def table(self, weight):
+        """weight[..., j - i + size - 1, d] as (heads, i, d, j)."""
+        size = (weight.shape[-2] + 1) // 2
+        return weight.unfold(-2, size, 1).flip(-3).expand(self.heads, -1, -1, -1)
+
+    def naive(self, x, rel_h, rel_w):
+        q, k, v = split_heads(x, self.parts, self.heads)
+        by_row, by_column = relative_terms(q, rel_h, rel_w)
+        bias = (by_row[..., :, None] + by_column[..., None, :]).flatten(3)
+        weights = (q.mT @ k + bias).softmax(3)
+        return (v @ weights.mT).flatten(1, 2).unflatten(2, x.shape[2:])
+
+    def augmented(self, x, rel_h, rel_w):
+        """q' = [q, by row, by column] meets k' = [k, onehot(row), onehot(column)]."""
+        q, k, v = split_heads(x, self.parts, self.heads)
+        height, width = x.shape[2:]
+        rows = torch.eye(height, device=x.device).repeat_interleave(width, 0)
+        columns = torch.eye(width, device=x.device).repeat(height, 1)
+        places = torch.cat((rows, columns), 1).to(q).expand(*q.shape[:2], -1, -1)
+        q = torch.cat((q.mT, *relative_terms(q, rel_h, rel_w)), 3)
+        out = padded_attention(q, torch.cat((k.mT, places), 3), v.mT)
+        return out.mT.flatten(1, 2).unflatten(2, x.shape[2:])
+
+    def rebuilt(self, x, *tables):
+        """`augmented`, some images at a time, which backward computes again."""
+        some = max(1, 2**18 // (self.heads * x.shape[2] * x.shape[3]))
+        again = torch.utils.checkpoint.checkpoint
+        how = {"use_reentrant": False, "preserve_rng_state": False}
+        parts = [again(self.augmented, part, *tables, **how) for part in x.split(some)]
+        return torch.cat(parts)

@@ -17,10 +17,77 @@ def pair(value):
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-def relative_table(weight, size):
-    """weight[..., j - i + size - 1, :] for every query i and key j of an axis."""
-    at = ops.arange(size)
-    return ops.take(weight, at[None] - at[:, None] + size - 1, axis=-2)
+def relative_table(weight, at, size):
+    """weight[..., j - i + size - 1, :] for the queries i and every key j of an axis."""
+    return ops.take(weight, ops.arange(size) - at[:, None] + size - 1, axis=-2)
+
+
+@register
+class Attention2d(layers.Layer):
+    """Multi-head attention over all positions of queries, keys and values.
+
+    Of a large image at most `block` queries meet all keys at a time, and do so once
+    more for the gradients: the weights of all pairs are never in memory together.
+    """
+
+    block = 64
+
+    def __init__(self, dk, dv, heads, **kwargs):
+        super().__init__(**kwargs)
+        self.dk = dk
+        self.dv = dv
+        self.heads = heads
+
+    def call(self, x):
+        _, height, width, _ = x.shape
+        parts = ops.split(x, (self.dk, 2 * self.dk), axis=-1)
+        q, k, v = (self.by_head(part) for part in parts)
+        q = q * q.shape[-1] ** -0.5
+        at = ops.arange(height * width)
+        given = k, v, *self.tables()
+        if height * width <= self.block:
+            out = self.attend(q, at, *given)
+        else:
+            out = self.in_blocks(q, at, given)
+        return ops.reshape(ops.swapaxes(out, 1, 2), (-1, height, width, self.dv))
+
+    def by_head(self, x):
+        """(batch, height, width, channels) as (batch, heads, positions, dims)."""
+        _, height, width, channels = x.shape
+        by_head = (-1, height * width, self.heads, channels // self.heads)
+        return ops.swapaxes(ops.reshape(x, by_head), 1, 2)
+
+    def in_blocks(self, q, at, given):
+        """`attend` for as many queries at a time, and again in backward."""
+        _, heads, positions, dim = q.shape
+        blocks = -(-positions // min(self.block, max(1, 2**17 // positions)))
+        size = -(-positions // blocks)
+        more = blocks * size - positions
+        q = ops.pad(q, ((0, 0), (0, 0), (0, more), (0, 0)))
+        q = ops.moveaxis(ops.reshape(q, (-1, heads, blocks, size, dim)), 2, 0)
+        at = ops.reshape(ops.pad(at, (0, more)), (blocks, size))
+
+        def one(block):
+            q, at = block
+            again = keras.remat(lambda q, *given: self.attend(q, at, *given))
+            return again(q, *given)
+
+        out = ops.moveaxis(ops.map(one, (q, at)), 0, 2)
+        out = ops.reshape(out, (-1, heads, blocks * size, out.shape[-1]))
+        return out[:, :, :positions]
+
+    def tables(self):
+        """What `biased` reads beside the queries."""
+        return ()
+
+    def attend(self, q, at, k, v, *tables):
+        """What queries at these positions read; softmax is never in half precision."""
+        wide = "float64" if self.compute_dtype == "float64" else "float32"
+        logits = ops.cast(q @ ops.swapaxes(k, 2, 3), wide)
+        return ops.cast(ops.softmax(self.biased(logits, q, at, *tables)), v.dtype) @ v
+
+    def biased(self, logits, q, at):
+        return logits
 
 
 @register
@@ -112,7 +179,7 @@ class Dense(layers.Dense):
 
 
 @register
-class RelativeAttention2d(layers.Layer):
+class RelativeAttention2d(Attention2d):
     """Attention over an image with relative positions (Bello et al. 2019).
 
     The input is queries (dk), keys (dk) and values (dv). The logit of key j for query
@@ -120,41 +187,31 @@ class RelativeAttention2d(layers.Layer):
     """
 
     def __init__(self, dk, dv, heads, per_head=False, **kwargs):
-        super().__init__(**kwargs)
-        self.dk = dk
-        self.dv = dv
-        self.heads = heads
+        super().__init__(dk, dv, heads, **kwargs)
         self.per_head = per_head
 
     def build(self, input_shape):
+        self.height, self.width = input_shape[1:3]
         dim = self.dk // self.heads
         heads = (self.heads,) if self.per_head else ()
-        for name, size in (("rel_h", input_shape[1]), ("rel_w", input_shape[2])):
+        for name, size in (("rel_h", self.height), ("rel_w", self.width)):
             start = keras.initializers.RandomNormal(stddev=dim**-0.5)
             shape = (*heads, 2 * size - 1, dim)
             setattr(self, name, self.add_weight(shape, start, name=name))
 
-    def call(self, x):
-        _, height, width, _ = x.shape
-        parts = ops.split(x, (self.dk, 2 * self.dk), axis=-1)
-        by_head = (-1, height, width, self.heads)
-        dims = (self.dk // self.heads, self.dk // self.heads, self.dv // self.heads)
-        q, k, v = (
-            ops.reshape(p, (*by_head, d)) for p, d in zip(parts, dims, strict=True)
-        )
-        q = q * dims[0] ** -0.5
-        n = "n" if self.per_head else ""
-        rel_h = relative_table(self.rel_h, height)
-        rel_w = relative_table(self.rel_w, width)
-        by_row = ops.einsum(f"byxnd,{n}yjd->bnyxj", q, rel_h)
-        by_column = ops.einsum(f"byxnd,{n}xid->bnyxi", q, rel_w)
-        logits = ops.einsum("byxnd,bjind->bnyxji", q, k)
-        logits = logits + by_row[..., None] + by_column[..., None, :]
-        positions = (-1, self.heads, height * width, height * width)
-        weights = ops.softmax(ops.reshape(logits, positions))
-        weights = ops.reshape(weights, (-1, self.heads, *(height, width) * 2))
-        out = ops.einsum("bnyxji,bjind->byxnd", weights, v)
-        return ops.reshape(out, (-1, height, width, self.dv))
+    def tables(self):
+        """Both as tensors: TensorFlow would count gradients of variables twice."""
+        return ops.copy(self.rel_h), ops.copy(self.rel_w)
+
+    def biased(self, logits, q, at, rel_h, rel_w):
+        pattern = f"bnqd,{'n' if self.per_head else ''}qkd->bnqk"
+        rel_h = relative_table(rel_h, at // self.width, self.height)
+        rel_w = relative_table(rel_w, at % self.width, self.width)
+        by_row = ops.einsum(pattern, q, rel_h)[..., None]
+        by_column = ops.einsum(pattern, q, rel_w)[..., None, :]
+        grid = (-1, *q.shape[1:3], self.height, self.width)
+        logits = ops.add(ops.add(ops.reshape(logits, grid), by_row), by_column)
+        return ops.reshape(logits, (-1, *q.shape[1:3], self.height * self.width))
 
 
 @register
