@@ -12,7 +12,8 @@ from typing import Any, ClassVar, dataclass_transform
 
 from archdsl.source import Span
 
-__all__ = ["Diagnostic", "Error", "Frame", "Label", "SpecError", "closest", "nearest", "render", "to_json"]
+__all__ = ["Diagnostic", "Error", "Frame", "Label", "SpecError", "closest", "nearest", "refuse", "render",
+           "to_json"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,13 @@ class SpecError(Exception):
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         super().__init__("\n".join(str(d) for d in diagnostics))
         self.diagnostics = tuple(diagnostics)
+
+
+def refuse(found: Iterable[Diagnostic]) -> None:
+    """Raises SpecError, with all of them, where one is an error."""
+    diagnostics = list(found)
+    if any(d.severity == "error" for d in diagnostics):
+        raise SpecError(diagnostics)
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

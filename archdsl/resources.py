@@ -16,9 +16,12 @@ from archdsl.source import Source, Span
 __all__ = [
     "MAX_BYTES",
     "grammar",
+    "is_file",
     "library_part",
     "read_source",
     "read_spec",
+    "recipe_names",
+    "recipe_source",
     "std_names",
     "std_source",
     "zoo_index",
@@ -79,6 +82,16 @@ def zoo_source(name: str) -> Source | None:
     return _shipped("specs", name, f"{name}.arch")
 
 
+def recipe_names() -> tuple[str, ...]:
+    """The shipped recipes."""
+    return _names("specs/recipes")
+
+
+def recipe_source(name: str) -> Source | None:
+    """The shipped recipe of that name; None where there is none."""
+    return _shipped("specs/recipes", name, f"{name}.arch")
+
+
 def zoo_index() -> str:
     """The text of the index of shipped specs (`archdsl.zoo`); an empty one where none was made yet."""
     path = _folder("specs") / "index.json"
@@ -105,7 +118,7 @@ def read_spec(arg: str) -> tuple[Source, str | None]:
     for name, model in _readings(arg):
         if name == "-":
             return _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>", None, None), model
-        if _is_file(name):
+        if is_file(name):
             return read_source(name), model
         if source := zoo_source(name):
             return source, model
@@ -118,7 +131,7 @@ def _readings(arg: str) -> list[tuple[str, str | None]]:
     return [(arg, None), (name, model)] if colon and name and model else [(arg, None)]
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
     """Whether it can be opened: a file, a pipe, but no folder."""
     try:
         return Path(name).exists() and not Path(name).is_dir()

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 
-__all__ = ["Source", "Span"]
+__all__ = ["Source", "Span", "flag"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,3 +71,8 @@ class Span:
 
     def __str__(self) -> str:
         return f"{self.source.name}:{self.line}:{self.column}"
+
+
+def flag(name: str, text: str) -> Span:
+    """The place of a mistake on the command line: what was given to `--name`."""
+    return Source(f"--{name}", text).span()

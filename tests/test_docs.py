@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from textwrap import indent
@@ -20,17 +21,21 @@ import pytest
 
 from archdsl.api import check
 from archdsl.elaborate.body import BUDGETS
-from archdsl.elaborate.recipes import LINES
+from archdsl.elaborate.recipes import LABELS, OPTIONAL, SHORT, bounds, kind
 from archdsl.ops import OPS
 from archdsl.ops.op import Op, Setting, settings
+from archdsl.recipe import LINES, Recipe, written
+from archdsl.recipe.words import Parameter, parameters
+from archdsl.resources import recipe_names, recipe_source
 from archdsl.source import Source
+from archdsl.train.settings import Settings
 from archdsl.types import Dim
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *(p for p in (ROOT / "README.md", ROOT / "CONTRIBUTING.md") if p.exists())])
 FENCE = re.compile(r"^```(\w*) ?([^\n]*)\n(.*?)^```$", re.M | re.S)
 KINDS = {"arch", "sh", "python", "text"}
-SLOW = ("archdsl train", "archdsl eval")
+SLOW = tuple(f"archdsl {c}" for c in ("train", "eval", "predict", "masks", "runs", "bench"))  # or in need of a run
 
 
 def fences(kinds: set[str]) -> Sequence[object]:
@@ -137,8 +142,57 @@ def default(value: object) -> str:
     return str(value)
 
 
-def test_reference_of_recipes() -> None:
-    reference = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
-    for line, words in LINES.items():
-        shown = ", ".join(f"`{w}({', '.join(known)})`" if known else f"`{w}`" for w, known in words.items())
-        assert f"| `{line}` | {shown or 'a whole number'} |" in reference
+def test_reference_of_recipes(golden: Callable[[str, Path], None]) -> None:
+    golden(recipe_reference(), ROOT / "docs" / "recipes.md")
+
+
+def test_every_flag_of_training_is_in_its_page() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    flags = [*LABELS, *SHORT, *(f.name.replace("_", "-") for f in fields(Settings)), "recipe", "print-config", "amp"]
+    assert [f for f in flags if f"`--{f}" not in page] == []
+
+
+def recipe_reference() -> str:
+    """docs/recipes.md: every line with its words, every word with its parameters, and the shipped recipes."""
+    parts = ["# Recipes", "", RECIPES_INTRO, "", "| line | takes | left out |", "|---|---|---|"]
+    parts += [f"| `{line}` | {takes(line)} | {left_out(line)} |" for line in LABELS]
+    for line in LABELS:
+        words = [*LINES[line].values(), *(LINES["clip"].values() if line == "optimizer" else ())]
+        parts += ["", f"## `{line}`"] if words else []
+        for word in words:
+            parts += ["", f"### `{word.name}`", "```text", inspect.getdoc(word) or "", "```"]
+            parts += [parameter_row(p) for p in parameters(word)]
+    parts += ["", "## Shipped recipes"]
+    for name in recipe_names():
+        source = recipe_source(name)
+        assert source is not None
+        parts += ["", f"### `{name}`", "```arch", source.text.rstrip(), "```"]
+    return "\n".join(parts) + "\n"
+
+
+RECIPES_INTRO = """\
+Every line and every word of a recipe, from the tables that check it. [training.md](training.md) says how a recipe is
+chosen, and how its values are replaced; [data.md](data.md) and [augmentation.md](augmentation.md) say more of those.
+Words are the same in both frameworks: a word is a distribution, not the numbers that are drawn."""
+
+
+def takes(line: str) -> str:
+    if line in ("batch", "budget"):
+        return "a whole number" if line == "batch" else "`epochs(n)`, `steps(n)`, or a whole number of steps"
+    words = ", ".join(f"`{w}`" for w in (*LINES[line], *(["none"] if line in OPTIONAL else [])))
+    return words + {"augment": ": any number of them, joined by `->`", "optimizer": "; then `-> clip(norm)`"}.get(
+        line, ""
+    )
+
+
+def left_out(line: str) -> str:
+    value = getattr(Recipe(), line)
+    if line == "schedule":
+        return f"`{value}`: a warm-up over a tenth of the budget"
+    return f"`{value}`" if value else "nothing" if line in OPTIONAL else "`--data` has to say it"
+
+
+def parameter_row(p: Parameter) -> str:
+    limits = "" if p.kind in ("bool", "text") else f", {bounds(p)}"
+    usual = "has to be given" if p.required else f"`{written(p.default)}` if not given"
+    return f"- `{p.name}`: {kind(p)}{limits}; {usual}"

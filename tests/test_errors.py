@@ -35,6 +35,12 @@ ELSEWHERE = {
     "E0742": "test_draw.py",
     "E0743": "test_draw.py",
     **{code: "test_train.py" for code in catalogue() if code.startswith("E08")},
+    **{code: "test_data.py" for code, error in catalogue().items() if error.__module__ == "archdsl.errors.data"},
+    **dict.fromkeys(("E0850", "E0851", "E0852"), "test_masks.py"),
+    "E0801": "test_bench.py",
+    "E0853": "test_runs.py",
+    "E0854": "test_evaluate.py",
+    **dict.fromkeys(("E0875", "E0876"), "test_engine.py"),
     **{code: "test_weights.py" for code in catalogue() if code.startswith("E09")},
 }
 PYTHON = re.compile(r"Traceback|<class |<archdsl|\bNoneType\b|\bobject at 0x|\bDim\(|\bFraction\(|\bSpan\(")
@@ -70,7 +76,7 @@ def test_every_mistake_has_a_page_and_a_case(code: str) -> None:
 
 def test_numbers_follow_the_themes() -> None:
     first = {"syntax": 0, "names": 1, "shapes": 2, "values": 3, "limits": 4, "models": 5, "files": 6}
-    first |= {"outputs": 7, "training": 8, "weights": 9}
+    first |= {"outputs": 7, "training": 8, "data": 8, "evaluation": 8, "recipes": 8, "weights": 9}
     for code, error in catalogue().items():
         theme = error.__module__.rpartition(".")[2]
         assert code[:3] == ("W01" if theme == "warnings" else f"E{first[theme]:02}"), f"{error.__name__} is {code}"

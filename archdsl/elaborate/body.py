@@ -137,7 +137,8 @@ class Body:
 
     scope: bound names, parameters and `in`. later: names that are bound further down. prefix: of the names of what
     is applied now. index: of the list items that are being evaluated. guards: the choices that led here.
-    shared: the weights of each `share`, by its name.
+    shared: the weights of each `share`, by its name. counters: words that count when they are called (in recipes),
+    whatever else has their name.
     """
 
     session: Session
@@ -150,6 +151,7 @@ class Body:
     guards: tuple[Choice, ...] = ()
     shared: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
     outer: Body | None = None
+    counters: tuple[str, ...] = ()
 
     @property
     def owner(self) -> Body:

@@ -17,6 +17,7 @@ from archdsl.elaborate.values import (
     ApplyBlock,
     ApplyOp,
     Chosen,
+    Counted,
     Function,
     Repeat,
     Sequence,
@@ -30,13 +31,13 @@ from archdsl.elaborate.values import (
     is_template,
 )  # fmt: skip
 from archdsl.errors.names import LabelAsOp, NotYetBound, UnknownAttribute, UnknownName
-from archdsl.errors.values import BadCall, BadIndex, NotACondition, NotAFlow
+from archdsl.errors.values import BadCall, BadFunction, BadIndex, NotACondition, NotAFlow
 from archdsl.ir.graph import Choice, Select
 from archdsl.ops import OPS
 from archdsl.syntax import ast
 from archdsl.types import POISON, Dim, axis_names, combine, dim
 
-__all__ = ["evaluate"]
+__all__ = ["condition", "evaluate"]
 
 
 def evaluate(body: Body, node: ast.Expr) -> Value:
@@ -146,6 +147,8 @@ def _slice(body: Body, node: ast.Slice) -> Value:
 
 
 def _call(body: Body, node: ast.Call) -> Value:
+    if isinstance(node.func, ast.Name) and node.func.name in body.counters:
+        return _count(body, node, node.func.name)
     func = evaluate(body, node.func)
     if isinstance(func, Function) and func.name == "share":
         return _share(body, node)
@@ -177,6 +180,22 @@ def _function(body: Body, node: ast.Call, name: str, values: list[tuple[ast.Arg,
         return value.unwritten(*causes) if hidden else value
     body.fix(*(c.unwritten() for c in causes))  # a list whose length they decide
     return value
+
+
+def _count(body: Body, node: ast.Call, unit: str) -> Value:
+    """`epochs(2.5)` or `steps(64K)`: a number from 0, of steps a whole one."""
+    values = [evaluate(body, a.value) for a in node.args]
+    if any(v is POISON for v in values):
+        return POISON
+    wanted = "one whole number from 0" if unit == "steps" else "one number from 0"
+    found = f"{len(values)} of them"
+    if len(values) == 1 and node.args[0].name in (None, "n"):
+        n = values[0]
+        found = describe(n)
+        if isinstance(n, Dim) and not isinstance(n.value, bool) and n >= 0 and (n.is_int or unit != "steps"):
+            return Counted(n, unit)
+    body.session.report(BadFunction(unit, wanted, found), node.span)
+    return POISON
 
 
 def _report_bad_call(body: Body, node: ast.Call, func: Value) -> None:
@@ -268,7 +287,8 @@ def as_template(body: Body, value: Value, node: ast.Expr) -> Value:
     return POISON
 
 
-def _condition(body: Body, node: ast.Expr) -> Value:
+def condition(body: Body, node: ast.Expr) -> Value:
+    """True or false, or POISON where it has failed and was reported."""
     value = evaluate(body, node)
     if value is POISON or (isinstance(value, Dim) and isinstance(value.value, bool)):
         return value
@@ -278,7 +298,7 @@ def _condition(body: Body, node: ast.Expr) -> Value:
 
 
 def _if_else(body: Body, node: ast.IfElse) -> Value:
-    cond = _condition(body, node.cond)
+    cond = condition(body, node.cond)
     if cond is POISON:
         return POISON
     assert isinstance(cond, Dim)
@@ -308,9 +328,9 @@ def _bool_op(body: Body, node: ast.BoolOp) -> Value:
     for operand in node.values:
         if decided:
             with body.session.muted():
-                value = _condition(body, operand)
+                value = condition(body, operand)
         else:
-            value = _condition(body, operand)
+            value = condition(body, operand)
             failed = failed or value is POISON
         parts.append(value)
         decided = decided or (isinstance(value, Dim) and bool(value) == (node.op == "or"))
@@ -323,7 +343,7 @@ def _bool_op(body: Body, node: ast.BoolOp) -> Value:
 
 def _unary(body: Body, node: ast.Unary) -> Value:
     if node.op == "not":
-        value = _condition(body, node.value)
+        value = condition(body, node.value)
         return Dim(not value, combine("not", value.written)) if isinstance(value, Dim) else POISON
     value = evaluate(body, node.value)
     return value if value is POISON or node.op == "+" else negative(body, node, value)
@@ -386,7 +406,7 @@ def _clauses(body: Body, node: ast.ListComp, depth: int, found: list[Value]) -> 
     for value in values:
         if not _unpack(body, clause, clause.targets, value):
             return False
-        conds = [_condition(body, c) for c in clause.conds]
+        conds = [condition(body, c) for c in clause.conds]
         if any(c is POISON for c in conds):
             return False
         if all(conds) and not _clauses(body, node, depth + 1, found):

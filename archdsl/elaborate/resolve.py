@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable
 from archdsl.diagnostics import Diagnostic, Error, Label, nearest
 from archdsl.elaborate.naming import FUNCTIONS
 from archdsl.elaborate.program import Declared
-from archdsl.elaborate.recipes import check_recipe
 from archdsl.errors.models import Misplaced, NoInput, NoOutput, NoStages
 from archdsl.errors.names import Duplicate, NotYetBound, Reserved, UnknownArgument, UnknownName, Unused
 from archdsl.ops import OPS
@@ -29,8 +28,6 @@ def resolve(block: Declared, hints: bool = True) -> list[Diagnostic]:
 
     hints: whether to look for the name that may have been meant, which takes time among thousands.
     """
-    if block.node.kind == "recipe":
-        return check_recipe(block.node)
     return _Resolver(block, hints=hints).run()
 
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from archdsl.elaborate.program import Declared
 
 __all__ = [
-    "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Function", "Repeat", "Sequence", "Shared", "Template", "Tensor",
-    "Value", "as_argument", "describe", "holds_shared", "holds_tensor", "is_op_list", "is_template", "is_tensor_list",
-    "key", "literal", "name_of", "show", "tensors_in",
+    "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Counted", "Function", "Repeat", "Sequence", "Shared", "Template",
+    "Tensor", "Value", "as_argument", "describe", "holds_shared", "holds_tensor", "is_op_list", "is_template",
+    "is_tensor_list", "key", "literal", "name_of", "show", "tensors_in",
 ]  # fmt: skip
 
 
@@ -124,7 +124,15 @@ class Function:
     name: str
 
 
-Value = Dim | str | Tensor | Template | Function | Poison | tuple["Value", ...]
+@dataclass(frozen=True)
+class Counted:
+    """`epochs(5)` or `steps(64K)` of a recipe; `unit` is the word."""
+
+    n: Dim
+    unit: str
+
+
+Value = Dim | str | Tensor | Template | Function | Counted | Poison | tuple["Value", ...]
 
 
 def is_template(value: Value) -> TypeGuard[Template | tuple[Value, ...]]:
@@ -272,6 +280,8 @@ def show(value: Value) -> str:
             return value.ref.node
         case Function():
             return value.name
+        case Counted():
+            return f"{value.unit}({value.n})"
     return "?"
 
 
@@ -298,6 +308,8 @@ def describe(value: Value) -> str:
             return f"the block `{value.block.name}`"
         case Function():
             return f"the function `{value.name}`"
+        case Counted():
+            return f"the count {show(value)}"
         case Template():
             return "a flow without a source"
         case tuple():

@@ -1,0 +1,460 @@
+"""The words of recipes: a frozen dataclass each, whose fields are its parameters in the language.
+
+A docstring is the word's meaning, the same in every framework: its distribution, not the numbers that are drawn. Images
+are pixels in 0..1 as [channels, height, width] until they are normalised, which comes after all augmentation but
+`mixup` and `cutmix`. Where nothing else is said, numbers are drawn for each image anew.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+__all__ = [
+    "LINES", "Adam", "AdamW", "Cifar10", "Cifar100", "Clip", "ColorJitter", "Constant", "Cosine", "Count",
+    "CrossEntropy", "Cutmix", "Digits", "Early", "Ema", "Folder", "Hflip", "Hub", "Imagenet", "LabelNoise", "Linear",
+    "Mixup", "PadCrop", "Parameter", "Plateau", "RandomErasing", "ResizedCrop", "Rotate", "Sgd", "Shift",
+    "Standardize", "StepDecay", "Subset", "Synthetic", "Word", "parameter", "parameters",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Count:
+    """So many optimizer steps or epochs: `64K`, `steps(64K)`, `epochs(2.5)`.
+
+    n: of steps a whole number, of epochs any number. unit: `steps` or `epochs`.
+    """
+
+    n: float
+    unit: str = "steps"
+
+    def steps(self, per_epoch: int) -> int:
+        """In optimizer steps, where an epoch has `per_epoch`."""
+        return round(self.n * (per_epoch if self.unit == "epochs" else 1))
+
+    def part(self, of: int) -> Count:
+        """One of `of` equal parts, of steps rounded down."""
+        return Count(self.n // of if self.unit == "steps" else self.n / of, self.unit)
+
+    def __str__(self) -> str:
+        return f"{self.unit}({written(self.n)})"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What one parameter of a word accepts.
+
+    kind: `int`, `number` (a float), `bool`, `text`, `range` (two numbers, the smaller first), `count`,
+        `counts`.
+    low, high: bounds of the number, or of each of several, both included; above: a bound that is itself left out.
+    choices: the texts that a `text` can be, any where empty.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    low: float = -math.inf
+    high: float = math.inf
+    above: float = -math.inf
+    choices: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+
+def parameter(kind: str, default: Any = MISSING, **limits: Any) -> Any:
+    """Declare a field that is a parameter in the language (see `Parameter`)."""
+    return field(default=default, metadata={"kind": kind, **limits})
+
+
+class Word:
+    """Base of all words. line: the label that it stands under. name: how it is written.
+
+    A field of kind `range` or `counts` is a tuple.
+    """
+
+    line: ClassVar[str]
+    name: ClassVar[str]
+
+    def __str__(self) -> str:
+        """As it is written, with every parameter; `Recipe.text` is made of it."""
+        given = ", ".join(f"{p.name}={written(getattr(self, p.name))}" for p in parameters(type(self)))
+        return f"{self.name}({given})" if given else self.name
+
+
+def parameters(word: type[Word]) -> tuple[Parameter, ...]:
+    """The parameters of a word, in the order in which positionals fill them."""
+    return tuple(Parameter(f.name, default=f.default, **f.metadata) for f in fields(word))  # type: ignore[arg-type]
+
+
+def written(value: object) -> str:
+    """A value as the language writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, str):
+        return '"' + "".join(map(_character, value)) + '"'
+    if isinstance(value, float):
+        return repr(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)
+    return str(value)
+
+
+def _character(char: str) -> str:
+    """As it stands in a text of the language; what cannot be seen is escaped."""
+    if char in '"\\':
+        return f"\\{char}"
+    return char if char.isprintable() or ord(char) > 0xFFFF else f"\\u{ord(char):04x}"
+
+
+LINES: dict[str, dict[str, type[Word]]] = {}  # every word, by line and by name
+_W = TypeVar("_W", bound=type[Word])
+
+
+@dataclass_transform(frozen_default=True)
+def _word(line: str, name: str) -> Any:
+    def declare(cls: _W) -> _W:
+        cls.line, cls.name = line, name
+        LINES.setdefault(line, {})[name] = dataclass(frozen=True)(cls)
+        return cls
+
+    return declare
+
+
+# --- data ------------------------------------------------------------------------------------------
+
+
+@_word("data", "digits")
+class Digits(Word):
+    """scikit-learn's 1,797 handwritten digits, 8 x 8 and grey, a fifth of each held out."""
+
+
+@_word("data", "cifar10")
+class Cifar10(Word):
+    """CIFAR-10: 50,000 and 10,000 images of 3 x 32 x 32 in 10 classes (Krizhevsky 2009).
+
+    path: the official archive in its binary form, its unpacked folder, or a folder of images; where empty, the archive
+        is taken from the cache, and put there on first use.
+    """
+
+    path: str = parameter("text", "")
+
+
+@_word("data", "cifar100")
+class Cifar100(Word):
+    """CIFAR-100: 50,000 and 10,000 images of 3 x 32 x 32 in 100 classes (Krizhevsky 2009). path: as of `cifar10`."""
+
+    path: str = parameter("text", "")
+
+
+@_word("data", "imagenet")
+class Imagenet(Word):
+    """ImageNet of 2012 (Deng et al. 2009): a folder with train/nXXXXXXXX and val/nXXXXXXXX."""
+
+    path: str = parameter("text", "")
+
+
+@_word("data", "folder")
+class Folder(Word):
+    """A folder of images: train/CLASS/FILE and test/CLASS/FILE (or val)."""
+
+    path: str = parameter("text")
+
+
+@_word("data", "hub")
+class Hub(Word):
+    """A data set that the `datasets` library knows, with an image and a label each.
+
+    path: its name on the hub, or where it is. config: which of several. image, label: the names of its columns, found
+    by their kinds where empty. train, test: the names of its parts; where `test` is empty it is found, or a fifth of
+    each class is held out.
+    """
+
+    path: str = parameter("text")
+    config: str = parameter("text", "")
+    image: str = parameter("text", "")
+    label: str = parameter("text", "")
+    train: str = parameter("text", "train")
+    test: str = parameter("text", "")
+
+
+@_word("data", "synthetic")
+class Synthetic(Word):
+    """Images of noise around a pattern for each class, drawn with a fixed seed: for benchmarks and first trials."""
+
+    classes: int = parameter("int", 10, low=2, high=100_000)
+    train: int = parameter("int", 1000, low=2, high=10**7)
+    test: int = parameter("int", 200, low=2, high=10**7)
+
+
+# --- augmentation ----------------------------------------------------------------------------------
+
+
+@_word("augment", "subset")
+class Subset(Word):
+    """Only `per_class` images of each class are trained on, chosen by the seed."""
+
+    per_class: int = parameter("int", low=1)
+
+
+@_word("augment", "label_noise")
+class LabelNoise(Word):
+    """Each training label is wrong with probability `p`, once for the whole training: any other class is as likely."""
+
+    p: float = parameter("number", low=0, high=1)
+
+
+@_word("augment", "pad_crop")
+class PadCrop(Word):
+    """Pad each side by `pixels`, then cut a window of the image's own size from anywhere in it, all places as likely.
+
+    mode: `zero` pads with black (before normalisation), `reflect` mirrors at the edge, which itself is not
+    repeated: the image is larger than the padding.
+    """
+
+    pixels: int = parameter("int", 4, low=0, high=1024)
+    mode: str = parameter("text", "zero", choices=("zero", "reflect"))
+
+
+@_word("augment", "hflip")
+class Hflip(Word):
+    """Mirror the image left to right with probability `p`."""
+
+    p: float = parameter("number", 0.5, low=0, high=1)
+
+
+@_word("augment", "rotate")
+class Rotate(Word):
+    """Turn the image around its middle by an angle uniform in [-degrees, degrees]: bilinear, black outside.
+
+    The size stays: corners are lost.
+    """
+
+    degrees: float = parameter("number", 15.0, low=0, high=180)
+
+
+@_word("augment", "shift")
+class Shift(Word):
+    """Move the image by a part of its height and a part of its width, each uniform in [-fraction, fraction].
+
+    Bilinear, as these are no whole pixels; black outside.
+    """
+
+    fraction: float = parameter("number", 0.1, low=0, high=1)
+
+
+@_word("augment", "resized_crop")
+class ResizedCrop(Word):
+    """Cut a window and resize it to the model's input: bilinear, antialiased, from pixels of the window alone.
+
+    area: of the window, as a part of the image's, uniform. aspect: width by height, uniform on a logarithmic scale.
+    Both sides are rounded to whole pixels, and all places are as likely. A window that does not fit is drawn again;
+    after ten times the largest middle window of an allowed aspect is taken. Images of another size than the model's
+    are cut at their full size, as they are decoded and before all other words; so are those that memory cannot hold.
+    Source: Szegedy et al. 2015 (arXiv:1409.4842), section 6.
+    """
+
+    area: tuple[float, float] = parameter("range", (0.08, 1.0), above=0, high=1)
+    aspect: tuple[float, float] = parameter("range", (3 / 4, 4 / 3), above=0)
+
+
+@_word("augment", "color_jitter")
+class ColorJitter(Word):
+    """Change brightness, contrast, saturation (each by a factor uniform in [1 - x, 1 + x]) and hue, in a random order.
+
+    A factor f gives f*image + (1 - f)*other, cut off at 0 and 1; the other is black, the mean of the image's
+    grey, and its grey: 0.299 red + 0.587 green + 0.114 blue. hue: turns the hue of HSV by a part of a full turn,
+    uniform in [-hue, hue]. Grey images have neither saturation nor hue.
+    """
+
+    brightness: float = parameter("number", 0.4, low=0, high=1)
+    contrast: float = parameter("number", 0.4, low=0, high=1)
+    saturation: float = parameter("number", 0.4, low=0, high=1)
+    hue: float = parameter("number", 0.0, low=0, high=0.5)
+
+
+@_word("augment", "random_erasing")
+class RandomErasing(Word):
+    """With probability `p` put black in place of a window of the image.
+
+    area: of the window, as a part of the image's, uniform. aspect: height by width, uniform on a logarithmic scale.
+    Both sides are rounded to whole pixels, and all places are as likely. A window that does not fit is drawn again;
+    after ten times the image stays as it is.
+    Source: Zhong et al. 2020 (arXiv:1708.04896).
+    """
+
+    p: float = parameter("number", 0.5, low=0, high=1)
+    area: tuple[float, float] = parameter("range", (0.02, 0.4), above=0, high=1)
+    aspect: tuple[float, float] = parameter("range", (0.3, 1 / 0.3), above=0)
+
+
+@_word("augment", "mixup")
+class Mixup(Word):
+    """Blend each image of a batch, and its target, with another's: x*l + y*(1-l), one l of Beta(alpha, alpha) a batch.
+
+    The others are the same batch in a random order. Where `cutmix` stands in the recipe too, each batch has one of
+    the two, both as likely. Both work on normalised images, and on the part of a batch that a device has.
+    Source: Zhang et al. 2018 (arXiv:1710.09412).
+    """
+
+    alpha: float = parameter("number", 1.0, above=0)
+
+
+@_word("augment", "cutmix")
+class Cutmix(Word):
+    """Put a window of another image into each image of a batch; the target is blended by the areas that are seen.
+
+    The window has a part 1-l of the area, l of Beta(alpha, alpha), and the image's aspect; its middle is anywhere
+    in the image, its edges are rounded to whole pixels, and it is cut off at the image's. One window a batch, at
+    one place; the others are as of `mixup`.
+    Source: Yun et al. 2019 (arXiv:1905.04899).
+    """
+
+    alpha: float = parameter("number", 1.0, above=0)
+
+
+@_word("augment", "standardize")
+class Standardize(Word):
+    """Subtract a mean and divide by a deviation: of each `channel` or each `pixel` (and channel) over the training
+    images, or of each `image` by itself. Without this word it is by channel.
+    """
+
+    by: str = parameter("text", "channel", choices=("channel", "pixel", "image"))
+
+
+# --- optimizers ------------------------------------------------------------------------------------
+
+_RATE: dict[str, Any] = {"above": 0, "high": 1e6}
+_DECAY: dict[str, Any] = {"low": 0, "high": 1e6}
+
+
+@_word("optimizer", "sgd")
+class Sgd(Word):
+    """Gradient descent with momentum: v = momentum*v + g + weight_decay*w; w -= lr*v, or lr*(g' + momentum*v) where
+    `nesterov`, with g' = g + weight_decay*w.
+
+    decay: `weights` leaves out tensors of one axis (biases, and the scales of norms), `all` leaves out none.
+    """
+
+    lr: float = parameter("number", **_RATE)
+    momentum: float = parameter("number", 0.0, low=0, high=0.999999)
+    nesterov: bool = parameter("bool", False)
+    weight_decay: float = parameter("number", 0.0, **_DECAY)
+    decay: str = parameter("text", "weights", choices=("weights", "all"))
+
+
+@_word("optimizer", "adam")
+class Adam(Word):
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980); the decay is added to the gradient. decay: as of `sgd`."""
+
+    lr: float = parameter("number", 1e-3, **_RATE)
+    beta1: float = parameter("number", 0.9, low=0, high=0.999999)
+    beta2: float = parameter("number", 0.999, low=0, high=0.999999)
+    eps: float = parameter("number", 1e-8, above=0)
+    weight_decay: float = parameter("number", 0.0, **_DECAY)
+    decay: str = parameter("text", "weights", choices=("weights", "all"))
+
+
+@_word("optimizer", "adamw")
+class AdamW(Word):
+    """Adam with the decay apart from the gradient (Loshchilov & Hutter 2019, arXiv:1711.05101). decay: as of `sgd`."""
+
+    lr: float = parameter("number", 1e-3, **_RATE)
+    beta1: float = parameter("number", 0.9, low=0, high=0.999999)
+    beta2: float = parameter("number", 0.999, low=0, high=0.999999)
+    eps: float = parameter("number", 1e-8, above=0)
+    weight_decay: float = parameter("number", 0.01, **_DECAY)
+    decay: str = parameter("text", "weights", choices=("weights", "all"))
+
+
+@_word("clip", "clip")
+class Clip(Word):
+    """Scale the gradient of all weights together down to a 2-norm of at most `norm`. Follows an optimizer."""
+
+    norm: float = parameter("number", above=0)
+
+
+# --- schedules -------------------------------------------------------------------------------------
+
+_NONE = Count(0)
+
+
+@_word("schedule", "constant")
+class Constant(Word):
+    """The optimizer's `lr`, after a linear rise from 0 over `warmup`."""
+
+    warmup: Count = parameter("count", _NONE, low=0)
+
+
+@_word("schedule", "step_decay")
+class StepDecay(Word):
+    """Multiply the rate by `factor` at each count of `at`. warmup: as of `constant`."""
+
+    at: tuple[Count, ...] = parameter("counts", low=0)
+    factor: float = parameter("number", 0.1, above=0, high=1)
+    warmup: Count = parameter("count", _NONE, low=0)
+
+
+@_word("schedule", "plateau")
+class Plateau(Word):
+    """Multiply the rate by `factor` whenever `patience` epochs brought no lower loss on the held-out images."""
+
+    factor: float = parameter("number", 0.1, above=0, high=1)
+    patience: int = parameter("int", 10, low=1)
+
+
+@_word("schedule", "cosine")
+class Cosine(Word):
+    """Half a cosine from the optimizer's `lr` to `final` times it at the budget's end, after a rise over `warmup`.
+
+    Source: Loshchilov & Hutter 2017 (arXiv:1608.03983), eq. 5, without restarts.
+    """
+
+    warmup: Count = parameter("count", _NONE, low=0)
+    final: float = parameter("number", 0.0, low=0, high=1)
+
+
+@_word("schedule", "linear")
+class Linear(Word):
+    """A straight line from the optimizer's `lr` to `final` times it at the budget's end, after a rise over `warmup`.
+
+    With a long warm-up it is the triangle of a one-cycle schedule (Smith 2018, arXiv:1803.09820).
+    """
+
+    warmup: Count = parameter("count", _NONE, low=0)
+    final: float = parameter("number", 0.0, low=0, high=1)
+
+
+# --- the rest --------------------------------------------------------------------------------------
+
+
+@_word("loss", "cross_entropy")
+class CrossEntropy(Word):
+    """Cross-entropy of the logits; `smoothing` is the part of each target that is spread over all classes.
+
+    Source of smoothing: Szegedy et al. 2016 (arXiv:1512.00567), section 7.
+    """
+
+    smoothing: float = parameter("number", 0.0, low=0, high=0.999999)
+
+
+@_word("average", "ema")
+class Ema(Word):
+    """A moving average of the weights and running statistics, avg = decay*avg + (1 - decay)*w after each step; it is
+    what is evaluated and kept.
+    """
+
+    decay: float = parameter("number", 0.999, low=0, high=0.9999999)
+
+
+@_word("stop", "early")
+class Early(Word):
+    """End the training when `patience` epochs in a row brought no higher top-1 on the held-out images."""
+
+    patience: int = parameter("int", low=1)
+
+
+LINES["budget"] = {}  # `steps(n)` or `epochs(n)`: a Count
+LINES["batch"] = {}  # a whole number
