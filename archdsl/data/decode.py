@@ -1,0 +1,204 @@
+"""One image: from a file's bytes or an array to the pixels that a model reads.
+
+Usual JPEGs are decoded by libjpeg-turbo itself (simplejpeg), everything else by Pillow, whose judgement of damaged
+files is the one that counts. Both decode in full, and let other threads run meanwhile; so does the resizing.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archdsl.errors.data import ColourIntoGrey, DeepImages, UnreadableImages
+
+if TYPE_CHECKING:
+    import numpy as np
+    from cykooz_resizer import ResizeAlg, Resizer
+    from numpy.typing import NDArray
+
+    from archdsl.diagnostics import Error
+
+__all__ = ["Box", "Damaged", "Drawn", "Refused", "Size", "decode", "images", "resize", "shown"]
+
+Size = tuple[int, int, int]  # channels, height, width
+Box = tuple[float, float, float, float]  # top, left, height, width; of pixels, not always whole ones
+
+_GREY = ("1", "L", "LA")
+_DEEP = ("I", "F")
+_JPEG, _EXIF = b"\xff\xd8", b"Exif\0\0"
+_UPRIGHT, _ORIENTATION = 1, 0x0112
+
+
+class Refused(Exception):
+    """An image that cannot be used; a subclass is one reason."""
+
+    def __init__(self, mode: str = "") -> None:
+        super().__init__(mode)
+        self.mode = mode
+
+    @staticmethod
+    def error(names: list[str], modes: dict[str, str], size: Size) -> Error:
+        """What to say of the images `names`."""
+        return UnreadableImages(images(len(names)), shown(names))
+
+
+class Damaged(Refused):
+    """A file that is no whole image: the one reason that a training may overlook."""
+
+
+class Colours(Refused):
+    @staticmethod
+    def error(names: list[str], modes: dict[str, str], size: Size) -> Error:
+        return ColourIntoGrey(images(len(names)), names[0], size[1], size[2])
+
+
+class Deep(Refused):
+    @staticmethod
+    def error(names: list[str], modes: dict[str, str], size: Size) -> Error:
+        return DeepImages(images(len(names)), names[0], modes[names[0]])
+
+
+class Drawn:
+    """An image that is computed, in whatever size it is wanted."""
+
+    def draw(self, size: Size) -> NDArray[np.uint8]:
+        """Pixels [c, h, w]."""
+        raise NotImplementedError
+
+
+def images(count: int) -> str:
+    return f"{count:,} image" + "s" * (count != 1)
+
+
+def shown(names: list[str]) -> str:
+    """The first five of them."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+
+
+def decode(item: Any, size: Size) -> NDArray[np.uint8]:
+    """All pixels of an image, [h, w, c], with as many channels as `size` has.
+
+    item: the path or the bytes of a file, an array [c, h, w], or something `Drawn`, which is drawn in `size`.
+    Images are turned upright as their EXIF says, grey is repeated to three channels, transparency dropped.
+    Raises Refused.
+    """
+    import numpy as np
+
+    if isinstance(item, np.ndarray):
+        return _channels(item.transpose(1, 2, 0), size[0])
+    if isinstance(item, Drawn):
+        return item.draw(size).transpose(1, 2, 0)
+    try:
+        content = item if isinstance(item, bytes) else Path(item).read_bytes()
+    except (OSError, ValueError) as damage:
+        raise Damaged from damage
+    found = _usual_jpeg(content)
+    return _channels(_any_image(content) if found is None else found, size[0])
+
+
+def _channels(image: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    if image.shape[2] > count:
+        raise Colours
+    return image if image.shape[2] == count else image.repeat(count, 2)
+
+
+def _usual_jpeg(content: bytes) -> NDArray[np.uint8] | None:
+    """None where Pillow has to look: other formats, odd colours, damaged files, bombs."""
+    import simplejpeg
+    from PIL import Image
+
+    if not content.startswith(_JPEG):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        if colours not in ("YCbCr", "Gray") or height * width > (Image.MAX_IMAGE_PIXELS or 0) or _turned(content):
+            return None
+        found: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, "GRAY" if colours == "Gray" else "RGB")
+    except ValueError:
+        return None
+    return found
+
+
+def _turned(content: bytes) -> bool:
+    """Whether a JPEG is to be shown in another way than it is stored."""
+    from PIL import Image, UnidentifiedImageError
+
+    if _EXIF not in _head(content):
+        return False
+    try:
+        with Image.open(BytesIO(content)) as opened:
+            return bool(opened.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT)
+    except (UnidentifiedImageError, OSError, SyntaxError):
+        return True
+
+
+def _head(content: bytes) -> bytes:
+    """The segments of a JPEG before its first scan: to look through all of it takes a twentieth of the decoding."""
+    at = len(_JPEG)
+    while content[at : at + 1] == b"\xff" and content[at + 1 : at + 2] != b"\xda":
+        padding = content[at + 1 : at + 2] == b"\xff"
+        at += 1 if padding else 2 + int.from_bytes(content[at + 2 : at + 4])
+    return content[:at]
+
+
+def _any_image(content: bytes) -> NDArray[np.uint8]:
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(BytesIO(content)) as opened:
+            opened.load()
+            upright = ImageOps.exif_transpose(opened)
+    except (OSError, ValueError, SyntaxError, IndexError, Image.DecompressionBombError) as damage:
+        raise Damaged from damage
+    if upright.mode.startswith(_DEEP):
+        raise Deep(upright.mode)
+    flat = np.asarray(upright.convert("L" if upright.mode in _GREY else "RGB"))
+    return flat[:, :, None] if flat.ndim == 2 else flat
+
+
+def resize(image: NDArray[np.uint8], box: Box, size: Size) -> NDArray[np.uint8]:
+    """The part `box` of an image [h, w, c] as [h, w, c] of `size`: bilinear, antialiased where it shrinks.
+
+    Pixels that the box only touches count as far as they lie in it. Pixels beyond do not count.
+    """
+    import numpy as np
+    from cykooz_resizer import CropBox, ImageData, PixelType, ResizeOptions
+
+    top, left, tall, wide = box
+    y, x = math.floor(top), math.floor(left)
+    part = image[y : math.ceil(top + tall), x : math.ceil(left + wide)]
+    channels, height, width = size
+    if (tall, wide) == (height, width) and (y, x) == (top, left):
+        return part
+    rows, columns = part.shape[:2]
+    inner = CropBox(left - x, top - y, min(wide, columns - (left - x)), min(tall, rows - (top - y)))
+    kind = PixelType.U8 if channels == 1 else PixelType.U8x3
+    result = ImageData(width, height, kind)
+    source = ImageData(columns, rows, kind, part.tobytes())
+    _local().resize(source, result, ResizeOptions(resize_alg=_bilinear(), use_alpha=False, crop_box=inner))
+    return np.frombuffer(result.get_buffer(), np.uint8).reshape(height, width, channels)
+
+
+_threads = threading.local()
+
+
+def _local() -> Resizer:
+    """One for each thread: it keeps buffers, and works for one at a time."""
+    from cykooz_resizer import Resizer
+
+    if not hasattr(_threads, "resizer"):
+        _threads.resizer = Resizer()
+    found: Resizer = _threads.resizer
+    return found
+
+
+@cache
+def _bilinear() -> ResizeAlg:
+    from cykooz_resizer import FilterType, ResizeAlg
+
+    return ResizeAlg.convolution(FilterType.bilinear)

@@ -1,0 +1,210 @@
+"""Folders of images: PATH/PART/CLASS/FILE.
+
+They are read here rather than through the `datasets` library: a damaged file has to be named, and that library writes a
+table of every folder it sees into the home directory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.data.cache import cache_folder, expanded
+from archdsl.data.dataset import NAMED, Data
+from archdsl.data.decode import images
+from archdsl.data.split import Part
+from archdsl.diagnostics import Diagnostic, Error, SpecError, nearest
+from archdsl.errors.data import (
+    ClassesDiffer,
+    DataMissing,
+    EmptyData,
+    FlatValidation,
+    LooseImages,
+    OneClass,
+    SplitMissing,
+)
+from archdsl.recipe.words import Folder, Imagenet
+
+if TYPE_CHECKING:
+    from archdsl.source import Span
+
+__all__ = ["SUFFIXES", "TEST", "class_difference", "open_folder", "open_imagenet"]
+
+TEST = ("val", "valid", "validation", "test")  # where there are several, weights are chosen by the first
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_EVALUATED = 0.875  # of ImageNet's images: 224 of 256 pixels (Krizhevsky et al. 2012, and all who compare with them)
+
+
+def open_folder(word: Folder, at: Span, say: Callable[[str], None]) -> Data:
+    """A folder that has `train` and one of `TEST`. Raises SpecError with every mistake of it."""
+    root = expanded(word.path)
+    _check_folder(root, word.path, at, _advice(word.path))
+    return _open(word.path, root, at)
+
+
+def open_imagenet(word: Imagenet, at: Span, say: Callable[[str], None]) -> Data:
+    """ImageNet's folder, from `word.path` or the cache. Raises SpecError as `open_folder` does."""
+    root = expanded(word.path) if word.path else cache_folder() / "imagenet"
+    advice = 'ImageNet is not free to download: name its folder, `imagenet(path="…")`, or put it there'
+    _check_folder(root, str(root), at, advice)
+    found = _open("imagenet", root, at, flat=FlatValidation)
+    return replace(found, source=Imagenet(str(root.resolve())), ratio=_EVALUATED)
+
+
+def _check_folder(root: Path, name: str, at: Span, advice: str) -> None:
+    try:
+        is_folder, exists = bool(name) and root.is_dir(), bool(name) and root.exists()
+    except (OSError, ValueError):
+        is_folder = exists = False
+    if exists and not is_folder:
+        raise SpecError(
+            [DataMissing(name, "a file, not a folder", "unpack it, or name the folder of the images").at(at)]
+        )
+    if not is_folder:
+        raise SpecError([DataMissing(name, "no such folder", advice).at(at)])
+
+
+def _advice(name: str) -> str:
+    known = sorted(NAMED)
+    more = 'a set of the Hugging Face hub is `hub("…")`'
+    return nearest(name.lower(), known) or f"a folder of images, or one of: {', '.join(known)}; {more}"
+
+
+class _Part:
+    """What lies in a part of a folder, and every mistake of its layout."""
+
+    def __init__(self, root: Path, part: str, at: Span, flat: type[Error] | None) -> None:
+        self.root, self.part, self.at = root, part, at
+        self.files: dict[str, list[str]] = {}
+        self.others = self.links = 0
+        self.mistakes: list[Diagnostic] = []
+        entries = _entries(root / part, at)
+        loose = self._kept(entry.path for entry in entries if entry.is_file())
+        for entry in entries:
+            if entry.is_dir():
+                self.files[entry.name] = self._kept(_walk(entry.path, at))
+        self._judge(loose, flat)
+
+    def _kept(self, files: Iterable[str]) -> list[str]:
+        """Images in order; what is none is counted."""
+        found = []
+        for file in files:
+            if file.lower().endswith(SUFFIXES):
+                found.append(file)
+            elif file.endswith(os.sep):
+                self.links += 1
+            else:
+                self.others += 1
+        return found
+
+    def _judge(self, loose: list[str], flat: type[Error] | None) -> None:
+        if loose and flat and not self.files:
+            self._blame(flat(self.part, images(len(loose))))
+        elif loose:
+            self._blame(LooseImages(self.part, images(len(loose)), Path(loose[0]).name))
+        elif not self.files:
+            self._blame(EmptyData(self.part, "it has no folders of classes"))
+        for name, files in self.files.items():
+            if not files:
+                self._blame(EmptyData(f"{self.part}/{name}", "the class has no images"))
+
+    def _blame(self, error: Error) -> None:
+        self.mistakes.append(error.at(self.at))
+
+    def load(self, classes: tuple[str, ...]) -> Part:
+        import numpy as np
+
+        files = [file for name in classes for file in self.files[name]]
+        counts = [len(self.files[name]) for name in classes]
+        start = len(str(self.root)) + len(os.sep)
+        names = [file[start:].replace(os.sep, "/") for file in files]
+        return Part(files, names, np.repeat(np.arange(len(classes), dtype=np.int64), counts))
+
+
+def _open(name: str, root: Path, at: Span, flat: type[Error] | None = None) -> Data:
+    tests = [part for part in TEST if (root / part).is_dir()]
+    if mistakes := _missing_parts(name, root, tests, at):
+        raise SpecError(mistakes)
+    train, test = _Part(root, "train", at, flat), _Part(root, tests[0], at, flat)
+    mistakes = [*train.mistakes, *test.mistakes]
+    if not mistakes:
+        mistakes += class_difference(at, (train.part, train.files), (test.part, test.files))
+    if len(train.files) == 1:
+        mistakes.append(OneClass(next(iter(train.files)), "make a folder for each class in `train`").at(at))
+    if mistakes:
+        raise SpecError(mistakes)
+    classes = tuple(sorted(train.files))
+    parts = train.load(classes), test.load(classes)
+    split = {"train": "train", "test": tests[0]}
+    source = Folder(str(root.resolve()))
+    return Data(name, source, at, classes, *parts, split, _digest(*parts), notes=tuple(_notes(train, test, tests)))
+
+
+def _missing_parts(name: str, root: Path, tests: list[str], at: Span) -> list[Diagnostic]:
+    inside = [entry.name + "/" * entry.is_dir() for entry in _entries(root, at)]
+    found = ", ".join(inside[:6]) + ", …" * (len(inside) > 6) if inside else "nothing"
+    wanted = [("train", (root / "train").is_dir()), ("test", bool(tests))]
+    return [SplitMissing(name, part, found).at(at) for part, there in wanted if not there]
+
+
+def class_difference(at: Span, *parts: tuple[str, Iterable[str]]) -> list[Diagnostic]:
+    """What to say where two parts, each a name and its classes, have different ones."""
+    (one, first), (other, second) = ((name, set(classes)) for name, classes in parts)
+    says = []
+    for part, missing in ((one, first - second), (other, second - first)):
+        if only := sorted(missing):
+            more = f" and {len(only) - 5} more" if len(only) > 5 else ""
+            says.append(f"only in {part}: {', '.join(only[:5])}{more}")
+    return [ClassesDiffer(one, other, "; ".join(says)).at(at)] if says else []
+
+
+def _notes(train: _Part, test: _Part, tests: list[str]) -> Iterator[str]:
+    if others := train.others + test.others:
+        yield f"{others:,} file{'s' * (others != 1)} without an image's name left out"
+    if links := train.links + test.links:
+        yield f"{links:,} link{'s' * (links != 1)} to folders not followed"
+    if len(tests) > 1:
+        yield f"the best weights are chosen by {tests[0]}; not read: {', '.join(tests[1:])}"
+
+
+def _entries(folder: Path | str, at: Span) -> list[os.DirEntry[str]]:
+    """What a folder holds, hidden entries left out, by name. Raises SpecError where it cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        what = error.strerror or type(error).__name__
+        raise SpecError([DataMissing(str(folder), what, "make it readable").at(at)]) from None
+
+
+def _walk(folder: str, at: Span) -> Iterator[str]:
+    """Every file below, in order, links that lead nowhere too: an image is missing there.
+
+    Links to folders below a class are not followed, so circles cannot trap it; they end in a separator here.
+    """
+    for entry in _entries(folder, at):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, at)
+        elif entry.is_file() or entry.is_symlink():
+            yield entry.path + os.sep * entry.is_dir()
+
+
+def _digest(*parts: Part) -> str:
+    """Of the names and sizes of all files."""
+    sums = sha256()
+    for part in parts:
+        for file, name in zip(part.items, part.names, strict=True):
+            sums.update(f"{name}\0{_bytes(file)}\n".encode(errors="surrogateescape"))
+    return sums.hexdigest()
+
+
+def _bytes(file: str) -> int:
+    """0 of a link that leads nowhere."""
+    try:
+        return Path(file).stat().st_size
+    except OSError:
+        return 0

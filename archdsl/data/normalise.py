@@ -1,0 +1,116 @@
+"""`Normalise`: what is subtracted from pixels and what they are divided by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["ARRAYS", "Normalise", "by_channel", "by_pixel"]
+
+ARRAYS = "normalise.npz"  # where a run keeps what a JSON file is no place for
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """x -> (x - mean) / std, of pixels x in 0..1.
+
+    by `channel`: a number for each channel. By `pixel`: arrays [c, h, w]. By `image`: both are empty, and each image
+    has its own: the mean of all its numbers, and their deviation, which is at least 1/sqrt(c*h*w).
+    Deviations divide by n, not by n - 1; one over the training images that is 0 is taken as 1.
+    """
+
+    mean: tuple[float, ...] | NDArray[np.float32]
+    std: tuple[float, ...] | NDArray[np.float32]
+    by: str = "channel"
+
+    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Images [n, c, h, w] as a model reads them, float32 of the same shape."""
+        import numpy as np
+
+        images: NDArray[np.float32] = pixels.astype(np.float32) / np.float32(255)
+        if self.by == "image":
+            axes = (1, 2, 3)
+            std = np.maximum(images.std(axes, keepdims=True), np.float32(1 / math.sqrt(images[0].size)))
+            return (images - images.mean(axes, keepdims=True)) / std  # type: ignore[no-any-return]
+        mean, std = (np.asarray(a, np.float32) for a in (self.mean, self.std))
+        shape = (-1, 1, 1) if self.by == "channel" else mean.shape
+        return (images - mean.reshape(shape)) / std.reshape(shape)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the run's record. By `pixel` the arrays are in `content`."""
+        if self.by != "channel":
+            return {"by": self.by}
+        return {"by": self.by, "mean": list(self.mean), "std": list(self.std)}
+
+    @property
+    def content(self) -> bytes | None:
+        """Of the file `ARRAYS`: the arrays by `pixel`. None where there are none."""
+        import numpy as np
+
+        if self.by != "pixel":
+            return None
+        content = BytesIO()
+        np.savez(content, mean=np.asarray(self.mean), std=np.asarray(self.std))
+        return content.getvalue()
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any], content: bytes | None = None) -> Normalise:
+        """What `as_json` and `content` gave. Raises KeyError, TypeError or ValueError where it is something else."""
+        if found["by"] == "image":
+            return cls((), (), "image")
+        if found["by"] == "channel":
+            return cls(tuple(map(float, found["mean"])), tuple(map(float, found["std"])))
+        return cls(*_arrays(content), str(found["by"]))
+
+
+def _arrays(content: bytes | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    from zipfile import BadZipFile
+
+    import numpy as np
+
+    if content is None:
+        raise ValueError(f"no {ARRAYS}")
+    try:
+        with np.load(BytesIO(content), allow_pickle=False) as file:
+            mean, std = np.asarray(file["mean"], np.float32), np.asarray(file["std"], np.float32)
+    except (BadZipFile, OSError, EOFError, KeyError, ValueError) as damage:
+        raise ValueError(f"{ARRAYS} is damaged") from damage
+    if mean.ndim != 3 or mean.shape != std.shape:
+        raise ValueError(f"{ARRAYS} has arrays of {mean.shape} and {std.shape}")
+    return mean, std
+
+
+def by_channel(chunks: Iterable[NDArray[np.uint8]]) -> Normalise:
+    """Of images that come as several arrays [n, c, h, w]; to six digits."""
+    import numpy as np
+
+    counts: Any = sum(
+        np.stack([np.bincount(c.ravel(), minlength=256) for c in chunk.swapaxes(0, 1)]) for chunk in chunks
+    )
+    shares, levels = counts / counts.sum(1, keepdims=True), np.arange(256) / 255
+    mean = shares @ levels
+    std = (shares * (levels - mean[:, None]) ** 2).sum(1) ** 0.5
+    return Normalise(tuple(mean.round(6).tolist()), tuple(s or 1.0 for s in std.round(6).tolist()))
+
+
+def by_pixel(chunks: Iterable[NDArray[np.uint8]]) -> Normalise:
+    """Of images that come as several arrays [n, c, h, w]. Sums are exact: they are whole numbers."""
+    import numpy as np
+
+    count: int = 0
+    total: Any = 0
+    squares: Any = 0
+    for chunk in chunks:
+        count += len(chunk)
+        total += chunk.sum(0, dtype=np.int64)
+        squares += np.square(chunk, dtype=np.int32).sum(0, dtype=np.int64)
+    spread = (count * squares - total * total).astype(np.float64) ** 0.5 / count
+    spread[spread == 0] = 255
+    return Normalise((total / count / 255).astype(np.float32), (spread / 255).astype(np.float32), "pixel")

@@ -1,0 +1,53 @@
+"""Data sets by name, folders of images, sets of the hub: `open_data`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from archdsl.data.cifar import open_cifar
+from archdsl.data.dataset import NAMED
+from archdsl.data.drawn import open_digits, open_synthetic
+from archdsl.data.folder import open_folder, open_imagenet
+from archdsl.data.hub import open_hub
+from archdsl.diagnostics import SpecError
+from archdsl.errors.data import OneClass
+from archdsl.recipe.words import Cifar10, Cifar100, Digits, Folder, Hub, Imagenet, Synthetic, Word
+from archdsl.source import flag
+
+if TYPE_CHECKING:
+    from archdsl.data.dataset import Data
+    from archdsl.source import Span
+
+__all__ = ["OPENERS", "Say", "open_data"]
+
+Say = Callable[[str], None]
+
+OPENERS: dict[type[Word], Callable[[Any, Span, Say], Data]] = {
+    Cifar10: open_cifar,
+    Cifar100: open_cifar,
+    Digits: open_digits,
+    Folder: open_folder,
+    Hub: open_hub,
+    Imagenet: open_imagenet,
+    Synthetic: open_synthetic,
+}
+
+
+def open_data(source: Word | str, at: Span | None = None, say: Say = lambda line: None) -> Data:
+    """The data of a recipe's word, or of a text: the name of a word that needs no arguments, or a folder of images.
+
+    at: the place of mistakes, `--data` if not given. say: hears of downloads.
+    The images are looked for, not decoded. Raises SpecError with every mistake of the data.
+    """
+    at = at or flag("data", str(source))
+    word = _word(source) if isinstance(source, str) else source
+    found = OPENERS[type(word)](word, at, say)
+    first = found.train.labels[0]
+    if (found.train.labels == first).all():
+        raise SpecError([OneClass(found.classes[first], "take data with images of at least two classes").at(at)])
+    return found
+
+
+def _word(text: str) -> Word:
+    return NAMED[text]() if text in NAMED else Folder(text)
