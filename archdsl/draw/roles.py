@@ -15,13 +15,13 @@ from archdsl.ops.linear import Einsum, Matmul
 from archdsl.ops.merge import Add, Mul, Sub, WithNumber
 from archdsl.ops.op import Op
 
-__all__ = ["ROLES", "Role", "Roles", "depths", "roles"]
+__all__ = ["GATES", "ROLES", "TRANSPARENT", "Role", "Roles", "depths", "roles"]
 
 Role = Literal["trunk", "mask", "skip"]
 ROLES: tuple[Role, ...] = ("trunk", "mask", "skip")
 
-_GATES = frozenset({"sigmoid", "hardsigmoid", "softmax", "l2norm", "standardize"})
-_TRANSPARENT = frozenset({"upsample", "reshape", "permute", "flatten", "dropout", "scale", "pad"})
+GATES = frozenset({"sigmoid", "hardsigmoid", "softmax", "l2norm", "standardize"})
+TRANSPARENT = frozenset({"upsample", "reshape", "permute", "flatten", "dropout", "scale", "pad"})
 _MOST_NODES = 2_000  # beyond this nobody sees a role, and finding them costs a square
 
 
@@ -141,8 +141,8 @@ def _is_gate(body: Graph, ref: Ref) -> bool:
             target = target.steps[-1].target
         if isinstance(target, Call):
             return _is_gate(target.body, target.body.outputs[min(ref.output, len(target.body.outputs) - 1)])
-        if isinstance(target, Op) and target.name in _GATES:
+        if isinstance(target, Op) and target.name in GATES:
             return True
-        if not (isinstance(target, Select | WithNumber) or (isinstance(target, Op) and target.name in _TRANSPARENT)):
+        if not (isinstance(target, Select | WithNumber) or (isinstance(target, Op) and target.name in TRANSPARENT)):
             return False
         ref = next(iter(body.inputs(node.name).values()))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from archdsl.diagnostics import Frame
-from archdsl.ir.graph import Call, Chain, Graph, Input, Node, Select, Target
+from archdsl.ir.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target
 from archdsl.ops.op import Op
 from archdsl.source import Span
 from archdsl.types import TensorType
@@ -20,6 +20,7 @@ class Place:
 
     path: its identity, `T[0].f.conv1`.  home: where its weights live, in the form of their keys, `T.0.f.conv1`.
     given, types: of its inputs and outputs.  trace: the calls that led here, innermost first.
+    reads: what made each input, the path of an op and which of its outputs; an input of the model has its own name.
     """
 
     path: str
@@ -29,6 +30,7 @@ class Place:
     types: tuple[TensorType, ...]
     span: Span
     trace: tuple[Frame, ...]
+    reads: tuple[Ref, ...]
 
 
 Walk = Iterator["Place | Walk"]
@@ -36,7 +38,8 @@ Walk = Iterator["Place | Walk"]
 
 def places(graph: Graph) -> Iterator[Place]:
     """The ops of a graph in the order in which they run. Iterative: calls may nest deeply."""
-    stack: list[Walk] = [_body(graph, "", "", ())]
+    entries = {entry.name: (Ref(entry.name),) for entry in graph.entries}
+    stack: list[Walk] = [_body(graph, "", "", (), entries, [])]
     while stack:
         found = next(stack[-1], None)
         if found is None:
@@ -47,11 +50,26 @@ def places(graph: Graph) -> Iterator[Place]:
             stack.append(found)
 
 
-def _body(graph: Graph, path: str, home: str, trace: tuple[Frame, ...]) -> Walk:
+def _body(
+    graph: Graph,
+    path: str,
+    home: str,
+    trace: tuple[Frame, ...],
+    entries: Mapping[str, tuple[Ref, ...]],
+    ends: list[Ref],
+) -> Walk:
+    """entries: what its inputs are. ends: is filled with what its outputs are, once it is walked."""
+    made = dict(entries)
     for node in graph:
-        if not isinstance(node.op, Input | Select):
+        reads = {port: made[ref.node][ref.output] for port, ref in graph.inputs(node.name).items()}
+        if isinstance(node.op, Select):
+            made[node.name] = tuple(reads.values())
+        elif not isinstance(node.op, Input):
             given, weights = graph.input_types(node.name), node.shared or node.name
-            yield _target(node.op, path + node.name, home + weights, node, given, node.types, trace)
+            found: list[Ref] = []
+            yield from _target(node.op, path + node.name, home + weights, node, given, node.types, trace, reads, found)
+            made[node.name] = tuple(found)
+    ends += [made[ref.node][ref.output] for ref in graph.outputs]
 
 
 def _target(
@@ -62,15 +80,21 @@ def _target(
     given: tuple[TensorType, ...],
     types: tuple[TensorType, ...],
     trace: tuple[Frame, ...],
+    reads: Mapping[str, Ref],
+    ends: list[Ref],
 ) -> Walk:
     if isinstance(target, Op):
-        yield Place(path, home, target, given, types, node.span, trace)
+        yield Place(path, home, target, given, types, node.span, trace, tuple(reads.values()))
+        ends += [Ref(path, i) for i in range(len(types))]
     elif isinstance(target, Call):
         inside = (Frame(target.block, node.span), *trace) if target.block else trace
-        yield _body(target.body, f"{path}.", f"{home}.", inside)
+        yield _body(target.body, f"{path}.", f"{home}.", inside, {name: (ref,) for name, ref in reads.items()}, ends)
     elif isinstance(target, Chain):
         item = 0
         for step in target.steps:
             for _ in range(step.count):
-                yield _target(step.target, f"{path}[{item}]", f"{home}.{item}", node, given, step.types, trace)
-                given, item = step.types, item + 1
+                ends.clear()
+                yield _target(
+                    step.target, f"{path}[{item}]", f"{home}.{item}", node, given, step.types, trace, reads, ends
+                )
+                given, reads, item = step.types, {"in": ends[0]}, item + 1

@@ -1,43 +1,83 @@
-"""The picture of a run: loss and accuracy over its epochs."""
+"""Pictures of runs: loss, accuracy and learning rate over their epochs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from io import BytesIO
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from archdsl.train.picture import draw_picture, plain
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from archdsl.train.record import Epoch
 
-__all__ = ["draw_curves"]
+__all__ = ["draw_curves", "draw_together"]
 
 _TRAIN, _HELD_OUT = "#8a8a8a", "#1f5fa8"
+_NAMES = {"loss": "loss", "top1": "top-1 accuracy, %", "lr": "learning rate"}
+_WIDTH, _HEIGHT = 14.0, 4.5  # inches
 
 
-def draw_curves(rows: Sequence[Epoch], title: str) -> bytes | None:
-    """A PNG of 1650 x 675 pixels: losses on the left, top-1 on the right. None where matplotlib is not installed."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        return None
-    figure = Figure(figsize=(11, 4.5), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    epochs = [row.epoch for row in rows]
+def draw_curves(rows: Sequence[Epoch], title: str, averaged: bool = False) -> bytes | None:
+    """A PNG of 2100 x 675 pixels: losses, top-1, learning rate. None where matplotlib is not installed.
+
+    averaged: whether the figures on held-out images are of averaged weights.
+    """
+    held_out = "held out, averaged weights" if averaged else "held out"
     best = max(rows, key=lambda row: row.val_top1)
-    panels = (("loss", "loss"), ("top1", "top-1 accuracy, %"))
-    for axes, (figures, name) in zip(figure.subplots(1, 2), panels, strict=True):
-        for part, label, colour in (("train", "train", _TRAIN), ("val", "held out", _HELD_OUT)):
-            values = [getattr(row, f"{part}_{figures}") for row in rows]
-            axes.plot(epochs, values, "o-", color=colour, markersize=4, label=label)
-        axes.plot(best.epoch, getattr(best, f"val_{figures}"), "o", color=_HELD_OUT, markersize=10, fillstyle="none")
+
+    def draw(figure: Figure) -> None:
+        losses, top1, rate = _panels(figure)
+        for axes, name in ((losses, "loss"), (top1, "top1")):
+            _plot(axes, rows, f"train_{name}", color=_TRAIN, label="train")
+            _plot(axes, rows, f"val_{name}", color=_HELD_OUT, label=held_out)
+            axes.plot(best.epoch, getattr(best, f"val_{name}"), "o", color=_HELD_OUT, markersize=10, fillstyle="none")
+            axes.legend(frameon=False)
+        _plot(rate, rows, "lr", color=_HELD_OUT)
+        figure.suptitle(f"{plain(title)}: best {best.val_top1:.2f} % in epoch {best.epoch}")
+
+    try:
+        return draw_picture(draw, _WIDTH, _HEIGHT)
+    except ModuleNotFoundError:
+        return None
+
+
+def draw_together(runs: Mapping[str, Sequence[Epoch]]) -> bytes:
+    """A PNG as of `draw_curves`, of several runs by name: held-out figures drawn through, of training dashed.
+
+    Raises ModuleNotFoundError without matplotlib.
+    """
+
+    def draw(figure: Figure) -> None:
+        losses, top1, rate = _panels(figure)
+        for i, (name, rows) in enumerate(runs.items()):
+            colour, label = f"C{i % 10}", plain(name)
+            for axes, figures in ((losses, "loss"), (top1, "top1")):
+                _plot(axes, rows, f"train_{figures}", "--", color=colour, alpha=0.5)
+                _plot(axes, rows, f"val_{figures}", color=colour, label=label)
+            _plot(rate, rows, "lr", color=colour)
+        top1.legend(frameon=False, fontsize=8)
+
+    return draw_picture(draw, _WIDTH, _HEIGHT)
+
+
+def _panels(figure: Figure) -> list[Axes]:
+    from matplotlib.ticker import MaxNLocator
+
+    found: list[Axes] = []
+    for axes, name in zip(figure.subplots(1, 3), _NAMES.values(), strict=True):
         axes.set(xlabel="epoch", title=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
-    figure.suptitle(f"{title}: best {best.val_top1:.2f} % in epoch {best.epoch}")
-    picture = BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
+        found.append(axes)
+    return found
+
+
+def _plot(axes: Axes, rows: Sequence[Epoch], name: str, style: str = "-", **how: Any) -> None:
+    marker = "o" if len(rows) <= 30 else ""
+    axes.plot(
+        [row.epoch for row in rows], [getattr(row, name) for row in rows], f"{marker}{style}", markersize=4, **how
+    )

@@ -1,8 +1,11 @@
-"""What the generated Keras network computes, for `archdsl verify`, on whichever framework Keras runs. Imports Keras."""
+"""What the generated Keras network computes, for `archdsl verify` and `archdsl masks`. Imports Keras.
+
+It works on whichever framework Keras runs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +24,7 @@ from archdsl_keras.source import spell
 from archdsl_keras.weights import get_weights, set_weights
 from archdsl_keras.write import emit
 
-__all__ = ["probe"]
+__all__ = ["probe", "values"]
 
 Array = NDArray[np.generic]
 Tensors = Mapping[str, Array]
@@ -38,13 +41,35 @@ def probe(graph: Graph, tensors: Tensors, x: Array, cotangents: Sequence[Array] 
             return Probe((), state=_part(graph, network, trainable=False))
         outputs = _tuple(network(image, training=False))
         shown = tuple(_canonical(y, graph.type_of(ref).rank) for y, ref in zip(outputs, graph.outputs, strict=True))
-        values = _values(graph, tensors, image, shown)
+        spool = _values(graph, tensors, image, shown)
         found = _gradients(network, image, [np.moveaxis(c, 1, -1) for c in cotangents])
         state = _part(graph, network, trainable=False)
         for variable, gradient in zip(network.trainable_variables, found[1:], strict=True):
             variable.assign(gradient)
         gradients = {"input": _canonical(found[0], x.ndim - 1), **_part(graph, network, trainable=True)}
-        return Probe(shown, values, gradients, state)
+        return Probe(shown, spool, gradients, state)
+
+
+def values(graph: Graph, tensors: Tensors, x: Array, paths: Sequence[str]) -> dict[str, Any]:
+    """See `archdsl.codegen.backend.Backend`."""
+    found: dict[str, Any] = {}
+    with _floats(x.dtype.name):
+        network, names = _network(graph, tensors, tapped=True)
+        names[TAP] = taps = _taps(graph, paths, found.__setitem__)
+        network(np.moveaxis(x, 1, -1), training=False)
+    assert not taps.unseen, f"not shown: {taps.unseen}"
+    return found
+
+
+def _taps(graph: Graph, paths: Collection[str] | None, keep: Callable[[str, Any], None]) -> Taps:
+    """A tap that hands on the nodes of `paths`, or of all, in the spec's order of axes."""
+    ranks = {p.path: [t.rank for t in p.types] for p in places(graph)}
+
+    def see(path: str, value: Any) -> None:
+        shown = tuple(map(_canonical, _tuple(value), ranks[path]))
+        keep(path, shown if len(shown) > 1 else shown[0])
+
+    return Taps(ranks if paths is None else paths, spell, see)
 
 
 def _network(graph: Graph, tensors: Tensors, tapped: bool = False) -> tuple[Any, Globals]:
@@ -76,19 +101,13 @@ def _shown_items(names: Globals) -> Callable[[Any, Any], Any]:
 def _values(graph: Graph, tensors: Tensors, image: Array, outputs: Sequence[Array]) -> Spool:
     """Of every node. The text with taps computes what the delivered one does."""
     network, names = _network(graph, tensors, tapped=True)
-    ranks = {p.path: [t.rank for t in p.types] for p in places(graph)}
-    values = Spool()
-
-    def see(path: str, value: Any) -> None:
-        shown = tuple(map(_canonical, _tuple(value), ranks[path]))
-        values.add(path, shown if len(shown) > 1 else shown[0])
-
-    names[TAP] = taps = Taps(ranks, spell, see)
+    spool = Spool()
+    names[TAP] = taps = _taps(graph, None, spool.add)
     again = _tuple(network(image, training=False))
     assert not taps.unseen, f"not shown: {taps.unseen}"
     for ref, out, value in zip(graph.outputs, outputs, again, strict=True):
         check_same(_canonical(value, graph.type_of(ref).rank), out)
-    return values
+    return spool
 
 
 def _part(graph: Graph, network: Any, trainable: bool) -> Tensors:

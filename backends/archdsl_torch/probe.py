@@ -1,8 +1,8 @@
-"""What the generated PyTorch network computes, for `archdsl verify`. Imports PyTorch."""
+"""What the generated PyTorch network computes, for `archdsl verify` and `archdsl masks`. Imports PyTorch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from archdsl.weights import keys
 from archdsl_torch.weights import get_weights, set_weights, spell
 from archdsl_torch.write import emit
 
-__all__ = ["Shown", "probe"]
+__all__ = ["Shown", "probe", "run_line", "values"]
 
 Array = NDArray[np.generic]
 Globals = dict[str, Any]
@@ -34,12 +34,23 @@ def probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tupl
         return Probe((), state=_step(network, graph, x, None)[1])
     with torch.no_grad():
         outputs = _tuple(network.eval()(torch.from_numpy(x)))
-    values = _values(graph, tensors, x, outputs)
+    shown = _values(graph, tensors, x, outputs)
     gradients, state = _step(network, graph, x, cotangents)
-    return Probe(tuple(map(_array, outputs)), values, gradients, state)
+    return Probe(tuple(map(_array, outputs)), shown, gradients, state)
 
 
-def _run(line: nn.Sequential, names: Mapping[str, Any], x: Tensor) -> Tensor:
+def values(graph: Graph, tensors: Mapping[str, Array], x: Array, paths: Sequence[str]) -> dict[str, Any]:
+    """See `archdsl.codegen.backend.Backend`."""
+    network, names = _network(graph, tensors, x, tapped=True)
+    found: dict[str, Any] = {}
+    taps = names[TAP] = Taps(paths, spell, lambda path, value: found.update({path: _shown(value)}))
+    with torch.no_grad():
+        network.eval()(torch.from_numpy(x))
+    assert not taps.unseen, f"not shown: {taps.unseen}"
+    return found
+
+
+def run_line(line: nn.Sequential, names: Mapping[str, Any], x: Tensor) -> Tensor:
     """The forward pass of a line of modules, each item shown under its name."""
     for name, item in line.named_children():
         x = names[TAP](line, name, spelled=True)(item(x))
@@ -57,21 +68,21 @@ def _network(graph: Graph, tensors: Mapping[str, Array], x: Array, tapped: bool 
         if type(layer).__name__ in _NOISE:
             layer.p = 0.0  # type: ignore[assignment]
         if tapped and isinstance(layer, nn.Sequential):
-            layer.forward = partial(_run, layer, names)  # type: ignore[method-assign]
+            layer.forward = partial(run_line, layer, names)  # type: ignore[method-assign]
     return network, names
 
 
 def _values(graph: Graph, tensors: Mapping[str, Array], x: Array, outputs: tuple[Tensor, ...]) -> Spool:
     """Of every node. The text with taps computes what the delivered one does."""
     network, names = _network(graph, tensors, x, tapped=True)
-    values = Spool()
-    taps = names[TAP] = Taps([p.path for p in places(graph)], spell, lambda path, v: values.add(path, _shown(v)))
+    spool = Spool()
+    taps = names[TAP] = Taps([p.path for p in places(graph)], spell, lambda path, v: spool.add(path, _shown(v)))
     with torch.no_grad():
         again = _tuple(network.eval()(torch.from_numpy(x)))
     assert not taps.unseen, f"not shown: {taps.unseen}"
     for out, value in zip(outputs, again, strict=True):
         check_same(_array(value), _array(out))
-    return values
+    return spool
 
 
 class Shown(nn.Module):
@@ -84,14 +95,14 @@ class Shown(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        values: dict[str, tuple[Tensor, ...]] = {}
+        found: dict[str, tuple[Tensor, ...]] = {}
 
         def see(path: str, value: Any) -> None:
-            values[path] = tuple(v.clone() for v in _tuple(value))  # it may be overwritten in place
+            found[path] = tuple(v.clone() for v in _tuple(value))  # it may be overwritten in place
 
         self.names[TAP] = Taps(self.paths, spell, see)
         outputs = _tuple(self.network(x))
-        return *outputs, *(value for path in self.paths for value in values[path])
+        return *outputs, *(value for path in self.paths for value in found[path])
 
 
 def _step(

@@ -1,0 +1,96 @@
+"""`archdsl bench`: images a second and memory of a model, beside its framework's plain float32."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from archdsl import api
+from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
+from archdsl.cli.specs import find_backend, open_graph
+from archdsl.cli.terminal import grid, print_table, say
+from archdsl.diagnostics import SpecError
+from archdsl.source import Source
+from archdsl.summary import bytes_text, shape_text
+from archdsl.train.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from archdsl.bench import Bench, Measured
+
+__all__ = ["COMMANDS"]
+
+_SAID = {"infer": "inference", "train": "training step"}
+
+
+def bench(
+    spec: str,
+    settings: Sequence[str],
+    input: str | None,
+    model: str | None,
+    backend: str,
+    batch: int,
+    seconds: float,
+    device: str,
+    precision: str,
+    compile: str,
+    format: str,
+) -> int:
+    """Time a model."""
+    chosen = Settings(device=device, precision=precision, compile=compile)
+    if problems := chosen.problems():
+        raise SpecError(problems)
+    framework = find_backend(backend)
+    graph = open_graph(spec, model, settings, input)
+    with api.needs(framework.extra):
+        from archdsl.bench import bench as measure
+        from archdsl.train.engine import refuse_lone_values
+
+        refuse_lone_values(graph, batch, Source("--batch", str(batch)).span())
+        found = measure(graph, framework, batch, chosen, seconds)
+    if format == "json":
+        say(json.dumps(found.as_json(), indent=2))
+    else:
+        print_table(_table(found))
+    return 0
+
+
+def _table(found: Bench) -> Table:
+    title = f"{found.model} {shape_text(found.input)}, batch {found.batch}, {found.backend} on {found.device}"
+    heads = ["step", "how", "images/s", "from", "to", f"against {found.found[0].how}", "peak memory"]
+    return grid(heads, map(_row, found.found), 2, title)
+
+
+def _row(m: Measured) -> list[str]:
+    rates = (f"{rate:,.1f}" for rate in (m.rate, min(m.rates), max(m.rates)))
+    return [_SAID[m.mode], m.how, *rates, f"{m.ratio:.2f}", "" if m.peak is None else bytes_text(m.peak)]
+
+
+def _seconds(text: str) -> float:
+    try:
+        if 0 < float(text) <= 86_400:
+            return float(text)
+    except ValueError:
+        pass
+    raise ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+
+
+COMMANDS = {
+    "bench": Command(
+        bench,
+        (
+            SPEC,
+            *SPEC_FLAGS,
+            flag("--backend", "--to", default="torch", metavar="BACKEND", help="the framework"),
+            flag("-b", "--batch", type=positive, default=32, metavar="N", help="images in one step"),
+            flag("--seconds", type=_seconds, default=20.0, metavar="N", help="how long to time, about"),
+            flag("--device", default="auto", metavar="auto|cpu|cuda", help="auto takes a GPU where there is one"),
+            flag("--precision", default="auto", metavar="auto|float32|bfloat16|float16", help="as in training"),
+            flag("--compile", default="auto", metavar="auto|on|off", help="as in training; auto on a GPU"),
+            FORMAT,
+        ),
+    ),
+}

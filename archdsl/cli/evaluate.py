@@ -1,0 +1,181 @@
+"""`archdsl eval`, `archdsl predict` and `archdsl masks`: what the best weights of a run say of images."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archdsl import api
+from archdsl.cli.flags import FORMAT, Command, flag, positive
+from archdsl.cli.specs import extras_of
+from archdsl.cli.terminal import WRONG_SPEC, grid, print_table, replace_file, report, say
+from archdsl.summary import shape_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from archdsl.train.evaluation import Evaluation, Seen
+
+__all__ = ["COMMANDS"]
+
+_MOST, _WORST = 60, 20  # classes that a table has, and of more of them
+
+
+def evaluate(
+    run: str,
+    data: str | None,
+    crops: int,
+    flip: bool,
+    batch: int | None,
+    device: str | None,
+    workers: int | None,
+    output: str | None,
+    format: str,
+) -> int:
+    """Measure a run's best weights; its confusion matrix goes into its folder, or to `output`."""
+    with api.needs(extras_of(run)):
+        from archdsl.train.confusion import confusion_table, draw_confusion
+        from archdsl.train.evaluation import evaluate as measure
+
+        opened, found = measure(
+            run,
+            data=data,
+            crops=crops,
+            flip=flip,
+            batch=batch,
+            changes=_given(device=device, workers=workers),
+            say=_note if format == "json" else say,
+            progress=sys.stderr.isatty(),
+        )
+        folder = opened.folder if output is None else Path(output).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / "confusion.csv", confusion_table(found).encode(errors="backslashreplace"))
+        replace_file(folder / "confusion.png", draw_confusion(found, opened.folder.name))
+    if format == "json":
+        say(json.dumps(_as_json(opened.folder, found), indent=2))
+    else:
+        print_table(_table(found))
+        if len(found.classes) > _MOST:
+            say(f"these {_WORST} classes of {len(found.classes):,} are least often right; confusion.csv has all")
+        near = "" if found.top5 is None else f", top-5 {found.top5:.2f} %"
+        of = f"on {found.count:,} held-out images of {opened.folder}"
+        say(f"top-1 {found.top1:.2f} %{near}, loss {found.loss:.4f}, {of}\nconfusion matrix in {folder}")
+    return 0
+
+
+def _given(**settings: object) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _as_json(folder: Path, found: Evaluation) -> dict[str, Any]:
+    classes = [{"class": name, "count": count, "top1": share} for name, count, share in found.per_class]
+    return {"run": str(folder), "top1": found.top1, "top5": found.top5, "loss": found.loss, "count": found.count,
+            "classes": classes}  # fmt: skip
+
+
+def _table(found: Evaluation) -> Table:
+    """By class; of many classes, those that are least often right."""
+    classes = list(found.per_class)
+    if len(classes) > _MOST:
+        classes = sorted(classes, key=lambda row: math.inf if row[2] is None else row[2])[:_WORST]
+    rows = [(name, f"{count:,}", "" if share is None else f"{share:.2f}") for name, count, share in classes]
+    return grid(["class", "images", "right, %"], rows)
+
+
+# --- single images ---------------------------------------------------------------------------------
+
+
+def predict(run: str, images: Sequence[str], top: int, device: str | None, format: str) -> int:
+    """Say what images show; 1 where some cannot be read."""
+    with api.needs(extras_of(run)):
+        from archdsl.train.evaluation import predict as look
+
+        found, mistakes = look(run, images, top=top, changes=_given(device=device), progress=sys.stderr.isatty())
+    if format == "json":
+        say(json.dumps([_seen(one) for one in found], indent=2))
+    elif format == "csv":
+        say(_csv(found))
+    elif found:
+        rows = [(one.path, *(f"{name} {100 * share:.1f} %" for name, share in one.classes)) for one in found]
+        print_table(grid(["image", "likeliest", *(f"{i}." for i in range(2, len(rows[0])))], rows))
+    report(mistakes)
+    return WRONG_SPEC if mistakes else 0
+
+
+def _seen(one: Seen) -> dict[str, Any]:
+    return {"path": one.path, "classes": [{"class": name, "probability": share} for name, share in one.classes]}
+
+
+def _csv(found: Sequence[Seen]) -> str:
+    text = StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["path", "rank", "class", "probability"])
+    table.writerows(
+        [one.path, rank, name, f"{share:.6g}"] for one in found for rank, (name, share) in enumerate(one.classes, 1)
+    )
+    return text.getvalue()
+
+
+def masks(run: str, image: str, nodes: Sequence[str], output: str | None) -> int:
+    """Draw the attention masks of an image over it."""
+    with api.needs(extras_of(run)):
+        from archdsl.train.masks import show_masks
+
+        found = show_masks(run, Path(image).expanduser(), nodes)
+    path = Path(output).expanduser() if output else Path(run).expanduser() / f"masks-{Path(image).stem}.png"
+    replace_file(path, found.picture)
+    rows = [(mask.path, shape_text(mask.size), f"{mask.low:.3f}", f"{mask.high:.3f}") for mask in found.masks]
+    print_table(grid(["mask", "size", "from", "to"], rows))
+    say(f"drawn over the image in {path}")
+    return 0
+
+
+_RUN = flag("run", metavar="RUN", help="the folder of a run")
+_DEVICE = flag("--device", metavar="auto|cpu|cuda", help="the training's, if not given")
+
+COMMANDS = {
+    "eval": Command(
+        evaluate,
+        (
+            _RUN,
+            flag("--data", metavar="digits|FOLDER|WORD", help="other data of the same classes"),
+            flag("--crops", type=int, choices=(1, 5, 10), default=1, help="the middle; 4 corners too; mirrored too"),
+            flag("--flip", action="store_true", help="mirror images too"),
+            flag("-b", "--batch", type=positive, metavar="N", help="images at a time; the training's, if not given"),
+            _DEVICE,
+            flag("-j", "--workers", type=int, metavar="N", help="threads that decode images; the training's"),
+            flag("-o", "--output", metavar="DIR", help="for the confusion matrix; the run's folder, if not given"),
+            FORMAT,
+        ),
+    ),
+    "predict": Command(
+        predict,
+        (
+            _RUN,
+            flag("images", nargs="+", metavar="IMAGE", help="files, or folders of which all images are taken"),
+            flag("--top", type=positive, default=5, metavar="N", help="how many classes to say"),
+            _DEVICE,
+            flag("--format", choices=("text", "json", "csv"), default="text", help="for people, programs or tables"),
+        ),
+    ),
+    "masks": Command(
+        masks,
+        (
+            _RUN,
+            flag("image", metavar="IMAGE", help="an image file"),
+            flag("--node", dest="nodes", action="append", default=[], metavar="PATH",
+                 help="draw this node's mean over channels instead; repeatable"),
+            flag("-o", "--output", metavar="FILE", help="a PNG; in the run's folder, if not given"),
+        ),
+    ),
+}  # fmt: skip

@@ -1,0 +1,136 @@
+"""`archdsl runs`: what runs there are, which differ in their seeds alone, and how others differ."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archdsl import api
+from archdsl.cli.flags import Command, flag
+from archdsl.cli.terminal import WrongCommand, grid, print_table, replace_file, say
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from archdsl.train.runs import Entry, Group
+
+__all__ = ["COMMANDS"]
+
+_FORMATS = ("text", "json", "csv", "latex")
+_SORTS = ("time", "top1")
+
+
+def runs(folder: str, sort: str, compare: Sequence[str] | None, output: str | None, format: str) -> int:
+    """List the runs of a folder, or compare some."""
+    if compare is not None:
+        return _compare(folder, compare, output, format)
+    if output is not None:
+        raise WrongCommand("--output draws the curves of --compare: name the runs there")
+    from archdsl.train.runs import grouped, latex, read_runs
+
+    found, broken = read_runs(folder)
+    if sort == "top1":
+        found.sort(key=lambda run: -1.0 if run.top1 is None else run.top1, reverse=True)
+    groups = grouped(found)
+    if format == "json":
+        lists = {"runs": [run.as_json() for run in found], "groups": [group.as_json() for group in groups]}
+        say(json.dumps({**lists, "broken": broken}, indent=2))
+    elif format == "csv":
+        say(_csv([run.as_json() for run in found]))
+    elif format == "latex":
+        say(latex(groups))
+    else:
+        print_table(_table(found, groups))
+    for name, why in broken.items():
+        print(f"archdsl: {Path(folder) / name} is left out: {why}", file=sys.stderr)
+    return 0
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
+    text = StringIO()
+    table = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def _table(found: Sequence[Entry], groups: Sequence[Group]) -> RenderableType:
+    from rich.console import Group as Together
+
+    several = [group for group in groups if len(group.runs) > 1]
+    said = "".join(f"{group.sentence} ({', '.join(run.name for run in group.runs)})\n" for group in several)
+    rows = [[cell(run) for cell in _COLUMNS.values()] for run in found]
+    return Together(grid(list(_COLUMNS), rows, _NAMES), said.rstrip("\n"))
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+_COLUMNS: dict[str, Callable[[Entry], str]] = {
+    "run": lambda run: run.name,
+    "model": lambda run: run.model,
+    "data": lambda run: run.data,
+    "recipe": lambda run: run.recipe_name,
+    "device": lambda run: run.device,
+    "status": lambda run: run.status,
+    "started": lambda run: f"{run.started:%Y-%m-%d %H:%M}",
+    "epochs": lambda run: str(len(run.rows)),
+    "top-1, %": lambda run: _number(run.top1, ".2f"),
+    "params": lambda run: _number(run.params, ","),
+    "images/s": lambda run: _number(run.rate, ",.0f"),
+}
+_NAMES = 7  # of these are text
+_RESULTS = ("epochs", "top-1, %", "params", "images/s")
+
+
+# --- comparing -------------------------------------------------------------------------------------
+
+
+def _compare(folder: str, names: Sequence[str], output: str | None, format: str) -> int:
+    from archdsl.train.runs import differences, read_run, spec_changes
+
+    if len(names) < 2 or format not in ("text", "json"):
+        raise WrongCommand("--compare takes two runs or more, and --format text or json")
+    found = [read_run(_place(folder, name)) for name in names]
+    differs = differences(found)
+    changes = {run.name: diff for run in found[1:] if (diff := spec_changes(found[0], run))}
+    if format == "json":
+        entries = [run.as_json() for run in found]
+        say(json.dumps({"runs": entries, "differences": differs, "spec_changes": changes}, indent=2))
+    else:
+        rows = [[head, *(_COLUMNS[head](run) for run in found)] for head in _RESULTS]
+        rows += [[fact, *values] for fact, values in differs.items()]
+        print_table(grid(["", *(run.name for run in found)], rows, len(found) + 1))
+        say("\n".join(changes.values()) or "the specs are the same")
+    if output is not None:
+        with api.needs("data"):
+            from archdsl.train.curves import draw_together
+
+            replace_file(Path(output), draw_together({run.name: run.rows for run in found}))
+    return 0
+
+
+def _place(folder: str, name: str) -> Path:
+    """A run by its name in `folder`, or by its own folder."""
+    inside = Path(folder).expanduser() / name
+    return inside if inside.is_dir() else Path(name).expanduser()
+
+
+COMMANDS = {
+    "runs": Command(
+        runs,
+        (
+            flag("folder", nargs="?", default="runs", metavar="DIR", help="the folder that holds them"),
+            flag("--sort", choices=_SORTS, default="time", help="the newest first, or the best"),
+            flag("--compare", nargs="+", metavar="RUN", help="how these differ: names in DIR, or folders"),
+            flag("-o", "--output", metavar="FILE", help="with --compare: their curves in one picture, as PNG"),
+            flag("--format", choices=_FORMATS, default="text", help="for people, programs, tables or papers"),
+        ),
+    ),
+}

@@ -1,0 +1,304 @@
+"""Runs beside each other: read off their folders, grouped by all but the seed, compared line by line.
+
+Nothing is elaborated and no framework is imported: a folder of a thousand runs is read in a second.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import unified_diff
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path, PurePath
+from statistics import mean, stdev
+from typing import Any
+
+from archdsl.diagnostics import SpecError
+from archdsl.errors.evaluation import NoRuns
+from archdsl.errors.training import RunUnusable
+from archdsl.source import flag
+from archdsl.train.record import Epoch
+
+__all__ = ["Entry", "Group", "differences", "grouped", "latex", "read_run", "read_runs", "spec_changes"]
+
+FINISHED, UNFINISHED = "finished", "unfinished"
+_KNOWN = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet"}
+_BESIDE = frozenset({"seed", "workers", "save_minutes", "log"})  # settings that are no part of an experiment
+_LINE = re.compile(r"^  (\w+): +(.*)$", re.M)
+_SECONDS_AN_HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run, as its folder tells.
+
+    status: of summary.json; `unfinished` where there is none, because it still runs or was killed.
+    """
+
+    folder: Path
+    config: Mapping[str, Any] = field(repr=False)
+    recipe: str = field(repr=False)
+    rows: tuple[Epoch, ...] = field(repr=False)
+    status: str
+    started: datetime
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def model(self) -> str:
+        return str(self.config["model"])
+
+    @property
+    def data(self) -> str:
+        """The data's name, as papers write it."""
+        name = str(self.config["data"]["name"])
+        return _KNOWN.get(name, PurePath(name).name or name)
+
+    @property
+    def recipe_name(self) -> str:
+        return self.recipe.partition("{")[0].removeprefix("recipe").strip()
+
+    @cached_property
+    def lines(self) -> dict[str, str]:
+        """The lines of the recipe by their labels."""
+        return dict(_LINE.findall(self.recipe))
+
+    @property
+    def best(self) -> Epoch | None:
+        """The first epoch with the highest top-1 on the held-out images."""
+        return max(self.rows, key=lambda row: row.val_top1, default=None)
+
+    @property
+    def top1(self) -> float | None:
+        """Percent, of the best epoch; None where not one ended."""
+        return self.best.val_top1 if self.best else None
+
+    @property
+    def seconds(self) -> float:
+        """Of all epochs; set-up is left out."""
+        return sum(row.seconds for row in self.rows)
+
+    @property
+    def rate(self) -> float | None:
+        """Training images a second, validation and saving included."""
+        batch = min(int(self.lines.get("batch", 0)), self.config["data"]["images"]["train"])
+        done = self.rows[-1].step * batch if self.rows else 0
+        return done / self.seconds if done and self.seconds else None
+
+    @property
+    def params(self) -> int | None:
+        return self.config.get("params")
+
+    @property
+    def device(self) -> str:
+        """`1x NVIDIA H200`, `cpu, 2 threads`."""
+        name = str(self.config.get("device", ""))
+        return name if re.match(r"cpu|\d+x |$", name) else f"1x {name}"
+
+    @cached_property
+    def key(self) -> str:
+        """The same for runs that differ in nothing but the seed and what does not change the result."""
+        settings = {k: v for k, v in self.config["machine"].items() if k not in _BESIDE}
+        network = [self.config["files"]["model.py"], self.config["backend"], self.config["input"]]
+        same = [settings, network, self.lines, self.config["data"]["digest"], self.device]
+        return sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: percent, seconds, images a second."""
+        return {
+            "name": self.name, "folder": str(self.folder), "model": self.model, "data": self.data,
+            "recipe": self.recipe_name, "backend": self.config["backend"], "seed": self.config["machine"]["seed"],
+            "epochs": len(self.rows), "top1": self.top1, "best_epoch": self.best.epoch if self.best else None,
+            "params": self.params, "images_per_second": self.rate, "seconds": round(self.seconds, 2),
+            "device": self.device, "status": self.status, "started": self.started.isoformat(timespec="seconds"),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Group:
+    """Finished runs that differ in their seeds alone, at least one."""
+
+    runs: tuple[Entry, ...]
+
+    @property
+    def top1(self) -> float:
+        """Mean of their best, in percent."""
+        return mean(self._best)
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation of the runs' top-1 (with n - 1); None of a single run."""
+        return stdev(self._best) if len(self.runs) > 1 else None
+
+    @property
+    def _best(self) -> list[float]:
+        return [run.top1 for run in self.runs if run.top1 is not None]
+
+    @property
+    def accuracy(self) -> str:
+        """`94.12 ± 0.20 %`, and of one run `94.12 %`."""
+        spread = "" if self.deviation is None else f" ± {self.deviation:.2f}"
+        return f"{self.top1:.2f}{spread} %"
+
+    @property
+    def seconds(self) -> float:
+        """Mean time of a run."""
+        return mean(run.seconds for run in self.runs)
+
+    @property
+    def sentence(self) -> str:
+        """`attention56, CIFAR-10, 5 runs: 94.12 ± 0.20 %, 41 min, 1x NVIDIA H200`."""
+        first, count = self.runs[0], len(self.runs)
+        runs = "one run" if count == 1 else f"{count} runs"
+        facts = [self.accuracy, duration(self.seconds), *([first.device] if first.device else [])]
+        return f"{first.model}, {first.data}, {runs}: {', '.join(facts)}"
+
+    def as_json(self) -> dict[str, Any]:
+        names = [run.name for run in self.runs]
+        return {"sentence": self.sentence, "runs": names, "top1": self.top1, "deviation": self.deviation}
+
+
+def duration(seconds: float) -> str:
+    """`41 min`, `3 h 20 min`, `12 s`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < _SECONDS_AN_HOUR:
+        return f"{seconds / 60:.0f} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min"
+
+
+# --- reading ---------------------------------------------------------------------------------------
+
+
+def read_runs(folder: str) -> tuple[list[Entry], dict[str, str]]:
+    """The runs in a folder, the newest first; and the folders that are none, each with the reason.
+
+    Raises SpecError where there is not one of either.
+    """
+    root = Path(folder).expanduser()
+    found, broken = [], {}
+    if not root.is_dir():
+        raise SpecError([NoRuns(folder, "there is no such folder").at(flag("runs", folder))])
+    if (root / "config.json").is_file():
+        raise SpecError([NoRuns(folder, "it is a run itself").at(flag("runs", folder))])
+    for place in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        try:
+            found.append(read_run(place))
+        except SpecError as error:
+            broken[place.name] = error.diagnostics[0].label
+    if not found and not broken:
+        raise SpecError([NoRuns(folder, "it has no folders").at(flag("runs", folder))])
+    return sorted(found, key=lambda run: run.started, reverse=True), broken
+
+
+def read_run(folder: Path) -> Entry:
+    """A run, whatever became of it. Raises SpecError where the folder is none or is damaged."""
+    file = "config.json"
+    try:
+        config = json.loads((folder / file).read_bytes())
+        _check(config)
+        started = datetime.fromisoformat(config["started"])
+        file = "recipe.arch"
+        recipe = (folder / file).read_text("utf-8")
+        file = "metrics.csv"
+        rows = tuple(_rows(folder / file))
+        file = "summary.json"
+        status = json.loads((folder / file).read_bytes())["status"] if (folder / file).exists() else UNFINISHED
+        return Entry(folder, config, recipe, rows, str(status), started)
+    except FileNotFoundError:
+        why = f"it has no {file}"
+    except (OSError, ValueError, KeyError, TypeError):
+        why = f"{file} is damaged"
+    error = RunUnusable(str(folder), why, "name the folder that `archdsl train` made")
+    raise SpecError([error.at(flag("run", str(folder)))])
+
+
+_NEEDED = {
+    "data": ("name", "digest", "images", "classes"),
+    "machine": ("seed", "precision"),
+    "files": ("model.py",),
+}
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    """Raises KeyError or TypeError where something is missing that an Entry reads."""
+    for name in ("model", "settings", "backend", "input", "command", "started"):
+        config[name]
+    for part, names in _NEEDED.items():
+        for name in names:
+            config[part][name]
+
+
+def _rows(file: Path) -> Iterator[Epoch]:
+    if file.exists():
+        yield from map(Epoch.parse, csv.DictReader(file.read_text("utf-8").splitlines()))
+
+
+def grouped(runs: Iterable[Entry]) -> list[Group]:
+    """Finished runs by what they have in common, in the order of the first of each."""
+    found: dict[str, list[Entry]] = {}
+    for run in runs:
+        if run.status == FINISHED and run.rows:
+            found.setdefault(run.key, []).append(run)
+    return [Group(tuple(some)) for some in found.values()]
+
+
+# --- comparing -------------------------------------------------------------------------------------
+
+
+def differences(runs: Sequence[Entry]) -> dict[str, list[str]]:
+    """What is not the same in all runs: by fact, its value in each; empty where a run has none."""
+    facts = [dict(_facts(run)) for run in runs]
+    names = list(dict.fromkeys(name for some in facts for name in some))
+    rows = {name: [some.get(name, "") for some in facts] for name in names}
+    return {name: values for name, values in rows.items() if len(set(values)) > 1}
+
+
+def _facts(run: Entry) -> Iterator[tuple[str, str]]:
+    config = run.config
+    yield "model", run.model
+    yield "spec", config["files"]["model.py"][:12]
+    yield from ((name, str(config.get(name, ""))) for name in ("backend", "input", "archdsl"))
+    yield "data", f"{run.data} {config['data']['digest'][:12]}"
+    yield from ((f"recipe {label}", value) for label, value in run.lines.items())
+    yield from ((name, str(value)) for name, value in config["machine"].items())
+    yield from ((f"--set {name}", str(value)) for name, value in config["settings"].items())
+    yield "device used", run.device
+    yield from ((f"version of {name}", str(value)) for name, value in config.get("versions", {}).items())
+
+
+def spec_changes(one: Entry, other: Entry) -> str:
+    """What differs between the specs of two runs, as a unified diff; empty where nothing does."""
+    before, after = ((run.folder / "spec.arch").read_text("utf-8", "replace").splitlines() for run in (one, other))
+    return "\n".join(unified_diff(before, after, f"{one.name}/spec.arch", f"{other.name}/spec.arch", lineterm=""))
+
+
+# --- for papers ------------------------------------------------------------------------------------
+
+_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_SPECIAL |= {c: f"\\{c}" for c in "&%$#_{}"}
+
+
+def latex(groups: Sequence[Group]) -> str:
+    """A row of a LaTeX table for each group, under a comment that says the columns."""
+    rows = ["% model & data & parameters & top-1 in % & runs & time & device \\\\"]
+    for group in groups:
+        run = group.runs[0]
+        params = "" if run.params is None else f"{run.params:,}"
+        spread = "" if group.deviation is None else f" \\pm {group.deviation:.2f}"
+        model, data, device = map(_escaped, (run.model, run.data, run.device))
+        figures = [params, f"${group.top1:.2f}{spread}$", str(len(group.runs)), duration(group.seconds)]
+        rows.append(" & ".join([model, data, *figures, device]) + r" \\")
+    return "\n".join(rows) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_SPECIAL.get(c, c) for c in text)

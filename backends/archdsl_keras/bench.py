@@ -1,0 +1,72 @@
+"""Steps of a network to be timed, for `archdsl bench`. Imports Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from archdsl.codegen.backend import Artifact, Trial
+from archdsl.recipe import Recipe
+from archdsl.train.settings import Settings
+from archdsl_keras import BACKEND
+from archdsl_keras.devices import Place
+
+__all__ = ["trial"]
+
+_RATE, _MOMENTUM = 1e-6, 0.9  # noise teaches nothing: the weights stay finite, however many steps are timed
+
+
+def trial(artifact: Artifact, size: tuple[int, ...], batch: int, settings: Settings) -> Trial:
+    """See `archdsl.codegen.backend.Trial`. Optimizer: SGD with momentum; loss: the mean square of the outputs."""
+    place, recipe = Place(settings), Recipe(batch=batch)
+    with place.entered(recipe):
+        network = BACKEND.build(artifact)
+        x = keras.random.normal((batch, *size[1:], size[0]))
+        outputs = network(x)
+        several = isinstance(outputs, tuple | list)
+        y = [ops.zeros_like(output) for output in outputs] if several else ops.zeros_like(outputs)
+        optimizer = keras.optimizers.SGD(_RATE, _MOMENTUM)
+        network.compile(optimizer, loss=["mse"] * len(y) if several else "mse", jit_compile=place.jit)
+
+    def infer(steps: int) -> None:
+        with place.entered(recipe):
+            for _ in range(steps):
+                network.predict_on_batch(x)
+
+    def train(steps: int) -> None:
+        with place.entered(recipe):
+            for _ in range(steps):
+                network.train_on_batch(x, y)
+
+    return Trial(infer, train, lambda: _peak(place), place.name, _how(place))
+
+
+def _peak(place: Place) -> int | None:
+    """None where Keras's framework does not tell."""
+    if not place.gpu:
+        return None
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        most = torch.cuda.max_memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        return most
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        most = int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+        tf.config.experimental.reset_memory_stats("GPU:0")
+        return most
+    import jax
+
+    known: dict[str, Any] = jax.devices("gpu")[0].memory_stats() or {}
+    return known.get("peak_bytes_in_use")
+
+
+def _how(place: Place) -> str:
+    """Keras itself runs a step as one graph of its framework."""
+    jit = place.jit is True or (place.jit == "auto" and keras.backend.backend() != "torch")
+    return f"{'XLA' if jit else 'no XLA'}, {place.precision}, {keras.backend.backend()}"
