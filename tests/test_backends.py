@@ -83,7 +83,8 @@ def test_nothing_is_missing_from_ours() -> None:
     graph, _ = elaborated("lenet5")
     for name in ("torch", "keras"):
         backend = find_backend(name)
-        missing = [f for f in ("get_weights", "set_weights", "probe", "train", "evaluate") if not getattr(backend, f)]
+        abilities = ("get_weights", "set_weights", "probe", "values", "train", "logits", "bench")
+        missing = [ability for ability in abilities if not getattr(backend, ability)]
         assert not missing, f"{name} lacks {missing}"
         found = cost(graph)
         assert backend.count_params(backend.build(backend.emit(graph))) == (found.params, found.state)

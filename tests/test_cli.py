@@ -98,12 +98,13 @@ def test_several_models(run: Run, net: Path) -> None:
 def test_show_for_programs(run: Run, net: Path) -> None:
     args = ("--set", "classes=7", "--input", "3x16x16", "--batch", "8", "--dtype", "bfloat16")
     shown = json.loads(run("show", "net.arch", "--format", "json", *args).out)
-    assert list(shown) == ["model", "params", "state", "macs", "input", "output", "stages", "memory"]
+    assert list(shown) == ["model", "params", "state", "macs", "input", "output", "stages", "memory", "attention"]
     assert shown["params"] == 3 * 16 * 9 + 32 + 16 * 7 + 7
     assert (shown["state"], shown["input"], shown["output"]) == (32, [3, 16, 16], [7])
     assert shown["macs"] == 16 * 16 * 16 * 27 + 16 * 7
     assert [s["name"] for s in shown["stages"]] == ["stem", "head"]
     assert (shown["memory"]["batch"], shown["memory"]["dtype"]) == (8, "bfloat16")
+    assert set(shown["attention"].values()) == {0}
 
 
 @pytest.mark.parametrize("flags", [[], ["--expand"], ["--cost-by", "line"], ["--cost-by", "block"]])

@@ -1,6 +1,6 @@
-"""Training end to end on a tiny network, and every mistake that data, recipes and runs can have.
+"""Training with PyTorch, end to end on a tiny network, and every mistake that it can have.
 
-Cases of the codes E0801 to E0835 stand here, because a spec alone cannot show them.
+Cases of the codes E0811 to E0835 stand here and in test_resume.py, because a spec alone cannot show them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import json
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+import struct
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,71 +24,72 @@ pytest.importorskip("sklearn")
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from effort import HEAVY
+from images import paint
 from PIL import Image
+from safetensors.torch import load_file
+from training import CPU, QUICK, RANDOM, SPEC, mistake, one_thread, trained  # noqa: F401  (a fixture)
 
-from archdsl.diagnostics import Diagnostic, SpecError
-from archdsl.elaborate import load
-from archdsl.source import Source
-from archdsl.train import Recipe, Result, Run, Split, check_classes, evaluate, open_data, resume, train
-from archdsl.train.data import IN_MEMORY
-from archdsl.train.recipe import learning_rate
-from archdsl_torch.batches import Batches
+import archdsl
+from archdsl.data import Part, Split, open_data
+from archdsl.recipe import Count, Recipe
+from archdsl.recipe.recipe import epoch_order, learning_rate
+from archdsl.recipe.words import (
+    Adam,
+    AdamW,
+    Clip,
+    ColorJitter,
+    Constant,
+    Cosine,
+    CrossEntropy,
+    Cutmix,
+    Digits,
+    Early,
+    Ema,
+    Folder,
+    Hflip,
+    Linear,
+    Mixup,
+    PadCrop,
+    Plateau,
+    RandomErasing,
+    ResizedCrop,
+    Rotate,
+    Sgd,
+    Shift,
+    Standardize,
+    StepDecay,
+    Word,
+)
+from archdsl.source import flag
+from archdsl.train import Result, Run, evaluate, resume
+from archdsl.train.settings import Settings
+from archdsl_torch.batches import HeldOut, Images, Training
+from archdsl_torch.machine import blocks
+from archdsl_torch.normal import Normal
 
-SPEC = """
-# A network for tests.
-model tiny(classes=10, width=8) {
-  input [1, 8, 8]
-  stem: conv(width, 3) -> bn -> relu
-  body: conv(2*width, 3, 2) -> bn -> relu
-  head: gap -> dense(classes)
-}
-"""
-QUICK = Recipe(epochs=2, batch_size=32, lr=0.01, device="cpu", workers=0)
+DigitsRun = tuple[Run, Result, list[str]]
+STEADY = replace(QUICK, schedule=Constant())
 
-
-def trained(
-    output: Path, data: str = "digits", recipe: Recipe = QUICK, spec: str = SPEC, **more: Any
-) -> tuple[Run, Result]:
-    program = load(Source("tiny.arch", spec))
-    return train(program, "tiny", data, recipe, output=str(output), **more)
-
-
-def mistakes(work: Callable[[], object]) -> list[Diagnostic]:
-    with pytest.raises(SpecError) as refused:
-        work()
-    return list(refused.value.diagnostics)
-
-
-def mistake(work: Callable[[], object]) -> Diagnostic:
-    (found,) = mistakes(work)
-    return found
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny networks are slower with several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-# --- a run ---------------------------------------------------------------------------------------
+# --- a run -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def digits_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Result, list[str]]:
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> DigitsRun:
     said: list[str] = []
     run, result = trained(tmp_path_factory.mktemp("runs"), command=("archdsl", "train"), say=said.append)
     return run, result, said
 
 
-def test_a_run_is_complete(digits_run: tuple[Run, Result, list[str]]) -> None:
+def test_a_run_is_complete(digits_run: DigitsRun) -> None:
     run, result, said = digits_run
-    assert sorted(p.name for p in run.folder.iterdir()) == [
-        "best.safetensors", "config.json", "curves.png", "last.ckpt", "metrics.csv", "model.py", "resolved.txt",
-        "spec.arch", "splits.json", "summary.json",
-    ]  # fmt: skip
+    names = {path.name for path in run.folder.iterdir()}
+    assert names >= {
+        "best.safetensors", "config.json", "curves.png", "last.ckpt", "last.previous.ckpt", "metrics.csv", "model.py",
+        "recipe.arch", "resolved.txt", "spec.arch", "splits.json", "summary.json", "tensorboard",
+    }  # fmt: skip
+    assert not [name for name in names if name.endswith((".part", ".next"))]
     assert (run.folder / "spec.arch").read_text() == SPEC
     assert run.folder.name.startswith("tiny-digits-")
     assert [line.startswith(("run ", "epoch ")) for line in said] == [True] * 3
@@ -94,16 +97,15 @@ def test_a_run_is_complete(digits_run: tuple[Run, Result, list[str]]) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["epoch", "step", "lr", "train_loss", "train_top1", "val_loss", "val_top1", "seconds"]
     assert [(r["epoch"], r["step"]) for r in rows] == [("1", "44"), ("2", "88")]
-    assert result.top1 == pytest.approx(max(float(r["val_top1"]) for r in rows), abs=1e-4)
+    assert result.top1 == max(float(r["val_top1"]) for r in rows) > 40
     assert result.count == 360 and result.status == "finished"
     with Image.open(run.folder / "curves.png") as picture:
-        assert picture.size == (1650, 675)
+        assert picture.format == "PNG"
 
 
-def test_the_record_says_how(digits_run: tuple[Run, Result, list[str]]) -> None:
+def test_the_record_says_how(digits_run: DigitsRun) -> None:
     run, result, _ = digits_run
     config = json.loads((run.folder / "config.json").read_text())
-    assert Recipe.from_json(config["recipe"]) == QUICK
     assert config["data"]["images"] == {"train": 1437, "test": 360}
     assert config["settings"] == {"classes": "10"} and config["command"] == ["archdsl", "train"]
     assert {"python", "torch", "lightning"} <= set(config["versions"])
@@ -112,32 +114,11 @@ def test_the_record_says_how(digits_run: tuple[Run, Result, list[str]]) -> None:
     assert json.loads((run.folder / "summary.json").read_text())["top1"] == result.top1
 
 
-def test_evaluation_gives_the_same_accuracy(digits_run: tuple[Run, Result, list[str]]) -> None:
-    run, result, _ = digits_run
-    _, again = evaluate(str(run.folder))
-    assert (again.top1, again.loss, again.count) == (result.top1, result.loss, result.count)
-    assert again.top1 > 40
-
-
-def test_a_seed_gives_the_same_run(tmp_path: Path, digits_run: tuple[Run, Result, list[str]]) -> None:
+def test_a_seed_gives_the_same_run(tmp_path: Path, digits_run: DigitsRun) -> None:
     _, again = trained(tmp_path)
     assert again.loss == digits_run[1].loss
-    _, other = trained(tmp_path, recipe=replace(QUICK, seed=1, epochs=1))
+    _, other = trained(tmp_path, settings=replace(CPU, seed=1))
     assert other.loss != again.loss
-
-
-def test_weights_are_plain_tensors_under_the_paths_of_the_graph(digits_run: tuple[Run, Result, list[str]]) -> None:
-    run, _, _ = digits_run
-    tensors = run.load_weights()
-    assert {"stem.conv.weight", "head.dense.bias"} <= set(tensors)
-    assert tensors["stem.conv.weight"].shape == (8, 1, 3, 3)
-
-
-@pytest.mark.parametrize("opt", ["sgd", "adam"])
-def test_optimizers_and_augmentation(tmp_path: Path, opt: str) -> None:
-    recipe = replace(QUICK, opt=opt, epochs=1, hflip=0.5, crop_pad=1, smoothing=0.1, precision="bfloat16", sched="none")
-    run, result = trained(tmp_path, recipe=recipe)
-    assert math.isfinite(result.loss) and run.rows[0].lr == 0.01
 
 
 def test_ctrl_c_leaves_a_run_in_order(tmp_path: Path) -> None:
@@ -146,271 +127,290 @@ def test_ctrl_c_leaves_a_run_in_order(tmp_path: Path) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path, recipe=replace(QUICK, epochs=50), say=stop, name="stopped")
+        trained(tmp_path, replace(QUICK, budget=Count(50, "epochs")), say=stop, name="stopped")
     summary = json.loads((tmp_path / "stopped/summary.json").read_text())
     assert summary["status"] == "interrupted"
     assert evaluate(str(tmp_path / "stopped"))[1].top1 == summary["top1"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-# --- going on with a run, and ending early ---------------------------------------------------------
+# --- what a recipe means -----------------------------------------------------------------------------
 
-RANDOM = SPEC.replace("gap ->", "gap -> dropout(0.2) ->")
-AUGMENTED = replace(QUICK, epochs=3, hflip=0.5, crop_pad=1, precision="bfloat16")
-
-
-def stopped(output: Path, after: int, **more: Any) -> Path:
-    """The folder of a run that Ctrl-C ended after so many epochs."""
-
-    def stop(line: str) -> None:
-        if line.startswith(f"epoch {after:3d}"):
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        trained(output, say=stop, name="stopped", **more)
-    return output / "stopped"
+PLAIN = "model tiny(classes=10) {\n  input [1, 8, 8]\n  head: conv(4, 3) -> relu -> flatten -> dense(classes)\n}\n"
+BY_HAND = {
+    "sgd": Recipe(optimizer=Sgd(0.3, 0.8, True, 0.1), schedule=Linear(Count(2))),
+    "all weights decay": Recipe(optimizer=Sgd(0.3, 0.8, False, 0.1, "all"), schedule=StepDecay((Count(2),))),
+    "clip": Recipe(optimizer=Sgd(0.3), schedule=Constant(), clip=Clip(0.2), loss=CrossEntropy(0.2)),
+    "adam": Recipe(optimizer=Adam(0.02, 0.8, 0.95, 1e-3, 0.1), schedule=Cosine(final=0.2)),
+    "adamw": Recipe(optimizer=AdamW(0.02, 0.8, 0.95, 1e-3, 0.1), schedule=Constant(), average=Ema(0.6)),
+}
 
 
-def figures(folder: Path) -> list[list[str]]:
-    """metrics.csv without its seconds."""
-    return [line.split(",")[:-1] for line in (folder / "metrics.csv").read_text().splitlines()]
+@pytest.mark.parametrize(("name", "fused"), [*((name, "on") for name in BY_HAND), ("sgd", "off"), ("adamw", "off")])
+def test_steps_are_those_of_the_formulas(tmp_path: Path, name: str, fused: str) -> None:
+    """Five steps, against the formulas that the words' docstrings have."""
+    recipe = replace(BY_HAND[name], data=Digits(), batch=64, budget=Count(5))
+    run, _ = trained(tmp_path, recipe, PLAIN, replace(CPU, fused=fused))
+    torch.manual_seed(0)
+    expected = by_hand(archdsl.load(PLAIN), recipe)
+    kept = load_file(run.weights)
+    for key, tensor in expected.items():
+        torch.testing.assert_close(kept[key], tensor, rtol=2e-4, atol=2e-5, msg=lambda text, key=key: f"{key}: {text}")
 
 
-def test_a_resumed_run_is_the_one_that_was_not_stopped(tmp_path: Path) -> None:
-    whole, result = trained(tmp_path, recipe=AUGMENTED, spec=RANDOM, name="whole")
-    folder = stopped(tmp_path, 1, recipe=AUGMENTED, spec=RANDOM)
-    run, resumed = resume(str(folder), command=["archdsl", "train", "--resume"])
-    assert figures(folder) == figures(whole.folder)
-    assert (resumed.top1, resumed.loss, resumed.epochs, resumed.status) == (result.top1, result.loss, 3, "finished")
-    for key, tensor in run.load_weights().items():
-        assert (tensor == whole.load_weights()[key]).all(), key
-    assert [(r["after"], r["epochs"]) for r in json.loads((folder / "config.json").read_text())["resumed"]] == [(1, 3)]
+def by_hand(network: torch.nn.Module, recipe: Recipe) -> dict[str, torch.Tensor]:
+    split = open_data(Digits()).load("train", (1, 8, 8))
+    mean, std = (torch.tensor(x).view(-1, 1, 1) for x in (split.statistics().mean, split.statistics().std))
+    order = epoch_order(0, 0, len(split))
+    word, state, average = recipe.optimizer, {}, {}
+    for step in range(5):
+        rows = order[64 * step : 64 * step + 64]
+        x = (torch.from_numpy(split.pixels[rows]) / 255 - mean) / std
+        loss = F.cross_entropy(network(x), torch.from_numpy(split.labels[rows]), label_smoothing=recipe.loss.smoothing)
+        network.zero_grad()
+        loss.backward()
+        named = dict(network.named_parameters())
+        norm = math.sqrt(sum(float(p.grad.square().sum()) for p in named.values()))
+        rate, factor = learning_rate(recipe, step, 22), min(1.0, recipe.clip.norm / norm) if recipe.clip else 1.0
+        for key, p in named.items():
+            decay = word.weight_decay if word.decay == "all" or p.ndim > 1 else 0.0
+            with torch.no_grad():
+                p -= rate * change(word, state.setdefault(key, {}), p, p.grad * factor, decay, step + 1)
+            blend = recipe.average.decay if recipe.average and step else 0.0
+            average[key] = blend * average.get(key, 0) + (1 - blend) * p.detach().clone()
+    return average
 
 
-def test_a_run_that_was_killed_while_it_wrote(tmp_path: Path) -> None:
-    """Its metrics have an epoch that its state has not, or its best weights were not written."""
-    whole, _ = trained(tmp_path, recipe=AUGMENTED, spec=RANDOM, name="whole")
-    folder = stopped(tmp_path, 1, recipe=AUGMENTED, spec=RANDOM)
-    (folder / "best.safetensors").unlink()
-    (folder / "metrics.csv").write_bytes((whole.folder / "metrics.csv").read_bytes())
-    resume(str(folder))
-    assert figures(folder) == figures(whole.folder)
-    assert (folder / "best.safetensors").exists()
+def change(word: Any, state: dict[str, Any], w: Any, g: Any, decay: float, t: int) -> Any:
+    """What the learning rate multiplies."""
+    if isinstance(word, Sgd):
+        g = g + decay * w
+        state["v"] = word.momentum * state.get("v", 0) + g
+        return g + word.momentum * state["v"] if word.nesterov else state["v"]
+    if isinstance(word, Adam):
+        g = g + decay * w
+    state["m"] = word.beta1 * state.get("m", 0) + (1 - word.beta1) * g
+    state["u"] = word.beta2 * state.get("u", 0) + (1 - word.beta2) * g * g
+    step = state["m"] / (1 - word.beta1**t) / ((state["u"] / (1 - word.beta2**t)).sqrt() + word.eps)
+    return step + decay * w if isinstance(word, AdamW) else step
 
 
-def test_a_finished_run_can_be_made_longer(tmp_path: Path, digits_run: tuple[Run, Result, list[str]]) -> None:
-    folder = copy(digits_run[0], tmp_path / "copy")
-    for changes in ({}, {"epochs": 2}):
-        found = mistake(lambda changes=changes: resume(str(folder), changes=changes))
-        assert (found.code, found.label, found.help) == (
-            "E0836",
-            "2 of 2 epochs are done",
-            "say `--epochs 4` for 4 in all",
-        )
-    assert mistake(lambda: resume(str(folder), changes={"epochs": 1})).code == "E0801"
-    run, result = resume(str(folder), changes={"epochs": 3})
-    assert [row.epoch for row in run.rows] == [1, 2, 3] and result.epochs == 3
-    assert run.rows[2].lr == pytest.approx(learning_rate(replace(QUICK, epochs=3), 131, 44))
-    assert evaluate(str(folder))[1].loss == result.loss
+def test_a_budget_of_steps_ends_inside_an_epoch(tmp_path: Path) -> None:
+    run, result = trained(tmp_path, replace(QUICK, budget=Count(50)))
+    assert [(row.epoch, row.step) for row in run.rows] == [(1, 44), (2, 50)] and result.epochs == 2
+    assert run.rows[1].lr == learning_rate(replace(QUICK, budget=Count(50)), 49, 44)
 
 
-def test_runs_that_cannot_be_resumed(tmp_path: Path, digits_run: tuple[Run, Result, list[str]]) -> None:
-    def label(damage: Callable[[Path], object]) -> str | None:
-        folder = copy(digits_run[0], tmp_path / str(len(list(tmp_path.iterdir()))))
-        damage(folder)
-        before = (folder / "summary.json").read_bytes()
-        found = mistake(lambda: resume(str(folder), changes={"epochs": 3}))
-        assert found.code == "E0832" and (folder / "summary.json").read_bytes() == before
-        return found.label
-
-    whole = (digits_run[0].folder / "last.ckpt").read_bytes()
-    for damaged in (b"", b"no checkpoint", whole[: len(whole) // 2]):
-        assert label(lambda f, b=damaged: (f / "last.ckpt").write_bytes(b)) == "last.ckpt is damaged"
-    assert label(lambda f: torch.save({"state_dict": open}, f / "last.ckpt")) == "last.ckpt is damaged"
-    assert label(lambda f: (f / "last.ckpt").unlink()) == "it has no last.ckpt"
-    assert label(lambda f: (f / "metrics.csv").unlink()) == "it has no metrics.csv"
-    for damaged in (
-        "",
-        "epoch\n1\n",
-        "epoch,step,lr,train_loss,train_top1,val_loss,val_top1,seconds\n" + "2," * 7 + "1\n",
-    ):
-        assert label(lambda f, t=damaged: (f / "metrics.csv").write_text(t)) == "metrics.csv is damaged"
+def test_a_plateau_lowers_the_rate(tmp_path: Path) -> None:
+    still = replace(QUICK, optimizer=Sgd(1e-30), schedule=Plateau(0.5, 1), budget=Count(4, "epochs"))
+    run, _ = trained(tmp_path, still, PLAIN)
+    assert [row.lr / 1e-30 for row in run.rows] == pytest.approx([1, 1, 0.5, 0.25])
 
 
-def test_a_training_goes_on_with_its_own_data(flowers: Path, tmp_path: Path) -> None:
-    run, _ = trained(tmp_path, str(flowers), replace(QUICK, batch_size=4, epochs=1), input="3x8x8")
-    (flowers / "test/dark/0.png").unlink()
-    found = mistake(lambda: resume(str(run.folder), changes={"epochs": 2}))
-    assert found.code == "E0834" and "its own data" in found.help
-
-
-def test_flags_that_a_resumed_training_cannot_have(run: Callable[..., Any], tmp_path: Path) -> None:
-    ended = run("train", "lenet5", "--resume", tmp_path, "--lr", Recipe.lr, "--device", "cpu")
-    assert ended.code == 2 and "leave out SPEC, --lr (" in ended.err
-    assert run("train", "lenet5").code == run("train", "--data", "digits").code == 2
-    assert run("train", "--resume", tmp_path).code == 2
-
-
-@pytest.mark.parametrize("backend", ["torch", "keras"])
-def test_patience(tmp_path: Path, backend: str) -> None:
+def test_patience(tmp_path: Path) -> None:
     said: list[str] = []
-    still = replace(QUICK, epochs=9, lr=1e-30, patience=2)  # learns nothing
-    run, result = trained(tmp_path, recipe=still, spec=SPEC.replace("-> bn", ""), say=said.append, to=backend)
+    still = replace(STEADY, optimizer=Sgd(1e-30), budget=Count(9, "epochs"), stop=Early(2))
+    run, result = trained(tmp_path, still, PLAIN, say=said.append)
     assert (result.epoch, result.epochs, result.status) == (1, 3, "finished")
     assert said[-1] == "ended early: no better top-1 in 2 epochs"
-    found = mistake(lambda: resume(str(run.folder), changes={"epochs": 20}))
+    found = mistake(lambda: resume(str(run.folder), budget={"epochs": "20"}))
     assert (found.code, found.label) == ("E0836", "the last 2 epochs brought no better top-1")
 
 
-# --- folders of images -----------------------------------------------------------------------------
+def test_the_average_is_what_is_evaluated_and_kept(tmp_path: Path) -> None:
+    """The best of a run that averages is not the last of its weights, but the average of them."""
+    run, result = trained(tmp_path, replace(STEADY, average=Ema(0.98)))
+    assert evaluate(str(run.folder))[1].loss == pytest.approx(result.loss, rel=1e-6)
+    state = torch.load(run.folder / "last.ckpt", weights_only=True)["state_dict"]
+    kept = load_file(run.weights)["head.dense.weight"]
+    assert torch.equal(kept, state["average.network.head.dense.weight"])
+    assert not torch.equal(kept, state["network.head.dense.weight"])
 
 
-def paint(folder: Path, count: int = 6, classes: tuple[str, ...] = ("dark", "light"), mode: str = "RGB") -> Path:
-    """Images of 10 x 14 that are dark or light, in train and test."""
-    draw = np.random.default_rng(0)
-    for part in ("train", "test"):
-        for number, name in enumerate(classes):
-            (folder / part / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = draw.integers(100 * number, 100 * number + 100, (10, 14, 3), np.uint8)
-                Image.fromarray(pixels).convert(mode).save(folder / part / name / f"{i}.png")
-    return folder
+ALL = (ResizedCrop((0.5, 1)), PadCrop(1), Hflip(), Rotate(), Shift(), ColorJitter(), RandomErasing(), Mixup(), Cutmix())
 
 
-@pytest.fixture
-def flowers(tmp_path: Path) -> Path:
-    return paint(tmp_path / "flowers")
-
-
-def test_a_folder_sets_the_classes(flowers: Path, tmp_path: Path) -> None:
-    run, result = trained(tmp_path, str(flowers), replace(QUICK, batch_size=4), input="3x8x8")
-    assert run.config["settings"] == {"classes": "2"} and result.count == 12
-    assert evaluate(str(run.folder))[1].top1 == result.top1
-
-
-def test_images_are_fitted_and_grey_is_repeated(tmp_path: Path) -> None:
-    split = open_data(str(paint(tmp_path / "grey", mode="L"))).load("train", (3, 8, 8))
-    assert split.pixels is not None and split.pixels.shape == (12, 3, 8, 8)
-    assert (split.pixels[:, 0] == split.pixels[:, 2]).all()
-    pixels = split.pixels[:, 0] / 255
-    assert split.statistics.mean[0] == pytest.approx(pixels.mean(), abs=1e-5)
-    assert split.statistics.std[0] == pytest.approx(pixels.std(), abs=1e-5)
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_large_data_are_decoded_on_the_way(flowers: Path, workers: int) -> None:
-    data = open_data(str(flowers))
-    kept, streamed = (data.load("test", (3, 8, 8), limit) for limit in (IN_MEMORY, 0))
-    assert streamed.pixels is None
-    assert streamed.statistics == kept.statistics
-    recipe = replace(QUICK, batch_size=5, workers=workers)
-    both = [list(Batches(split, recipe, torch.device("cpu"))) for split in (kept, streamed)]
-    for (a, one), (b, other) in zip(*both, strict=True):
-        assert (a == b).all() and (one == other).all()
-    shuffled = list(Batches(streamed, recipe, torch.device("cpu"), shuffle=True))
-    assert [len(labels) for _, labels in shuffled] == [5, 5]
-
-
-def test_what_is_no_image_is_said(flowers: Path) -> None:
-    (flowers / "train/dark/Thumbs.db").touch()
-    (flowers / "val").mkdir()
-    for name in ("dark", "light"):
-        (flowers / f"val/{name}").mkdir()
-        (flowers / f"val/{name}/0.PNG").write_bytes((flowers / f"test/{name}/0.png").read_bytes())
-    data = open_data(str(flowers))
-    assert len(data.test) == 2
-    assert data.notes == (
-        "1 file without an image's name left out",
-        "the best weights are chosen by val; not read: test",
+def test_everything_at_once(tmp_path: Path) -> None:
+    recipe = replace(
+        STEADY,
+        augment=(*ALL, Standardize("image")),
+        clip=Clip(1),
+        loss=CrossEntropy(0.1),
+        average=Ema(0.9),
+        budget=Count(9),
     )
+    run, result = trained(tmp_path, recipe, RANDOM, replace(CPU, precision="bfloat16"))
+    assert math.isfinite(result.loss) and evaluate(str(run.folder))[1].top1 == result.top1
+    again, _ = trained(tmp_path, recipe, RANDOM, replace(CPU, precision="bfloat16"))
+    assert run.rows[0].train_loss == again.rows[0].train_loss
 
 
-# --- mistakes in data --------------------------------------------------------------------------------
+# --- images on their way -----------------------------------------------------------------------------
 
 
-def refused(folder: Path | str) -> Diagnostic:
-    return mistake(lambda: open_data(str(folder)))
+@pytest.mark.parametrize("by", ["channel", "pixel", "image"])
+def test_normalisation(by: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 6), np.uint8)
+    images[0] = 7
+    part = Part(images, [str(row) for row in range(5)], np.arange(5))
+    normalise = Split(part, (3, 4, 6), tuple("abcde"), flag("data", ""), images).statistics(by)
+    x = torch.from_numpy(images) / 255
+    expected = torch.from_numpy(normalise.of(images))
+    torch.testing.assert_close(Normal(normalise)(x), expected.float(), rtol=1e-5, atol=1e-5)
 
 
-def load_grey(folder: Path) -> Split:
-    return open_data(str(folder)).load("train", (1, 8, 8))
+def test_streamed_images_are_the_kept_ones(tmp_path: Path) -> None:
+    data = open_data(str(paint(tmp_path / "flowers")))
+    cpu = torch.device("cpu")
+    kept, streamed = (Images(data.load("train", (3, 8, 8), limit), cpu) for limit in (2**30, 0))
+    assert kept.kept and not streamed.kept
+    for one, other in zip(*(Training(images, 5, 9, 3, None, (0, 1)) for images in (kept, streamed)), strict=True):
+        assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
+    halves = [list(HeldOut(kept, 4, (rank, 2))) for rank in (0, 1)]
+    assert sorted(len(labels) for half in halves for _, labels in half) == [2, 2, 4, 4]
 
 
-def load_colour(folder: Path) -> Split:
-    return open_data(str(folder)).load("train", (3, 8, 8))
+def test_an_epoch_can_begin_in_its_middle() -> None:
+    images = Images(open_data(Digits()).load("train", (1, 8, 8)), torch.device("cpu"))
+    whole, rest = (Training(images, 32, 70, 0, None, (0, 1)) for _ in range(2))
+    rest.start = 11
+    assert [y.tolist() for _, y in rest] == [y.tolist() for _, y in list(whole)[11:]]
+    rest.start = 44
+    assert len(list(rest)) == 26  # of the 44 of an epoch
+    parts = [Training(images, 32, 70, 0, None, (rank, 2)) for rank in (0, 1)]
+    first = [next(iter(part))[1].tolist() for part in parts]
+    assert sorted(first[0] + first[1]) == sorted(next(iter(whole))[1].tolist())
 
 
-def test_missing_data(tmp_path: Path) -> None:
-    found = refused("digit")
-    assert (found.code, found.help, found.span.source.name) == ("E0802", "did you mean `digits`?", "--data")
-    (tmp_path / "file").touch()
-    assert refused(tmp_path / "file").label == "a file, not a folder"
-    assert refused("\0").code == "E0802"
+# --- speed -------------------------------------------------------------------------------------------
+
+REPEATED = """
+block inner { out = in -> conv(in.c, 1) }
+block unit { out = in -> inner -> inner -> relu }
+model tiny(classes=10) {
+  input [1, 8, 8]
+  stem: conv(4, 3) -> inner
+  body: unit * 3
+  head: gap -> dense(classes)
+}
+"""
 
 
-def test_missing_parts(tmp_path: Path) -> None:
-    assert [d.code for d in mistakes(lambda: open_data(str(tmp_path)))] == ["E0803", "E0803"]
-    (tmp_path / "train").mkdir()
-    found = refused(tmp_path)
-    assert found.label == "found train/" and "`test/CLASS/FILE`" in found.help
+def test_the_outermost_repeated_blocks_are_compiled() -> None:
+    assert [type(block).__name__ for block in blocks(archdsl.load(REPEATED))] == ["Inner", "Unit", "Unit", "Unit"]
+    whole = archdsl.load(PLAIN)
+    assert blocks(whole) == [whole]
 
 
-def test_empty_classes(flowers: Path) -> None:
-    for part in ("train", "test"):
-        (flowers / part / "empty").mkdir()
-    found = mistakes(lambda: open_data(str(flowers)))
-    assert [d.message for d in found] == ["no images in `train/empty`", "no images in `test/empty`"]
-    assert found[0].code == "E0804"
+@pytest.mark.skipif(not HEAVY, reason="compiles for a minute")
+def test_a_compiled_network_trains_alike(tmp_path: Path) -> None:
+    few = replace(STEADY, budget=Count(20))
+    runs = [trained(tmp_path, few, REPEATED, replace(CPU, compile=switch))[0] for switch in ("on", "off")]
+    assert runs[0].rows[0].train_loss == pytest.approx(runs[1].rows[0].train_loss, rel=1e-4)
+    assert set(runs[0].load_weights()) == set(runs[1].load_weights())
 
 
-def test_no_classes_at_all(tmp_path: Path) -> None:
-    for part in ("train", "test"):
-        (tmp_path / part).mkdir()
-    assert {d.code for d in mistakes(lambda: open_data(str(tmp_path)))} == {"E0804"}
+# --- logs ----------------------------------------------------------------------------------------------
 
 
-def test_one_class(tmp_path: Path) -> None:
-    assert refused(paint(tmp_path / "d", classes=("all",))).code == "E0805"
+def test_tensorboard_has_every_figure(digits_run: DigitsRun) -> None:
+    from tensorboardX.proto.event_pb2 import Event
+
+    run, _, _ = digits_run
+    (file,) = (run.folder / "tensorboard").iterdir()
+    content, found = file.read_bytes(), {}
+    while content:  # length, its checksum, record, its checksum
+        (length,) = struct.unpack("<Q", content[:8])
+        event = Event.FromString(content[12 : 12 + length])
+        found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
+        content = content[16 + length :]
+    for row in run.rows:
+        assert found["val/top1", row.step] == pytest.approx(row.val_top1)
+        assert found["lr", row.step] == pytest.approx(row.lr)
+    assert {tag for tag, _ in found} == {"train/loss", "train/top1", "val/loss", "val/top1", "lr"}
 
 
-def test_classes_that_differ(flowers: Path) -> None:
-    (flowers / "test/dark").rename(flowers / "test/Dark")
-    found = refused(flowers)
-    assert (found.code, found.label) == ("E0806", "only in train: dark; only in test: Dark")
+def test_other_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With stand-ins: what W&B and MLflow are told."""
+    told: list[Any] = []
+    wandb = SimpleNamespace(
+        __spec__=SimpleNamespace(), init=lambda **about: SimpleNamespace(
+            log=lambda figures, step: told.append((about["name"], step, figures)), finish=lambda: told.append("end")
+        )
+    )  # fmt: skip
+    mlflow = SimpleNamespace(
+        __spec__=SimpleNamespace(), set_tracking_uri=told.append, set_experiment=told.append, log_dict=lambda *_: None,
+        start_run=lambda **about: SimpleNamespace(info=SimpleNamespace(run_id="7")), end_run=lambda: told.append("end"),
+        log_metrics=lambda figures, step: told.append((step, figures)),
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "wandb", wandb)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)  # type: ignore[arg-type]
+    run, _ = trained(tmp_path, settings=replace(CPU, log=("wandb", "mlflow")), name="told")
+    row = run.rows[0]
+    assert ("told", 44, told[2][2]) == told[2] and told[2][2]["val/top1"] == row.val_top1 and told[3][0] == 44
+    assert told[-2:] == ["end", "end"] and (run.folder / "mlflow_run.txt").read_text() == "7"
+    monkeypatch.delitem(sys.modules, "wandb")
+    found = mistake(lambda: trained(tmp_path, settings=replace(CPU, log=("wandb",)), name="untold"))
+    assert found.code == "E0825" and "pip install wandb" in found.help and not (tmp_path / "untold").exists()
 
 
-def test_loose_images(flowers: Path) -> None:
-    (flowers / "train/dark/0.png").rename(flowers / "train/0.png")
-    found = refused(flowers)
-    assert (found.code, found.message) == ("E0807", "`train` itself holds 1 image, outside of any class")
+# --- numbers that are not finite -------------------------------------------------------------------------
+
+GROWS = """
+block grow { out = in * in * in * in }
+model tiny(classes=10) {
+  input [1, 8, 8]
+  stem: conv(4, 3)
+  body: grow -> grow -> grow -> grow
+  head: gap -> dense(classes)
+}
+"""
+# the square root that a deviation has: its gradient at 0 is infinite, its value is 0
+FLAT = """
+model tiny(classes=10) {
+  input [1, 8, 8]
+  stem: conv(4, 3)
+  zero = stem - stem
+  body: zero ** 0.5
+  head: gap -> dense(classes)
+}
+"""
 
 
-def test_damaged_images_are_named(flowers: Path) -> None:
-    (flowers / "train/dark/1.png").write_bytes(b"")
-    whole = (flowers / "train/light/2.png").read_bytes()
-    (flowers / "train/light/2.png").write_bytes(whole[: len(whole) // 2])
-    found = mistake(lambda: load_colour(flowers))
-    assert (found.code, found.message) == ("E0808", "2 images cannot be read")
-    assert found.label == "train/dark/1.png, train/light/2.png"
+def broken(folder: Path, spec: str, word: Word, **more: Any) -> tuple[str, str]:
+    """What is underlined, and what is said of it."""
+    found = mistake(lambda: trained(folder, replace(STEADY, optimizer=word, **more), spec, name="broken"))
+    assert found.code == "E0821" and found.label
+    assert json.loads((folder / "broken/summary.json").read_text())["status"] == "failed"
+    return found.span.source.text[found.span.start : found.span.end], found.label.split(" infinite")[0]
 
 
-def test_damaged_images_are_named_on_the_way(flowers: Path) -> None:
-    (flowers / "test/dark/1.png").write_bytes(b"no image")
-    split = open_data(str(flowers)).load("test", (3, 8, 8), limit=0)
-    found = mistake(lambda: list(Batches(split, replace(QUICK, workers=1), torch.device("cpu"))))
-    assert (found.code, found.label) == ("E0808", "test/dark/1.png")
+def test_the_first_value_that_is_not_finite(tmp_path: Path) -> None:
+    place, what = broken(tmp_path, GROWS, Sgd(1e3))
+    assert (place, what) == ("*", "its value is")
 
 
-def test_colours_into_one_channel(flowers: Path) -> None:
-    found = mistake(lambda: load_grey(flowers))
-    assert found.code == "E0809" and "`--input 3x8x8`" in found.help and "12 images" in found.label
+def test_weights_that_are_not_finite(tmp_path: Path) -> None:
+    """The rate takes finite gradients beyond all bounds."""
+    assert broken(tmp_path, PLAIN, Sgd(1e6, 0.9, weight_decay=1e6)) in [
+        ("conv(4, 3)", "its weights are"), ("conv(4, 3)", "its value is"), ("dense(classes)", "its value is"),
+    ]  # fmt: skip
 
 
-def test_deep_images(tmp_path: Path) -> None:
-    folder = paint(tmp_path / "deep")
-    Image.fromarray(np.zeros((8, 8), np.uint16)).save(folder / "train/dark/0.png")
-    found = mistake(lambda: load_colour(folder))
-    assert found.code == "E0810" and "I;16" in found.label
+def test_the_loss_on_held_out_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of a kind that training never saw."""
+    loaded = archdsl.data.Data.load
+
+    def load(self: Any, name: str, size: Any, **more: Any) -> Split:
+        split = loaded(self, name, size, **more)
+        return replace(split, pixels=split.pixels // 255 * 0 + (255 if name == "test" else 0))
+
+    monkeypatch.setattr("archdsl.data.Data.load", load)
+    place, what = broken(tmp_path, GROWS.replace("grow -> ", "grow -> grow -> ", 1), Sgd(1e-30), budget=Count(1))
+    assert (place, what) == ("*", "its value is")
+
+
+# --- other mistakes ----------------------------------------------------------------------------------------
 
 
 def test_models_that_read_no_images(tmp_path: Path) -> None:
@@ -420,94 +420,44 @@ def test_models_that_read_no_images(tmp_path: Path) -> None:
 
 
 def test_classes_that_disagree(tmp_path: Path) -> None:
-    given = mistake(lambda: trained(tmp_path, settings={"classes": "7"}))
+    given = mistake(lambda: trained(tmp_path, values={"classes": "7"}))
     assert (given.code, given.message) == ("E0812", "the model tells 7 classes apart, the data have 10 classes")
-    assert "leave out" in given.help
-    fixed = mistake(
-        lambda: trained(tmp_path, spec=SPEC.replace("dense(classes)", "dense(100)").replace("classes=10, ", ""))
-    )
-    assert "end the model in `dense(classes)`" in fixed.help
-    assert check_classes(open_data("digits"), 10) is None
+    fixed = SPEC.replace("dense(classes)", "dense(100)").replace("classes=10, ", "")
+    assert "end the model in `dense(classes)`" in mistake(lambda: trained(tmp_path, spec=fixed)).help
+    maps = SPEC.replace("gap -> dense(classes)", "conv(classes, 1)")
+    assert mistake(lambda: trained(tmp_path, spec=maps)).code == "E0813"
     assert not list(tmp_path.iterdir())
-
-
-def test_outputs_that_are_maps(tmp_path: Path) -> None:
-    assert (
-        mistake(lambda: trained(tmp_path, spec=SPEC.replace("gap -> dense(classes)", "conv(classes, 1)"))).code
-        == "E0813"
-    )
-
-
-# --- mistakes in recipes and while training -------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"epochs": 0}, {"batch_size": 0}, {"opt": "sdg"}, {"lr": 0.0}, {"lr": math.nan}, {"lr": math.inf},
-        {"momentum": 1.0}, {"weight_decay": -1.0}, {"sched": "cos"}, {"warmup_epochs": 6.0}, {"smoothing": 1.0},
-        {"hflip": 50.0},
-        {"crop_pad": -1}, {"seed": -1}, {"device": "gpu"}, {"precision": "int8"}, {"workers": -1},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_recipes_out_of_bounds(change: dict[str, Any]) -> None:
-    (found,) = replace(Recipe(), **change).problems()
-    (name,) = change
-    assert found.code == "E0801" and found.span.source.name == f"--{name.replace('_', '-')}"
-    assert found.label and found.help
-
-
-def test_every_setting_of_a_recipe_has_a_rule_and_a_word() -> None:
-    assert not Recipe().problems() and Recipe.__doc__
-    for field in fields(Recipe):
-        assert f"    {field.name}:" in Recipe.__doc__
-        assert replace(Recipe(), **{field.name: "x" if field.type == "str" else -1}).problems()
-
-
-def test_a_recipe_is_checked_first(tmp_path: Path) -> None:
-    assert mistake(lambda: trained(tmp_path, recipe=replace(QUICK, opt="adan"))).help == "did you mean `adam`?"
-
-
-def test_learning_rates() -> None:
-    recipe = Recipe(epochs=4, lr=1.0, warmup_epochs=1)
-    rates = [learning_rate(recipe, step, 10) for step in range(41)]
-    assert rates[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
-    assert rates[10] == 1 and rates[25] == pytest.approx(0.5) and rates[40] == pytest.approx(0)
-    assert learning_rate(replace(recipe, sched="none"), 39, 10) == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what is missing where there is no GPU")
 def test_devices_that_are_not_there(tmp_path: Path) -> None:
-    assert mistake(lambda: trained(tmp_path, recipe=replace(QUICK, device="cuda"))).code == "E0820"
-    assert mistake(lambda: trained(tmp_path, recipe=replace(QUICK, precision="float16"))).code == "E0820"
+    assert mistake(lambda: trained(tmp_path, settings=Settings(device="cuda"))).code == "E0820"
+    assert mistake(lambda: trained(tmp_path, settings=Settings(precision="float16"))).code == "E0820"
     assert not list(tmp_path.iterdir())
-
-
-def test_a_loss_that_explodes(tmp_path: Path) -> None:
-    wild = replace(QUICK, opt="sgd", lr=1e30, warmup_epochs=0)
-    found = mistake(lambda: trained(tmp_path, recipe=wild, name="wild"))
-    assert found.code == "E0821" and "--lr 1e+29" in found.help
-    assert json.loads((tmp_path / "wild/summary.json").read_text())["status"] == "failed"
 
 
 def test_too_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: object, images: object) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr("archdsl_torch.train.Learner._augment", fail)
+    monkeypatch.setattr("archdsl_torch.augment.Augment.forward", fail)
     assert mistake(lambda: trained(tmp_path)).code == "E0822"
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras"])
-def test_batch_norm_over_one_value(flowers: Path, tmp_path: Path, backend: str) -> None:
+def test_batch_norm_over_one_value(tmp_path: Path, backend: str) -> None:
     spec = SPEC.replace("head: gap ->", "pool: gap -> bn\n  head: ").replace("head:  dense", "head: dense")
-    one = replace(QUICK, batch_size=1)
-    found = mistake(lambda: trained(tmp_path, str(flowers), one, spec, input="3x8x8", to=backend))
+    one = replace(STEADY, batch=1, data=Folder(str(paint(tmp_path / "flowers"))))
+    found = mistake(lambda: trained(tmp_path, one, spec, input="3x8x8", to=backend))
     assert found.code == "E0823" and found.labels[0].text == "normalises [16, 1, 1]"
 
 
-# --- mistakes with runs -----------------------------------------------------------------------------------
+def test_a_batch_is_divided_evenly(tmp_path: Path) -> None:
+    found = mistake(lambda: trained(tmp_path, replace(QUICK, batch=33), settings=replace(CPU, devices=2)))
+    assert (found.code, found.help) == ("E0824", "say `--batch 32` or `--batch 34`")
+
+
+# --- mistakes with runs --------------------------------------------------------------------------------------
 
 
 def test_runs_are_never_written_over(tmp_path: Path) -> None:
@@ -520,15 +470,15 @@ def test_runs_are_never_written_over(tmp_path: Path) -> None:
 def copy(run: Run, to: Path) -> Path:
     to.mkdir()
     for file in run.folder.iterdir():
-        (to / file.name).write_bytes(file.read_bytes())
+        if file.is_file():
+            (to / file.name).write_bytes(file.read_bytes())
     return to
 
 
-def test_runs_that_cannot_be_used(tmp_path: Path, digits_run: tuple[Run, Result, list[str]]) -> None:
+def test_runs_that_cannot_be_used(tmp_path: Path, digits_run: DigitsRun) -> None:
     assert mistake(lambda: evaluate(str(tmp_path / "none"))).label == "there is no such folder"
     assert mistake(lambda: evaluate(str(tmp_path))).label == "it has no config.json"
     folder = copy(digits_run[0], tmp_path / "copy")
-    assert mistake(lambda: evaluate(str(folder), device="tpu")).code == "E0801"
     (folder / "best.safetensors").write_bytes(b"damaged")
     assert mistake(lambda: evaluate(str(folder))).code == "E0901"
     (folder / "best.safetensors").unlink()
@@ -538,14 +488,7 @@ def test_runs_that_cannot_be_used(tmp_path: Path, digits_run: tuple[Run, Result,
         assert mistake(lambda: evaluate(str(folder))).code in ("E0832", "E0833")
 
 
-def test_a_recipe_of_a_run_is_checked(tmp_path: Path, digits_run: tuple[Run, Result, list[str]]) -> None:
-    folder = copy(digits_run[0], tmp_path / "copy")
-    for damage in ({"recipe": {"epochs": "many"}}, {"recipe": {"speed": 1}}, {"input": [1]}, {"data": {}}):
-        (folder / "config.json").write_text(json.dumps({**digits_run[0].config, **damage}))
-        assert mistake(lambda: evaluate(str(folder))).code == "E0832"
-
-
-def test_a_program_that_was_edited_is_not_run(tmp_path: Path, digits_run: tuple[Run, Result, list[str]]) -> None:
+def test_a_program_that_was_edited_is_not_run(tmp_path: Path, digits_run: DigitsRun) -> None:
     folder = copy(digits_run[0], tmp_path / "copy")
     with (folder / "model.py").open("a") as file:
         file.write("raise SystemExit\n")
@@ -553,11 +496,14 @@ def test_a_program_that_was_edited_is_not_run(tmp_path: Path, digits_run: tuple[
     assert found.code == "E0833" and "model.py" in found.message
 
 
-def test_data_that_changed(flowers: Path, tmp_path: Path) -> None:
-    run, result = trained(tmp_path, str(flowers), replace(QUICK, batch_size=4), input="3x8x8")
+def test_data_that_changed(tmp_path: Path) -> None:
+    flowers = paint(tmp_path / "flowers")
+    run, _ = trained(tmp_path, replace(STEADY, batch=4, data=Folder(str(flowers))), input="3x8x8")
+    assert run.config["settings"] == {"classes": "2"}
     (flowers / "test/dark/0.png").unlink()
+    found = mistake(lambda: resume(str(run.folder), budget={"epochs": "3"}))
+    assert found.code == "E0834" and "its own data" in found.help
     assert mistake(lambda: evaluate(str(run.folder))).code == "E0834"
-    assert evaluate(str(run.folder), data=str(flowers))[1].count == result.count - 1
     others = paint(tmp_path / "others", classes=("dark", "bright"))
     found = mistake(lambda: evaluate(str(run.folder), data=str(others)))
     assert (found.code, found.label) == ("E0835", "not in both: bright, light")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from archdsl.codegen.backend import Backend
     from archdsl.ir.graph import Graph
 
-__all__ = ["find_backend", "open_graph", "open_spec", "parse_settings"]
+__all__ = ["extras_of", "find_backend", "open_graph", "open_spec", "parse_settings"]
 
 
 def open_spec(spec: str, model: str | None) -> tuple[Source, str | None]:
@@ -45,6 +45,13 @@ def parse_settings(given: Sequence[str]) -> dict[str, str]:
             raise WrongCommand(f"--set gives `{name}` twice: `{found[name]}` and `{value}`")
         found[name] = value
     return found
+
+
+def extras_of(run: str) -> str:
+    """What a run needs to be installed. Raises SpecError where there is none."""
+    from archdsl.train import Run
+
+    return f"{find_backend(str(Run.open(run).config.get('backend'))).extra},data"
 
 
 def find_backend(name: str) -> Backend:

@@ -6,21 +6,28 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archdsl.codegen.backend import HEADER
 from archdsl.diagnostics import Diagnostic, SpecError, render
 from archdsl.errors.files import NotOurs, WhichModel
 from archdsl.errors.outputs import NoDrawingEngine
+from archdsl.errors.recipes import Contradiction, TooLittleMemory
+from archdsl.errors.training import BatchOfOne, DeviceMissing, Diverged, OutOfMemory
 from archdsl.source import Source
 
-__all__ = ["WrongCommand", "check_ours", "colours", "exit_code", "print_table", "replace_file", "report", "say"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["WrongCommand", "check_ours", "colours", "exit_code", "grid", "print_table", "replace_file", "report", "say"]
 
 WRONG_SPEC, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
 MOST_SHOWN = 100
+_FOUND_OUT = (BatchOfOne, Contradiction, DeviceMissing, Diverged, OutOfMemory, TooLittleMemory)
 
 
 class WrongCommand(Exception):
@@ -63,13 +70,13 @@ def exit_code(diagnostics: Iterable[Diagnostic]) -> int:
 
 
 def _about_command_line(d: Diagnostic) -> bool:
-    """Mistakes in a flag's value stand in a text named after the flag; what `--data` names is not the flag's fault."""
+    """Mistakes in a flag's value stand in a text named after the flag.
+
+    What `--data` names is not the flag's fault, nor is what is known only where it is run.
+    """
     name = d.span.source.name
-    return (name.startswith("--") and name != "--data") or d.code in (
-        WhichModel.code,
-        NotOurs.code,
-        NoDrawingEngine.code,
-    )
+    given = name.startswith("--") and name != "--data" and d.code not in {error.code for error in _FOUND_OUT}
+    return given or d.code in (WhichModel.code, NotOurs.code, NoDrawingEngine.code)
 
 
 def print_table(table: object) -> None:
@@ -79,6 +86,20 @@ def print_table(table: object) -> None:
     terminal = sys.stdout.isatty()
     console = Console(file=sys.stdout, no_color=not colours(terminal), width=None if terminal else 200, highlight=False)
     console.print(table)
+
+
+def grid(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, title: str = "") -> Table:
+    """A table of texts, none of which is markup: the first `left` columns stand to the left, figures to the right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
+    for i, head in enumerate(heads):
+        table.add_column(Text(head), justify="left" if i < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -1,106 +1,175 @@
-"""`archdsl train` and `archdsl eval`. Flags are named as in timm where it has them; defaults are the recipe's."""
+"""`archdsl train`: a model, data, a recipe and where to run it."""
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from archdsl import api
-from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, Flag, flag
-from archdsl.cli.specs import find_backend, open_spec, parse_settings
+from archdsl.cli.flags import SPEC, SPEC_FLAGS, Command, Flag, flag
+from archdsl.cli.specs import extras_of, find_backend, open_spec, parse_settings
 from archdsl.cli.terminal import WrongCommand, say
-from archdsl.train.recipe import DEVICES, OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe
+from archdsl.diagnostics import refuse
+from archdsl.source import flag as given_to
+from archdsl.train.settings import WORDS, Settings
 
 if TYPE_CHECKING:
+    from archdsl.recipe import Recipe
     from archdsl.train import Result, Run
 
 __all__ = ["COMMANDS"]
 
-
-RESUMED = ("device", "workers", "epochs")  # what a training that is resumed may be given anew
+_LINES = {
+    "data": ("digits|FOLDER|WORD", "what to train on: a word of the language, or a folder of images"),
+    "augment": ("FLOW", "what is done to images, such as 'pad_crop(4) -> hflip'; none for nothing"),
+    "optimizer": ("WORD", "such as 'sgd(lr=0.1, momentum=0.9) -> clip(1)'"),
+    "schedule": ("WORD", "of the learning rate, such as 'cosine(warmup=epochs(5))'"),
+    "loss": ("WORD", "such as 'cross_entropy(smoothing=0.1)'"),
+    "batch": ("N", "images in one step, on all devices together"),
+    "budget": ("COUNT", "how long: 'epochs(90)' or 'steps(64K)'"),
+    "average": ("WORD", "of the weights, such as 'ema(0.999)'; none for no average"),
+    "stop": ("WORD", "when to stop early, such as 'early(10)'; none for never"),
+}  # by line of a recipe
+_PARTS = {
+    "epochs": ("N", "the budget in epochs"),
+    "steps": ("N", "the budget in steps"),
+    "lr": ("X", "the optimizer's"),
+    "weight-decay": ("X", "the optimizer's"),
+    "batch-size": ("N", "the same as --batch"),
+}  # shortcuts to parts of lines
+_BUDGET = ("budget", "epochs", "steps")
+_SAME = (_BUDGET, ("batch", "batch-size"))
+_HELP = {
+    "seed": "of initialisation, order and augmentation",
+    "device": "auto takes a GPU where there is one",
+    "precision": "of activations and products; auto is bfloat16 on a GPU that has it",
+    "channels_last": "the memory layout of images and convolutions (PyTorch)",
+    "compile": "torch.compile of repeated blocks, XLA in Keras; auto on a GPU",
+    "fused": "one kernel for the optimizer's step (PyTorch)",
+    "deterministic": "only algorithms that give the same bits again",
+    "workers": "threads that decode images that are not kept in memory; 0 for one a core",
+    "max_corrupt": "damaged images that are left out before the training is refused",
+    "save_minutes": "write the state inside an epoch as well, this often; 0 for never",
+    "devices": "processes on this machine, each with one device; 0 for all GPUs",
+    "strategy": "ddp keeps all weights on every device, fsdp a part of them (PyTorch)",
+    "sync_batch_norm": "statistics of batch norm over all devices",
+    "log": "further places for metrics; repeatable",
+}  # by field of Settings
 
 
 def train(
     spec: str | None,
-    settings: Sequence[str],
+    values: Sequence[str],
     input: str | None,
     model: str | None,
     backend: str | None,
-    data: str | None,
+    recipe: str | None,
     output: str | None,
     name: str | None,
     amp: bool,
+    print_config: bool,
     resume: str | None,
-    **recipe: object,
+    **given: Any,
 ) -> int:
+    settings = {f.name: given.pop(f.name) for f in fields(Settings) if f.name in given}
+    settings |= {n: tuple(v) for n, v in settings.items() if isinstance(v, list)}
+    changes = {_word(n): text for n, text in given.items()}
+    _refuse_doubles(changes)
+    if amp and settings.setdefault("precision", "bfloat16") != "bfloat16":
+        raise WrongCommand("--amp and --precision both say the precision: give one of them")
     if resume is not None:
-        others = {"SPEC": spec, "--set": settings, "--input": input, "--model": model, "--backend": backend,
-                  "--data": data, "--output": output, "--name": name, "--amp": amp}  # fmt: skip
-        given = [flag for flag, value in others.items() if value] + [_flag(n) for n in recipe if n not in RESUMED]
-        run, result = _resume(resume, given, recipe)
-    elif spec is None or data is None:
-        raise WrongCommand("say what to train, and on what: `archdsl train SPEC --data digits`, or `--resume RUN`")
+        others = {"SPEC": spec, "--set": values, "--input": input, "--model": model, "--backend": backend,
+                  "--recipe": recipe, "--output": output, "--name": name, "--print-config": print_config}  # fmt: skip
+        run, result = _resume(resume, [f for f, value in others.items() if value], changes, settings)
+    elif spec is None:
+        raise WrongCommand("say what to train: `archdsl train SPEC --data digits`, or `--resume RUN`")
     else:
-        if amp and recipe.setdefault("precision", "bfloat16") != "bfloat16":
-            raise WrongCommand("--amp and --precision both say the precision: give one of them")
-        framework = find_backend(backend or "torch")
         program, block = api.open_model(*open_spec(spec, model))
-        with api.needs(f"{framework.extra},data"):
-            from archdsl.train import train as run_training
-
-            run, result = run_training(
-                program,
-                block,
-                data,
-                Recipe(**recipe),  # type: ignore[arg-type]  # flags are its fields
-                settings=parse_settings(settings),
-                input=input,
-                to=framework.name,
-                output=output or "runs",
-                name=name,
-                command=sys.argv,
-                say=_line,
-                progress=sys.stderr.isatty(),
-            )
-    of = f"of {result.count} held-out images"
-    say(f"best {result.top1:.2f} % {of}, epoch {result.epoch} of {result.epochs}, {result.seconds:.0f} s")
-    say(f"run {run.folder}: `archdsl eval {run.folder}` measures its weights again")
+        refuse(program.diagnostics)
+        chosen, how = _recipe(recipe, changes, program), _settings(settings)
+        if print_config:
+            say(_config(chosen, how))
+            return 0
+        what = {"program": program, "model": block, "values": parse_settings(values), "input": input}
+        place = {"output": output or "runs", "name": name}
+        run, result = _begin(backend or "torch", {**what, "recipe": chosen, "settings": how, **place})
+    _tell(run, result)
     return 0
 
 
-def _resume(folder: str, given: Sequence[str], changes: Mapping[str, object]) -> tuple[Run, Result]:
+def _begin(backend: str, given: Mapping[str, Any]) -> tuple[Run, Result]:
+    """Train anew. given: arguments of `archdsl.train.train`."""
+    framework = find_backend(backend)
+    with api.needs(f"{framework.extra},data"):
+        from archdsl.train import train as run_training
+        from archdsl.train.ranks import in_turn
+
+        return in_turn()(run_training)(to=framework.name, **given, **_speaking())
+
+
+def _speaking() -> dict[str, Any]:
+    return {"command": sys.argv, "say": _line, "progress": sys.stderr.isatty()}
+
+
+def _refuse_doubles(changes: Mapping[str, str]) -> None:
+    for same in _SAME:
+        both = [f"--{name}" for name in same if name in changes]
+        if len(both) > 1:
+            raise WrongCommand(f"{' and '.join(both)} say the same thing: give one of them")
+
+
+def _recipe(text: str | None, changes: Mapping[str, str], program: Any) -> Recipe:
+    from archdsl.train.recipes import data_line, open_recipe
+
+    lines = {flag: data_line(text) if flag == "data" else text for flag, text in changes.items()}
+    found = open_recipe(text, lines, program)
+    typed = {"data": given_to("data", changes["data"])} if "data" in changes else {}
+    return replace(found, places={**found.places, **typed})
+
+
+def _settings(given: Mapping[str, Any]) -> Settings:
+    found = replace(Settings(), **given)
+    refuse(found.problems())
+    return found
+
+
+def _config(recipe: Recipe, settings: Settings) -> str:
+    """The recipe in the language, and the settings as a comment in it: all of it can be read as a recipe again."""
+    rows = "".join(f"#   --{_word(n)} {_shown(v)}\n" for n, v in settings.as_json().items())
+    return f"# Where and how it runs, which is no part of the recipe:\n{rows}\n{recipe.text}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value) or "(none)"
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+def _resume(
+    folder: str, others: Sequence[str], changes: Mapping[str, str], settings: Mapping[str, Any]
+) -> tuple[Run, Result]:
+    from archdsl.train.engine import FIXED, resume
+    from archdsl.train.ranks import in_turn
+
+    fixed = [*(n for n in changes if n not in _BUDGET), *(_word(n) for n in settings if n in FIXED)]
+    given = [*others, *(f"--{n}" for n in fixed)]
     if given:
-        can = ", ".join(map(_flag, RESUMED))
-        raise WrongCommand(f"--resume goes on as the run began: leave out {', '.join(given)} (only {can} can be given)")
-    with api.needs(_extras(folder)):
-        from archdsl.train import resume
-
-        return resume(folder, changes=changes, command=sys.argv, say=_line, progress=sys.stderr.isatty())
+        can = f"the budget ({', '.join(f'--{n}' for n in _BUDGET)}), and where and how it runs"
+        raise WrongCommand(f"--resume goes on as the run began: leave out {', '.join(given)} (only {can} can change)")
+    with api.needs(extras_of(folder)):
+        return in_turn()(resume)(folder, budget=changes, changes=settings, **_speaking())
 
 
-def _extras(folder: str) -> str:
-    """What a run needs to be installed. Raises SpecError where there is none."""
-    from archdsl.train import Run
+def _tell(run: Run, result: Result) -> None:
+    from archdsl.train.ranks import leads
 
-    return f"{find_backend(str(Run.open(folder).config.get('backend'))).extra},data"
-
-
-def evaluate(run: str, data: str | None, device: str | None, format: str) -> int:
-    with api.needs(_extras(run)):
-        from archdsl.train import evaluate as measure
-
-        note = _note if format == "json" else _line
-        found, result = measure(run, data=data, device=device, say=note, progress=sys.stderr.isatty())
-    if format == "json":
-        figures = {name: asdict(result)[name] for name in ("top1", "loss", "count")}
-        say(json.dumps({"run": str(found.folder), **figures}, indent=2))
-    else:
-        say(f"top-1 {result.top1:.2f} %, loss {result.loss:.4f}, on {result.count} held-out images of {found.folder}")
-    return 0
+    if leads():
+        of = f"of {result.count} held-out images"
+        say(f"best {result.top1:.2f} % {of}, epoch {result.epoch} of {result.epochs}, {result.seconds:.0f} s")
+        say(f"run {run.folder}: `archdsl eval {run.folder}` measures its weights again")
 
 
 def _line(text: str) -> None:
@@ -108,70 +177,49 @@ def _line(text: str) -> None:
     print(text, flush=True)
 
 
-def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _word(name: str) -> str:
+    """A field as a flag has it."""
+    return name.replace("_", "-")
 
 
-def _number(name: str, help: str, *short: str, metavar: str = "N") -> Flag:
-    return _setting(name, help, *short, type=type(getattr(Recipe, name)), metavar=metavar)
+def _text(name: str, metavar: str, help: str, *short: str) -> Flag:
+    """A line of the recipe, or a part of one; absent where it is not given."""
+    return flag(*short, f"--{name}", default=SUPPRESS, metavar=metavar, help=help)
 
 
-def _word(name: str, words: Sequence[str], help: str) -> Flag:
-    return _setting(name, help, metavar="|".join(words))
+def _setting(name: str) -> Flag:
+    """A field of Settings; absent where it is not given, so that `--resume` knows what was."""
+    default = getattr(Settings, name)
+    about: dict[str, Any] = {"help": _HELP[name], "default": SUPPRESS}
+    if isinstance(default, bool):
+        about["action"] = "store_true"
+    elif isinstance(default, tuple):
+        about |= {"action": "append", "metavar": "|".join(WORDS[name])}
+    else:
+        about["help"] += f" (default: {default})"
+        about |= {"metavar": "|".join(WORDS[name])} if name in WORDS else {"metavar": "N", "type": type(default)}
+    short = ("-j",) if name == "workers" else ()
+    return Flag((*short, f"--{_word(name)}"), about)
 
-
-def _setting(name: str, help: str, *short: str, **about: Any) -> Flag:
-    """A field of the recipe; absent where it is not given, so that `--resume` knows what was."""
-    default = getattr(Recipe, name)
-    return flag(*short, _flag(name), default=SUPPRESS, help=f"{help} (default: {default})", **about)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-_RECIPE = (
-    _number("epochs", "passes over the training images"),
-    _number("patience", "end after so many epochs without a better top-1; 0 for never"),
-    _number("batch_size", "images in one step", "-b"),
-    _word("opt", OPTIMIZERS, "optimizer"),
-    _number("lr", "peak learning rate of one step", metavar="X"),
-    _number("momentum", "of sgd; beta1 of adam and adamw", metavar="X"),
-    _number("weight_decay", "of convolutions and dense layers", metavar="X"),
-    _word("sched", SCHEDULES, "what the learning rate does after its warm-up"),
-    _number("warmup_epochs", "epochs in which the learning rate rises", metavar="X"),
-    _number("smoothing", "of labels", metavar="X"),
-    _number("hflip", "probability that an image is mirrored", metavar="P"),
-    _number("crop_pad", "pixels of padding before a random crop"),
-    _number("seed", "of initialisation, order and augmentation"),
-    _word("device", DEVICES, "auto takes a GPU where there is one"),
-    _word("precision", PRECISIONS, "of activations and products"),
-    _number("workers", "processes that decode images", "-j"),
-)
-assert len(_RECIPE) == len(fields(Recipe))
 
 COMMANDS = {
     "train": Command(
         train,
         (
             replace(SPEC, about={**SPEC.about, "nargs": "?"}),
-            *SPEC_FLAGS,
+            *(replace(f, about={**f.about, "dest": "values"}) if "--set" in f.names else f for f in SPEC_FLAGS),
             flag("--backend", "--to", dest="backend", metavar="BACKEND", help="the framework (default: torch)"),
-            flag("--data", metavar="digits|FOLDER", help="a folder has train/CLASS/FILE and test/CLASS/FILE"),
+            flag("--recipe", metavar="RECIPE", help="a name or a file, with parameters: 'ran_cifar(noise=0.3)'"),
+            *(_text(n, metavar, help) for n, (metavar, help) in _LINES.items()),
+            *(_text(n, metavar, help, *(["-b"] if n == "batch-size" else [])) for n, (metavar, help) in _PARTS.items()),
+            *(_setting(f.name) for f in fields(Settings)),
+            flag("--amp", action="store_true", help="the same as --precision bfloat16"),
             flag("--output", metavar="DIR", help="where the folders of runs are (default: runs)"),
             flag("--name", metavar="NAME", help="of the run's folder; model, data and time, if not given"),
-            flag("--resume", metavar="RUN", help="go on with the run in this folder after its last finished epoch"),
-            *_RECIPE,
-            flag("--amp", action="store_true", help="the same as --precision bfloat16"),
-        ),
-    ),
-    "eval": Command(
-        evaluate,
-        (
-            flag("run", metavar="RUN", help="the folder of a run"),
-            flag("--data", metavar="digits|FOLDER", help="other data of the same classes"),
-            flag("--device", metavar="|".join(DEVICES), help="the training's, if not given"),
-            FORMAT,
+            flag("--resume", metavar="RUN", help="go on with the run in this folder after its last state"),
+            flag(
+                "--print-config", action="store_true", help="only say the recipe with all its values, and the settings"
+            ),
         ),
     ),
 }

@@ -14,6 +14,7 @@ from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
 from archdsl.cli.specs import open_graph
 from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, print_table, report, say
 from archdsl.diagnostics import nearest, to_json
+from archdsl.source import flag as place
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,7 +49,7 @@ def verify(
         from archdsl.train.engine import refuse_lone_values
         from archdsl.verify import verify as compare
 
-        refuse_lone_values(graph, batch or 2, "batch")
+        refuse_lone_values(graph, batch or 2, place("batch", str(batch)))
 
         found = _with_those_installed(
             _probes(columns, dtype),

@@ -11,7 +11,7 @@ from archdsl import api
 from archdsl.cli.flags import SPEC_FLAGS, Command, flag
 from archdsl.cli.specs import open_spec, parse_settings
 from archdsl.cli.terminal import WrongCommand, check_ours, replace_file, say
-from archdsl.diagnostics import SpecError, nearest
+from archdsl.diagnostics import SpecError, nearest, refuse
 from archdsl.errors.training import RunUnusable
 from archdsl.source import Source
 
@@ -51,8 +51,7 @@ def _origin(spec: str, settings: Sequence[str], input: str | None, model: str | 
     from archdsl.weights import Origin
 
     program, name = api.open_model(*open_spec(spec, model))
-    if any(d.severity == "error" for d in program.diagnostics):
-        raise SpecError(program.diagnostics)
+    refuse(program.diagnostics)
     return Origin(Bundle.of(program), name, parse_settings(settings), input)
 
 

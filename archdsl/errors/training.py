@@ -5,41 +5,33 @@ from __future__ import annotations
 from archdsl.diagnostics import Error
 
 __all__ = [
+    "BatchNotShared",
     "BatchOfOne",
-    "ClassesDiffer",
-    "ClassesDisagree",
-    "ColourIntoGrey",
     "DataChanged",
-    "DataMissing",
-    "DeepImages",
     "DeviceMissing",
     "Diverged",
-    "EmptyData",
     "InputNotImages",
-    "LooseImages",
+    "LoggerMissing",
     "NoClasses",
     "NothingToResume",
-    "OneClass",
     "OutOfMemory",
     "OutputNotClasses",
-    "RecipeValue",
     "RunChanged",
     "RunExists",
     "RunUnusable",
     "RunUnwritable",
-    "SplitMissing",
-    "UnreadableImages",
+    "SettingValue",
 ]
 
 
-class RecipeValue(Error):
+class SettingValue(Error):
     """A setting of the training is outside of what it can be.
 
-    Each setting has bounds: a learning rate is above 0, a probability lies between 0 and 1, the warm-up is
-    shorter than the training. They are checked before anything starts.
+    Settings say where and how a recipe is run: the device, the precision, the seed (docs/training.md). They are checked
+    before anything starts.
 
-        archdsl train lenet5 --data digits --hflip 50    # wrong: a probability
-        archdsl train lenet5 --data digits --hflip 0.5   # right
+        archdsl train lenet5 --data digits --device gpu     # wrong: it is called cuda
+        archdsl train lenet5 --data digits --device cuda    # right
     """
 
     code = "E0801"
@@ -50,171 +42,6 @@ class RecipeValue(Error):
     value: str
     why: str
     fix: str
-
-
-class DataMissing(Error):
-    """There are no such data.
-
-    `--data` takes the name of a data set that comes with a package (`digits`), or a folder of images laid out as
-    PATH/train/CLASS/FILE and PATH/test/CLASS/FILE. A name comes first: say `./digits` for a folder so called.
-
-        archdsl train lenet5 --data digit      # wrong: misspelt
-        archdsl train lenet5 --data digits     # right
-        archdsl train lenet5 --data ~/flowers  # right: your own images
-    """
-
-    code = "E0802"
-    title = "there are no data `{name}`"
-    label = "{what}"
-    help = "{hint}"
-    name: str
-    what: str
-    hint: str
-
-
-class SplitMissing(Error):
-    """A folder of images lacks its part for training or for testing.
-
-    archdsl does not split your images for you: pictures of one object or one person on both sides would make the
-    accuracy look better than it is. Lay the folder out as
-
-        PATH/train/CLASS/FILE
-        PATH/test/CLASS/FILE      # or val
-    """
-
-    code = "E0803"
-    title = "`{path}` has no folder `{part}`"
-    label = "found {found}"
-    help = "images are expected as `{part}/CLASS/FILE`"
-    path: str
-    part: str
-    found: str
-
-
-class EmptyData(Error):
-    """A class, or a whole part of the data, has no images.
-
-    A class that is never seen cannot be learned, and one that is never tested cannot be measured. Images are
-    files whose names end in .png, .jpg, .jpeg, .bmp, .gif, .webp, .tif, .tiff, .ppm or .pgm.
-
-        train/cat/001.jpg    # right
-        train/dog/           # wrong: empty
-    """
-
-    code = "E0804"
-    title = "no images in `{path}`"
-    label = "{what}"
-    help = "put images there, or remove the folder"
-    path: str
-    what: str
-
-
-class OneClass(Error):
-    """The data have one class only, so there is nothing to tell apart.
-
-    Every folder inside `train` is a class. Often `--data` names one level too high or too low.
-
-        flowers/train/all/001.jpg                             # wrong: one class
-        flowers/train/rose/001.jpg, flowers/train/tulip/…     # right
-    """
-
-    code = "E0805"
-    title = "the data have one class only: `{name}`"
-    help = "make a folder for each class in `{path}`"
-    name: str
-    path: str
-
-
-class ClassesDiffer(Error):
-    """Training and test images are not of the same classes.
-
-    Classes are the names of folders. They have to be the same in both parts, letter by letter, because a class's
-    place in their order is the network's output for it.
-
-        train/cat  train/dog   test/cat  test/Dog    # wrong
-        train/cat  train/dog   test/cat  test/dog    # right
-    """
-
-    code = "E0806"
-    title = "`{one}` and `{other}` have different classes"
-    label = "{what}"
-    help = "give both the same folders"
-    one: str
-    other: str
-    what: str
-
-
-class LooseImages(Error):
-    """Images lie beside the folders of classes, where they have no class.
-
-    The folder that an image lies in is its class.
-
-        train/001.jpg          # wrong: of what?
-        train/rose/001.jpg     # right
-    """
-
-    code = "E0807"
-    title = "`{path}` itself holds {count}, outside of any class"
-    label = "the first is `{first}`"
-    help = "move them into folders named after their classes: `{path}/CLASS/FILE`"
-    path: str
-    count: str
-    first: str
-
-
-class UnreadableImages(Error):
-    """Files that are named as images cannot be read as such.
-
-    They are damaged, cut short, empty, or something else under an image's name. They are not left out silently,
-    because the numbers that come out would speak of other data than you think. Repair or remove them.
-
-        train/rose/007.jpg     # wrong: 0 bytes, a download that failed
-    """
-
-    code = "E0808"
-    title = "{count} cannot be read"
-    label = "{names}"
-    help = "repair or remove them: damaged files are not skipped"
-    count: str
-    names: str
-
-
-class ColourIntoGrey(Error):
-    """Images have colours, and the model reads one channel.
-
-    Grey images are repeated to three channels where a model wants three, which loses nothing. The other way
-    would drop the colours, so it is not done for you.
-
-        archdsl train net.arch --data flowers                     # wrong where it says `input [1, 32, 32]`
-        archdsl train net.arch --data flowers --input 3x32x32     # right
-    """
-
-    code = "E0809"
-    title = "the images have colours, but the model reads one channel"
-    label = "{count}, the first is `{first}`"
-    help = "give the model three channels: `--input 3x{height}x{width}`"
-    count: str
-    first: str
-    height: int
-    width: int
-
-
-class DeepImages(Error):
-    """Images have more than 8 bits per channel.
-
-    Their range says nothing about what they show (a 16-bit medical image may use a hundredth of it), so a
-    conversion that is right for one set ruins another. Convert them to 8 bits as is right for yours.
-
-        Image.open("scan.tif").point(lambda v: v / 256).convert("L").save("scan.png")
-    """
-
-    code = "E0810"
-    title = "{count} of more than 8 bits per channel"
-    label = "the first is `{first}`, of mode `{mode}`"
-    help = "convert them to 8 bits per channel"
-    count: str
-    first: str
-    mode: str
 
 
 class InputNotImages(Error):
@@ -231,26 +58,6 @@ class InputNotImages(Error):
     label = "images are [1, h, w] or [3, h, w]"
     help = "say `--input 3x32x32`, or change the model's `input`"
     shape: str
-
-
-class ClassesDisagree(Error):
-    """The model tells another number of classes apart than the data have.
-
-    `train` sets the model's parameter `classes` from the data, unless `--set classes=…` gives it. This model has
-    another number: because it was given, or because its last layer does not read `classes`.
-
-        head: gap -> dense(1000)       # wrong: whatever the data are
-        head: gap -> dense(classes)    # right
-    """
-
-    code = "E0812"
-    title = "the model tells {outputs} apart, the data have {classes}"
-    label = "{classes}: {names}"
-    help = "{fix}"
-    outputs: str
-    classes: str
-    names: str
-    fix: str
 
 
 class OutputNotClasses(Error):
@@ -289,23 +96,24 @@ class DeviceMissing(Error):
 
 
 class Diverged(Error):
-    """The loss became infinite or not a number: the training has blown up.
+    """A number of the training became infinite or not a number: it has blown up.
 
-    Nearly always the learning rate is too high for this network and batch. The run's folder keeps the best weights
-    from before.
+    The place is the first node of the network where that happened, in the order in which it runs. Nearly always the
+    learning rate is too high for this network and batch, or the node divides by something that can be 0. The run's
+    folder keeps the best weights from before.
 
-        archdsl train lenet5 --data digits --lr 100                        # wrong
-        archdsl train lenet5 --data digits --lr 0.05 --warmup-epochs 1     # right
+        archdsl train lenet5 --data digits --lr 100                                       # wrong
+        archdsl train lenet5 --data digits --lr 0.05 --schedule 'cosine(warmup=epochs(1))'    # right
     """
 
     code = "E0821"
-    title = "the loss became {loss} in epoch {epoch}"
-    label = "learning rate"
-    help = "lower it, `--lr {lower}`, or warm it up, `--warmup-epochs {warmup}`"
-    loss: str
+    title = "the training broke down in epoch {epoch}, at step {step}"
+    label = "{what}"
+    help = "lower the learning rate, `--lr {lower}`, or let it rise: `--schedule 'cosine(warmup=epochs(1))'`"
     epoch: int
+    step: int
+    what: str
     lower: str
-    warmup: int
 
 
 class OutOfMemory(Error):
@@ -313,16 +121,49 @@ class OutOfMemory(Error):
 
     Most of it are the activations, which grow with the batch. `archdsl show --batch N` says how much a batch takes.
 
-        archdsl train attention92 --data flowers --batch-size 256           # wrong, if it does not fit
-        archdsl train attention92 --data flowers --batch-size 64 --amp      # right: less, and half as wide
+        archdsl train attention92 --data flowers --batch 256           # wrong, if it does not fit
+        archdsl train attention92 --data flowers --batch 64 --amp      # right: less, and half as wide
     """
 
     code = "E0822"
     title = "a batch of {batch} does not fit into the memory of the {device}"
-    help = "take a smaller batch: `--batch-size {smaller}`"
+    help = "take a smaller batch: `--batch {smaller}`"
     batch: int
     device: str
     smaller: int
+
+
+class BatchNotShared(Error):
+    """The batch cannot be divided evenly among the processes that train together.
+
+    The recipe's batch is that of one optimizer step on all devices together, so that a recipe means the same on one
+    GPU and on eight. Each process has an equal part of it. Nothing is scaled for you (docs/scaling.md).
+
+        archdsl train lenet5 --data digits --batch 50 --devices 4     # wrong
+        archdsl train lenet5 --data digits --batch 52 --devices 4     # right
+    """
+
+    code = "E0824"
+    title = "a batch of {batch} cannot be divided among {processes} processes"
+    label = "each has an equal part of it"
+    help = "{fix}"
+    batch: int
+    processes: int
+    fix: str
+
+
+class LoggerMissing(Error):
+    """A package that `--log` names is not installed.
+
+    TensorBoard's files and metrics.csv are written without it.
+
+        archdsl train lenet5 --data digits --log wandb     # wrong before `pip install wandb`
+    """
+
+    code = "E0825"
+    title = "`--log {name}` needs a package that is not installed"
+    help = "`pip install {name}`, or leave it out"
+    name: str
 
 
 class BatchOfOne(Error):
@@ -446,8 +287,9 @@ class NoClasses(Error):
 class NothingToResume(Error):
     """The run has done all that its recipe says.
 
-    `--resume` goes on to the recipe's number of epochs, or to the larger one that `--epochs` gives; the learning rate
-    then follows the schedule of the longer training. A training that was ended by its `--patience` is done.
+    `--resume` goes on to the end of the recipe's budget, or of the larger one that `--epochs`, `--steps` or `--budget`
+    gives; the learning rate then follows the schedule of the longer training. A training that was ended by its patience
+    is done.
 
         archdsl train --resume RUN                  # wrong after the last epoch
         archdsl train --resume RUN --epochs 20      # right: 20 epochs in all

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from archdsl.train.data import Data, Normalise, Split, check_classes
-from archdsl.train.engine import evaluate, resume, train
-from archdsl.train.recipe import Recipe
+from archdsl.data import Data, Normalise, Split, check_classes, open_data
+from archdsl.recipe import Recipe
+from archdsl.train.engine import resume, train
+from archdsl.train.evaluation import evaluate, predict
+from archdsl.train.recipes import open_recipe
 from archdsl.train.record import Epoch, Result, Run
-from archdsl.train.sources import open_data
+from archdsl.train.settings import Settings
 
-__all__ = ["Data", "Epoch", "Normalise", "Recipe", "Result", "Run", "Split", "check_classes", "evaluate", "open_data",
-           "resume", "train"]  # fmt: skip
+__all__ = ["Data", "Epoch", "Normalise", "Recipe", "Result", "Run", "Settings", "Split", "check_classes", "evaluate",
+           "open_data", "open_recipe", "predict", "resume", "train"]  # fmt: skip

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
-from typing import SupportsFloat
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
 
 __all__ = ["Bar"]
+
+_PAUSE = 0.2  # seconds between looks at the figures, because a GPU is waited for
 
 
 class Bar:
     """One bar on standard error for the whole training; lines that are said meanwhile go above it.
 
-    epochs: of the whole training. steps: of one epoch.
+    epochs, steps: of the whole training. batch: images of a step.
     """
 
-    def __init__(self, epochs: int, steps: int) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("batches"),
-                   TimeRemainingColumn(), TextColumn("{task.fields[loss]}"))  # fmt: skip
-        self.epochs, self.steps = epochs, steps
+    def __init__(self, epochs: int, steps: int, batch: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
+                   TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))  # fmt: skip
+        self.epochs, self.batch = epochs, batch
         self.shown = 0.0
         self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self.task = self.progress.add_task("", total=epochs * steps, loss="")
+        self.task = self.progress.add_task("", total=steps, figures="")
         self.progress.start()
 
     def epoch(self, number: int) -> None:
         """Epoch `number`, counted from 0, begins."""
-        self.progress.update(self.task, description=f"epoch {number + 1}/{self.epochs}", completed=number * self.steps)
+        self.progress.update(self.task, description=f"epoch {number + 1}/{self.epochs}")
 
-    def step(self, loss: SupportsFloat) -> None:
-        """One batch is done. Its loss is read five times a second at most, because a GPU is waited for."""
-        self.progress.update(self.task, advance=1)
-        if monotonic() - self.shown > 0.2:
-            self.progress.update(self.task, loss=f"loss {float(loss):.4f}")
+    def step(self, done: int, figures: Callable[[], tuple[float, float, float]]) -> None:
+        """`done` steps of the whole training are done. figures: loss, top-1 in percent, and learning rate."""
+        self.progress.update(self.task, completed=done)
+        if monotonic() - self.shown > _PAUSE:
+            loss, top1, rate = figures()
+            speed = _speed(self.progress.tasks[0]) * self.batch
+            text = f"loss {loss:.4f}  top-1 {top1:.2f} %  lr {rate:.3g}  {speed:,.0f} images/s"
+            self.progress.update(self.task, figures=text)
             self.shown = monotonic()
 
     def stop(self) -> None:
         self.progress.stop()
+
+
+def _speed(task: Task) -> float:
+    """Steps a second."""
+    return task.speed or 0.0

@@ -1,169 +1,289 @@
-"""`archdsl train` and `archdsl eval`: from a spec, data and a recipe to a run, on from it, and back to its accuracy."""
+"""`archdsl train`: from a spec, data and a recipe to a run, and on from it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from archdsl import __version__
 from archdsl.codegen.backend import Artifact, ability, find_backend
-from archdsl.diagnostics import Label, SpecError
+from archdsl.data import ARRAYS, Data, Normalise, Size, Split, check_classes, is_image, open_data
+from archdsl.diagnostics import Diagnostic, Label, SpecError, refuse
 from archdsl.elaborate import Program, elaborate
 from archdsl.elaborate.bundle import Bundle
+from archdsl.errors.recipes import NoData, NothingToTrain
 from archdsl.errors.training import (
     BatchOfOne,
     DataChanged,
     InputNotImages,
     NoClasses,
     OutputNotClasses,
-    RecipeValue,
+    RunChanged,
     RunUnusable,
+    SettingValue,
 )
 from archdsl.ir.graph import Graph
 from archdsl.ir.places import places
 from archdsl.ir.text import to_text
 from archdsl.ops.norm import BatchNorm
 from archdsl.passes import run as run_passes
-from archdsl.train.data import Data, Normalise, Size, Split, check_classes, is_image
-from archdsl.train.recipe import Recipe, flag
+from archdsl.passes.cost import cost
+from archdsl.recipe import Recipe
+from archdsl.recipe.contradictions import Training, contradictions, notes
+from archdsl.recipe.words import LabelNoise, ResizedCrop, Standardize, Subset, Word
+from archdsl.source import Source, Span, flag
+from archdsl.train.memory import check_memory
+from archdsl.train.recipes import read_recipe
 from archdsl.train.record import Result, Run
-from archdsl.train.sources import open_data
+from archdsl.train.settings import Settings
 from archdsl.weights import Origin
 
 if TYPE_CHECKING:
     from archdsl.codegen.backend import Backend
 
-__all__ = ["evaluate", "refuse_lone_values", "resume", "train"]
+__all__ = ["FIXED", "Trained", "check_same", "open_run", "refuse_lone_values", "resume", "train"]
+
+FIXED = ("seed",)  # settings that a training which goes on cannot have anew
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that was written before, with what is needed to use its weights, or to go on with it."""
+
+    run: Run
+    artifact: Artifact
+    recipe: Recipe
+    settings: Settings
+    normalise: Normalise
+    size: Size
+    backend: Backend
 
 
 def train(
     program: Program,
     model: str,
-    data: str,
     recipe: Recipe,
+    settings: Settings | None = None,
     *,
-    settings: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
     input: str | None = None,
     to: str = "torch",
     output: str = "runs",
     name: str | None = None,
     command: Sequence[str] = (),
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
     progress: bool = False,
 ) -> tuple[Run, Result]:
     """Train a model of `program` and leave a run in `output`.
 
-    data: `digits`, or a folder of images. The model's parameter `classes` follows the data unless `settings` has it.
-    command: what the user typed, for the record. say: hears notes and a line after each epoch.
+    recipe: with a line `data`. values: of the model's parameters, as `--set` has them; `classes` follows the data
+    unless it is among them. command: what the user typed, for the record. say: hears notes and a line after each epoch.
     progress: whether to show a bar on the terminal (standard error).
     Raises SpecError for what is wrong with spec, data, recipe or device, ModuleNotFoundError where an extra is missing,
-    KeyboardInterrupt where the user stops it: the run is then complete up to its last epoch.
+    KeyboardInterrupt where the user stops it: the run is then complete up to its last state.
     """
-    _refuse(program.diagnostics)
-    _refuse(recipe.problems())
+    settings = settings or Settings()
+    refuse(program.diagnostics)
+    refuse([*settings.problems(), *_contradictions(recipe)])
+    read_recipe(Source(f"recipe {recipe.name}", recipe.text))  # one that was made in Python may be out of bounds
     backend = find_backend(to)
-    ability(backend, "train")  # what it cannot do is said before data are read
-    found = open_data(data)
-    for note in found.notes:
-        say(f"note: {note}")
-    chosen = _with_classes(program, model, settings or {}, len(found.classes))
+    _data_of(recipe)
+    free = _free_memory(backend, settings)
+    found = _open(recipe, say)
+    recipe = replace(recipe, data=found.source)
+    chosen = _with_classes(program, model, values or {}, len(found.classes))
     graph = _graph(program, model, chosen, input)
     size = _input_size(graph, input)
-    _check_outputs(graph, found, "classes" in (settings or {}))
+    _check_outputs(graph, found, "classes" in (values or {}))
+    if not cost(graph).params:
+        raise SpecError([NothingToTrain().at(graph[graph.outputs[0].node].span)])
     artifact = backend.emit(graph)
-    pixels, held_out = found.load("train", size), found.load("test", size)
-    config = _config(artifact, recipe, found, pixels.statistics, size, command)
-    texts = {
+    images, held_out = _load(found, size, recipe, settings, graph, free)
+    normalise = images.statistics(_standardized(recipe))
+    origin = Origin(Bundle.of(program), model, chosen, input)
+    config = _config(artifact, graph, settings, found, normalise, size, command)
+    texts: dict[str, str | bytes] = {
+        "recipe.arch": recipe.text,
         "resolved.txt": to_text(graph),
         "model.py": artifact.text,
-        "splits.json": json.dumps(found.split, indent=None) + "\n",
+        "splits.json": json.dumps({**found.split, **images.record}, indent=None) + "\n",
     }
-    origin = Origin(Bundle.of(program), model, chosen, input)
+    if normalise.content is not None:
+        texts[ARRAYS] = normalise.content
     run = Run.new(output, name, f"{model}-{found.stem}", origin, texts, config, say)
-    return run, _train(backend, artifact, pixels, held_out, recipe, run, progress)
+    ready = Trained(run, artifact, recipe, settings, normalise, size, backend)
+    return run, _train(ready, images, held_out, progress)
 
 
 def resume(
     folder: str,
     *,
-    changes: Mapping[str, object] | None = None,
+    budget: Mapping[str, str] | None = None,
+    changes: Mapping[str, Any] | None = None,
     command: Sequence[str] = (),
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
     progress: bool = False,
 ) -> tuple[Run, Result]:
-    """Go on with a run after its last finished epoch, with its own spec, data and recipe.
+    """Go on with a run after its last state, with its own spec, data and recipe.
 
-    changes: fields of the recipe that may be others now: `device`, `workers`, and `epochs`, of which there can be more.
+    budget: what makes it longer, as the flags have it: `{"epochs": "20"}`. changes: settings that are others now, all
+    but those of `FIXED`.
     Raises as `train` does, and SpecError where the run cannot be used or has nothing left to do.
     """
+    found = open_run(folder, changes, say)
+    run, before = found.run, found.recipe
+    free = _free_memory(found.backend, found.settings)
+    recipe = read_recipe(Source("recipe.arch", before.text), budget) if budget else before
+    data = _open(before, say)
+    check_same(run, data, "a training goes on with its own data: put them back as they were, or train anew")
+    images, held_out = _load(data, found.size, recipe, found.settings, run.origin.graph, free)
+    per_epoch = recipe.batches_of(len(images), whole=True)
+    if recipe.steps(per_epoch) < before.steps(per_epoch):
+        (name, text), *_ = (budget or {}).items()
+        why, fix = f"the run is to have {before.budget}, and can only be made longer", "say more"
+        raise SpecError([SettingValue(name, text, why, fix).at(flag(name, text))])
+    run.resume(recipe, per_epoch, command)
+    run.config["machine"] = found.settings.as_json()
+    return run, _train(replace(found, recipe=recipe), images, held_out, progress)
+
+
+def open_run(folder: str, changes: Mapping[str, Any] | None = None, say: Say = lambda line: None) -> Trained:
+    """A run that was written before. changes: settings that are others now.
+
+    Raises SpecError where it is no run, was changed, or where the settings are out of bounds.
+    """
     run = Run.open(folder, say)
-    artifact, recipe, _, size, backend = _read_config(run)
-    changed = replace(recipe, **(changes or {}))  # type: ignore[arg-type]  # they are its fields
-    _refuse(changed.problems())
-    if changed.epochs < recipe.epochs:
-        text, why = str(changed.epochs), f"the run is to have {recipe.epochs}, and can only be made longer"
-        raise SpecError([RecipeValue("epochs", text, why, f"say more than {recipe.epochs}").at(flag("epochs", text))])
-    recipe = changed
-    run.resume(recipe, command)
-    found = open_data(run.config["data"]["location"])
-    _check_same(run, found, "a training goes on with its own data: put them back as they were, or train anew")
-    pixels, held_out = found.load("train", size), found.load("test", size)
-    return run, _train(backend, artifact, pixels, held_out, recipe, run, progress)
+    config = run.config
+    try:
+        backend = find_backend(config["backend"])
+        artifact = Artifact(run.read("model.py"), config["class"], config["backend"])
+        text = run.read("recipe.arch")
+        if sha256(text.encode(errors="backslashreplace")).hexdigest() != config["files"]["recipe.arch"]:
+            run.refuse(RunChanged(str(run.folder / "recipe.arch")))
+        recipe = read_recipe(Source(str(run.folder / "recipe.arch"), text))
+        settings = Settings.from_json(config["machine"])
+        size = tuple(int(n) for n in config["input"])
+        arrays = run.folder / ARRAYS
+        normalise = Normalise.from_json(config["data"]["normalise"], arrays.read_bytes() if arrays.is_file() else None)
+        [str(config["data"][key]) for key in ("source", "classes", "digest", "images")]
+    except (KeyError, TypeError, ValueError) as error:
+        file = ARRAYS if ARRAYS in str(error) else "config.json"
+        run.refuse(RunUnusable(str(run.folder), f"{file} is damaged", "name another run"))
+    if not is_image(size):
+        run.refuse(RunUnusable(str(run.folder), "config.json is damaged", "name another run"))
+    settings = replace(settings, **(changes or {}))
+    refuse(settings.problems())
+    return Trained(run, artifact, recipe, settings, normalise, size, backend)
 
 
-def _train(backend: Backend, artifact: Artifact, images: Split, held_out: Split, recipe: Recipe, run: Run,
-           progress: bool) -> Result:  # fmt: skip
-    refuse_lone_values(run.origin.graph, recipe.batch_of(len(images)))
-    result: Result = ability(backend, "train")(artifact, images, held_out, recipe, run, progress=progress)
-    if result.epochs < recipe.epochs:
-        run.say(f"ended early: no better top-1 in {recipe.patience} epochs")
+def check_same(run: Run, data: Data, fix: str) -> None:
+    """Data need the run's classes; unless `fix` is empty, they have to be its own as they were, or do as it says."""
+    record = run.config["data"]
+    if list(data.classes) != record["classes"]:
+        only = sorted(set(data.classes) ^ set(record["classes"]))
+        raise SpecError([NoClasses(data.name, f"not in both: {', '.join(only[:5])}").at(data.at)])
+    if fix and data.digest != record["digest"]:
+        raise SpecError([DataChanged(data.name, "names or sizes of files differ", fix).at(data.at)])
+
+
+def refuse_lone_values(graph: Graph, batch: int, at: Span) -> None:
+    """Batch norm over one value for each channel has no variance: some frameworks refuse it, others go on with 0.
+
+    at: where the batch was said. Raises SpecError.
+    """
+    lone = (p for p in places(graph) if isinstance(p.op, BatchNorm) and prod(p.types[0].sizes[1:]) == 1)
+    if batch == 1 and (place := next(lone, None)):
+        raise SpecError([BatchOfOne().at(at, [Label(place.span, f"normalises {place.types[0]}")])])
+
+
+def _free_memory(backend: Backend, settings: Settings) -> int | None:
+    """Of the GPU; None on the processor. What a backend or a machine cannot do is said before data are read."""
+    ability(backend, "train")
+    return backend.memory(settings) if backend.memory else None
+
+
+def _train(ready: Trained, images: Split, held_out: Split, progress: bool) -> Result:
+    """Everything that can be known before it starts is looked at; then the backend trains."""
+    run, recipe, settings = ready.run, ready.recipe, ready.settings
+    graph = run.origin.graph
+    training = Training(ready.size, len(images))
+    refuse(_contradictions(recipe, training))
+    refuse_lone_values(graph, recipe.batch_of(len(images)), recipe.place("batch"))
+    for note in notes(recipe, training):
+        run.say(f"note: {note}")
+    work = ability(ready.backend, "train")
+    result: Result = work(ready.artifact, images, held_out, ready.normalise, recipe, settings, run, progress=progress)
+    for split in (images, held_out):
+        if split.damaged:
+            run.say(f"note: damaged and left out: {', '.join(split.damaged)}")
+    if recipe.stop and result.epochs < recipe.epochs(training.per_epoch(recipe)):
+        count = recipe.stop.patience
+        run.say(f"ended early: no better top-1 in {count} epoch{'s' * (count != 1)}")
     return result
 
 
-def evaluate(
-    folder: str,
-    *,
-    data: str | None = None,
-    device: str | None = None,
-    say: Callable[[str], None] = lambda line: None,
-    progress: bool = False,
-) -> tuple[Run, Result]:
-    """The accuracy of a run's best weights on its held-out images, or on those of `data`.
+def _contradictions(recipe: Recipe, training: Training | None = None) -> Iterator[Diagnostic]:
+    return (error.at(recipe.place(place)) for place, error in contradictions(recipe, training))
 
-    On the data and device of the training, it is the accuracy that the run reports.
-    Raises SpecError where the run, its data or the device cannot be used, ModuleNotFoundError where an extra is
-    missing.
-    """
-    run = Run.open(folder)
-    artifact, recipe, normalise, size, backend = _read_config(run)
-    recipe = replace(recipe, device=device) if device else recipe
-    _refuse(recipe.problems())
-    found = open_data(data or run.config["data"]["location"])
-    _check_same(run, found, "" if data else f"say `--data {found.name}` to evaluate on them as they are now")
+
+def _data_of(recipe: Recipe) -> Word:
+    if recipe.data is None:
+        raise SpecError([NoData().at(flag("recipe", recipe.name))])
+    return recipe.data
+
+
+def _open(recipe: Recipe, say: Say) -> Data:
+    found = open_data(_data_of(recipe), recipe.place("data"), say)
     for note in found.notes:
         say(f"note: {note}")
-    held_out = found.load("test", size)
-    return run, ability(backend, "evaluate")(artifact, held_out, normalise, recipe, run, progress=progress)
+    return found
 
 
-def _refuse(found: Sequence[Any]) -> None:
-    if any(d.severity == "error" for d in found):
-        raise SpecError(found)
+def _load(
+    data: Data, size: Size, recipe: Recipe, settings: Settings, graph: Graph, free: int | None
+) -> tuple[Split, Split]:
+    """The training images with what the recipe does to them as a whole, and the held-out ones.
+
+    Raises SpecError where memory is too small for the training, before an image is decoded.
+    """
+    windows, count = recipe.find(ResizedCrop) is not None, _count(data, recipe)
+    kept = data.train.bytes_kept(size, windows, count=count) + data.test.bytes_kept(size)
+    check_memory(graph, recipe, settings, free, count, kept)
+    images = data.load("train", size, windows=windows, max_corrupt=settings.max_corrupt)
+    if subset := recipe.find(Subset):
+        place = recipe.place(f"augment.{recipe.augment.index(subset)}")
+        images = images.subset(subset.per_class, settings.seed, place)
+    if noise := recipe.find(LabelNoise):
+        images = images.noisy(noise.p, settings.seed)
+    return images, data.load("test", size, max_corrupt=settings.max_corrupt)
 
 
-def _with_classes(program: Program, model: str, settings: Mapping[str, str], count: int) -> dict[str, str]:
-    """The settings, with `classes` from the data where the model has that parameter and nobody gave it."""
+def _count(data: Data, recipe: Recipe) -> int:
+    """How many images are trained on, at most."""
+    subset = recipe.find(Subset)
+    return min(len(data.train), subset.per_class * len(data.classes)) if subset else len(data.train)
+
+
+def _standardized(recipe: Recipe) -> str:
+    return (recipe.find(Standardize) or Standardize()).by
+
+
+def _with_classes(program: Program, model: str, values: Mapping[str, str], count: int) -> dict[str, str]:
+    """The values, with `classes` from the data where the model has that parameter and nobody gave it."""
     block = program.models.get(model)
     has = block is not None and any(param.name == "classes" for param in block.params)
-    return {**({"classes": str(count)} if has else {}), **settings}
+    return {**({"classes": str(count)} if has else {}), **values}
 
 
-def _graph(program: Program, model: str, settings: Mapping[str, str], input: str | None) -> Graph:
-    result = elaborate(program, model, settings, input)
-    _refuse(result.diagnostics)
+def _graph(program: Program, model: str, values: Mapping[str, str], input: str | None) -> Graph:
+    result = elaborate(program, model, values, input)
+    refuse(result.diagnostics)
     assert result.graph is not None, "elaboration gives a graph or says why not"
     return run_passes(result.graph)
 
@@ -183,57 +303,28 @@ def _check_outputs(graph: Graph, data: Data, given: bool) -> None:
     if len(kinds) > 1 or any(size != 1 for size in kinds[0].sizes[1:]):
         raise SpecError([OutputNotClasses(", ".join(map(str, kinds))).at(end)])
     if error := check_classes(data, int(kinds[0].c), given):
-        raise SpecError([error.at(flag("data", data.name), [Label(end, f"gives {kinds[0]}")])])
-
-
-def refuse_lone_values(graph: Graph, batch: int, said: str = "batch-size") -> None:
-    """Batch norm over one value for each channel has no variance: some frameworks refuse it, others go on with 0.
-
-    said: the flag that gave the batch. Raises SpecError.
-    """
-    lone = (p for p in places(graph) if isinstance(p.op, BatchNorm) and prod(p.types[0].sizes[1:]) == 1)
-    if batch == 1 and (place := next(lone, None)):
-        raise SpecError([BatchOfOne().at(flag(said, "1"), [Label(place.span, f"normalises {place.types[0]}")])])
+        raise SpecError([error.at(data.at, [Label(end, f"gives {kinds[0]}")])])
 
 
 def _config(
-    artifact: Artifact, recipe: Recipe, data: Data, normalise: Normalise, size: Size, command: Sequence[str]
+    artifact: Artifact,
+    graph: Graph,
+    settings: Settings,
+    data: Data,
+    normalise: Normalise,
+    size: Size,
+    command: Sequence[str],
 ) -> dict[str, Any]:
     """What config.json holds; `Run` adds the spec and the digests of files, the backend its device and versions."""
+    found = cost(graph)
     return {
         "archdsl": __version__,
         "command": list(command),
         "input": list(size),
         "backend": artifact.backend,
         "class": artifact.name,
-        "recipe": recipe.as_json(),
-        "data": {**data.as_json(), "mean": list(normalise.mean), "std": list(normalise.std)},
+        "params": found.params,
+        "macs": found.macs,
+        "machine": settings.as_json(),
+        "data": {**data.as_json(), "normalise": normalise.as_json()},
     }
-
-
-def _read_config(run: Run) -> tuple[Artifact, Recipe, Normalise, Size, Backend]:
-    """What an evaluation needs of config.json. Raises SpecError where it is not as it was written."""
-    config = run.config
-    try:
-        backend = find_backend(config["backend"])
-        artifact = Artifact(run.read("model.py"), config["class"], config["backend"])
-        recipe = Recipe.from_json(config["recipe"])
-        size = tuple(int(n) for n in config["input"])
-        normalise = Normalise(tuple(map(float, config["data"]["mean"])), tuple(map(float, config["data"]["std"])))
-        recipe.problems()  # raises TypeError for a text where a number should stand
-        [str(config["data"][key]) for key in ("location", "classes", "digest", "images")]
-    except (KeyError, TypeError, ValueError):
-        run.refuse(RunUnusable(str(run.folder), "config.json is damaged", "name another run"))
-    if not is_image(size):
-        run.refuse(RunUnusable(str(run.folder), "config.json is damaged", "name another run"))
-    return artifact, recipe, normalise, size, backend
-
-
-def _check_same(run: Run, data: Data, fix: str) -> None:
-    """Data need the run's classes; unless `fix` is empty, they have to be its own as they were, or do as it says."""
-    record = run.config["data"]
-    if list(data.classes) != record["classes"]:
-        only = sorted(set(data.classes) ^ set(record["classes"]))
-        raise SpecError([NoClasses(data.name, f"not in both: {', '.join(only[:5])}").at(flag("data", data.name))])
-    if fix and data.digest != record["digest"]:
-        raise SpecError([DataChanged(data.name, "names or sizes of files differ", fix).at(flag("data", data.name))])

@@ -2,13 +2,15 @@
 
     spec.arch  resolved.txt  model.py     the spec, its expansion, and the network's program
     spec_files.json                       the files that the spec uses, where it uses any
-    config.json  splits.json              recipe, data, command, device and versions; how the images were divided
-    metrics.csv  curves.png               a row for each epoch, and its picture
+    recipe.arch                           the recipe, with all its values
+    config.json  splits.json              machine, data, command, device and versions; how the images were divided
+    metrics.csv  curves.png  tensorboard/ a row for each epoch, its picture, and the same for TensorBoard
     best.safetensors                      weights of the best epoch
-    last.ckpt or last/                    the backend's own state after the last epoch, to go on from
-    summary.json                          how it ended
+    last.*  last.previous.*               the backend's own state, to go on from, and the one before it
+    summary.json  summary.md              how it ended, for programs and for papers
 
-Files are written whole or not at all; a run that was stopped is complete up to its last epoch.
+Files are written whole or not at all, and are on the disk before they take their name: a run that was stopped or killed
+is complete up to its last state. Of several processes that train together one writes.
 """
 
 from __future__ import annotations
@@ -17,33 +19,39 @@ import csv
 import itertools
 import json
 import math
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from time import strftime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from archdsl import weights
 from archdsl.diagnostics import Error, SpecError
 from archdsl.elaborate.bundle import Bundle
 from archdsl.errors.training import NothingToResume, RunChanged, RunExists, RunUnusable, RunUnwritable
-from archdsl.train.recipe import Recipe, flag
+from archdsl.source import flag
+from archdsl.train.logs import Log, open_logs, refuse_missing, tags
+from archdsl.train.ranks import leads
 from archdsl.weights import Origin
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from archdsl.recipe import Recipe
+
 __all__ = ["BEST", "Epoch", "Result", "Run"]
 
 BEST = "best.safetensors"
 
 Weights = Mapping[str, "NDArray[np.generic]"]
+State = TypeVar("State")
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,9 @@ class Epoch:
     """One row of metrics.csv.
 
     epoch: from 1. step: optimizer steps so far. lr: of the last step.
-    train_*: over the epoch, on augmented images and with the loss that is minimised; val_*: afterwards, on the
-        held-out images, plain cross-entropy. Losses are means over images, top1 percent of images.
+    train_*: over the epoch, on augmented images and with the loss that is minimised; of an image that was mixed with
+        another, its own label counts. val_*: afterwards, on the held-out images, plain cross-entropy, by the averaged
+        weights where the recipe averages. Losses are means over images, top1 percent of images.
     seconds: since the epoch before ended or the training began: validation is included, and saving counts to the next.
     """
 
@@ -103,19 +112,26 @@ class Run:
     """The folder of one training, while it goes on or afterwards.
 
     texts: files to be written at its start, by name. say: hears a line after each epoch.
-    rows: of the epochs that ended; a training that starts with some is one that is resumed.
+    rows: of the epochs that ended. goes_on: whether it was begun before. log: further places for figures.
     result: what a training came to, once it has ended with an epoch.
     """
 
     folder: Path
     config: dict[str, Any] = field(repr=False)
-    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    texts: dict[str, str | bytes] = field(default_factory=dict, repr=False)
     say: Callable[[str], None] = field(default=lambda line: None, repr=False)
     rows: list[Epoch] = field(default_factory=list, repr=False)
+    goes_on: bool = False
+    log: Sequence[str] = ()
     result: Result | None = field(default=None, repr=False)
+    logs: list[Log] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not leads():
+            self.say = lambda line: None
 
     @classmethod
-    def new(cls, output: str, name: str | None, stem: str, origin: Origin, texts: Mapping[str, str],
+    def new(cls, output: str, name: str | None, stem: str, origin: Origin, texts: Mapping[str, str | bytes],
             config: dict[str, Any], say: Callable[[str], None]) -> Run:  # fmt: skip
         """A run in `output/name`; nothing is written before `start`.
 
@@ -125,21 +141,25 @@ class Run:
         folder = _free_folder(Path(output).expanduser(), name, stem)
         files = origin.bundle.files_json()
         texts = {"spec.arch": origin.bundle.text, **({"spec_files.json": files} if files else {}), **texts}
-        digests = {n: _digest(t.encode(errors="backslashreplace")) for n, t in texts.items()}
+        digests = {n: _digest(_content(t)) for n, t in texts.items()}
         made_of = {"model": origin.model, "settings": dict(origin.settings), "set_input": origin.input}
-        run = cls(folder, {**config, "spec": origin.bundle.name, **made_of, "files": digests}, texts, say)
+        about = {"started": strftime("%Y-%m-%dT%H:%M:%S"), "spec": origin.bundle.name, **made_of, "files": digests}
+        run = cls(folder, {**config, **about}, texts, say)
         run.origin = origin
         return run
 
-    def start(self, **facts: Any) -> None:
+    def start(self, log: Sequence[str] = (), **facts: Any) -> None:
         """Make the folder and write what is known before training; of one that is resumed, what is new.
 
-        facts: what only the backend knows, for config.json: `device`, `versions`.
-        Raises SpecError where the folder cannot be written.
+        log: `Settings.log`. facts: what only the backend knows, for config.json: `device`, `versions`.
+        Raises SpecError where the folder cannot be written, or a package of `log` is missing.
         """
-        if self.rows:
+        refuse_missing(log)
+        self.log = log
+        if self.goes_on:
             self.config["resumed"][-1].update(facts)
-            (self.folder / "summary.json").unlink(missing_ok=True)
+            if leads():
+                (self.folder / "summary.json").unlink(missing_ok=True)
         else:
             self._make_folder()
             self.config = {**self.config, **facts}
@@ -149,6 +169,8 @@ class Run:
         self.say(f"run {self.folder}")
 
     def _make_folder(self) -> None:
+        if not leads():
+            return
         try:
             self.folder.mkdir(parents=True)
         except OSError as error:
@@ -182,27 +204,38 @@ class Run:
         except (ValueError, KeyError, IndexError, TypeError):
             self.refuse(RunUnusable(str(self.folder), "config.json is damaged", "name another run"))
 
-    def resume(self, recipe: Recipe, command: Sequence[str]) -> None:
-        """Get ready to go on with `recipe` after the epochs of metrics.csv.
+    def resume(self, recipe: Recipe, per_epoch: int, command: Sequence[str]) -> None:
+        """Get ready to go on with `recipe`, of `per_epoch` steps an epoch, after the epochs of metrics.csv.
 
-        Raises SpecError where not one epoch ended, or nothing is left to do.
+        Raises SpecError where nothing is left to do.
         """
+        self.goes_on = True
+        self.rows = self._known_rows()
+        ended, patience = len(self.rows), recipe.stop.patience if recipe.stop else 0
+        if self.stale(patience):
+            last = f"last {patience} epochs" if patience > 1 else "last epoch"
+            why = f"the {last} brought no better top-1"
+            self.refuse(NothingToResume(str(self.folder), why, "train anew with more patience"))
+        epochs = recipe.epochs(per_epoch)
+        if ended and self.rows[-1].step >= recipe.steps(per_epoch) and self._is_finished():
+            why = f"{ended} of {epochs} epochs are done"
+            self.refuse(NothingToResume(str(self.folder), why, f"say `--epochs {2 * ended}` for {2 * ended} in all"))
+        self.texts["recipe.arch"] = recipe.text
+        about = {"after": ended, "epochs": epochs, "command": list(command)}
+        files = {**self.config["files"], "recipe.arch": _digest(recipe.text.encode())}
+        self.config = {**self.config, "files": files, "resumed": [*self.config.get("resumed", ()), about]}
+
+    def _known_rows(self) -> list[Epoch]:
+        """Of metrics.csv; none where the training ended before its first epoch did. Raises SpecError."""
+        if not (self.folder / "metrics.csv").exists():
+            return []
         try:
-            self.rows = [Epoch.parse(row) for row in csv.DictReader(self.read("metrics.csv").splitlines())]
-            if [row.epoch for row in self.rows] != list(range(1, len(self.rows) + 1)) or not self.rows:
+            rows = [Epoch.parse(row) for row in csv.DictReader(self.read("metrics.csv").splitlines())]
+            if [row.epoch for row in rows] != list(range(1, len(rows) + 1)) or not rows:
                 raise ValueError("epochs are missing")
         except (ValueError, TypeError, KeyError):
             self.refuse(RunUnusable(str(self.folder), "metrics.csv is damaged", "train again"))
-        ended = len(self.rows)
-        if self.stale(recipe.patience):
-            why = f"the last {recipe.patience} epochs brought no better top-1"
-            self.refuse(NothingToResume(str(self.folder), why, "train anew with more `--patience`"))
-        if ended >= recipe.epochs and self._is_finished():
-            why = f"{ended} of {recipe.epochs} epochs are done"
-            self.refuse(NothingToResume(str(self.folder), why, f"say `--epochs {2 * ended}` for {2 * ended} in all"))
-        about = {"after": ended, "epochs": recipe.epochs, "command": list(command)}
-        resumed = [*self.config.get("resumed", ()), about]
-        self.config = {**self.config, "recipe": recipe.as_json(), "resumed": resumed}
+        return rows
 
     def _is_finished(self) -> bool:
         try:
@@ -210,16 +243,41 @@ class Run:
         except (SpecError, ValueError, KeyError, TypeError):
             return False
 
-    def restored(self, epochs: int, weights: Callable[[], Weights]) -> None:
-        """The backend's own state is that after `epochs` epochs: what was recorded of later ones will be done again.
+    def read_state(self, name: str, parse: Callable[[Path], State]) -> State | None:
+        """The backend's own state, or the one before where the last is damaged or missing.
 
-        weights: of that state. If they are the best they are written again, in case the training was killed before
-        it had written them. Raises SpecError where metrics.csv does not reach as far.
+        name: as of `keep`. parse: reads a file, and raises ValueError where it is damaged.
+        None where there is no state and no epoch ended: the training can begin anew. Raises SpecError where there is
+        none that can be used.
         """
-        if not 0 < epochs <= len(self.rows):
+        damaged = ""
+        for file in (name, _previous(name)):
+            try:
+                state = parse(self.folder / file)
+            except FileNotFoundError:
+                continue
+            except (ValueError, OSError):
+                damaged = damaged or file
+                continue
+            if damaged:
+                self.say(f"note: {damaged} is damaged; going on from {file}")
+            return state
+        if damaged or self.rows:
+            why = f"{damaged} is damaged" if damaged else f"it has no {name}"
+            self.refuse(RunUnusable(str(self.folder), why, "train again"))
+        return None
+
+    def restored(self, epochs: int, weights: Callable[[], Weights] | None = None) -> None:
+        """The backend's own state is of `epochs` whole epochs: what was recorded of later ones will be done again.
+
+        weights: of that state, where it was written at an epoch's end. If they are the best they are written again, in
+        case the training was killed before it had written them. Raises SpecError where metrics.csv does not reach as
+        far.
+        """
+        if epochs > len(self.rows):
             self.refuse(RunUnusable(str(self.folder), "its state is not that of its metrics.csv", "train again"))
         del self.rows[epochs:]
-        if self.best is self.rows[-1]:
+        if weights and self.rows and self.best is self.rows[-1]:
             self._save_weights(weights(), self.rows[-1])
 
     @property
@@ -248,7 +306,15 @@ class Run:
             save_state()
             if self.best is row:
                 self._save_weights(weights(), row)
+            self._tell(row)
         self.say(str(row))
+
+    def _tell(self, row: Epoch) -> None:
+        if leads():
+            if self.logs is None:
+                self.logs = open_logs(self.log, self.folder, self.config, row.step)
+            for log in self.logs:
+                log.add(tags(row), row.step)
 
     @contextmanager
     def ending(self, count: int) -> Iterator[None]:
@@ -264,10 +330,13 @@ class Run:
             status = "interrupted"
             raise
         finally:
-            self.result = self.finish(status, count)
+            with suppress(SpecError) if status == "failed" else nullcontext():  # a full disk is told once
+                self.result = self.finish(status, count)
+            for log in self.logs or ():
+                log.close()
 
     def finish(self, status: str, count: int) -> Result | None:
-        """Write summary.json and curves.png; None where not one epoch ended.
+        """Write summary.json, summary.md and curves.png; None where not one epoch ended.
 
         count: held-out images.
         """
@@ -277,18 +346,26 @@ class Run:
             return None
         seconds = round(sum(row.seconds for row in self.rows), 2)
         result = Result(best.val_top1, best.val_loss, count, best.epoch, len(self.rows), seconds, status)
-        self.write("summary.json", _json(asdict(result)))
-        self._draw()
+        if leads():
+            self._draw()
+            self.write("summary.json", _json(asdict(result)))  # where it says `finished`, nothing is left to do
+            self._sum_up()
         return result
 
     def _draw(self) -> None:
         from archdsl.train.curves import draw_curves
 
-        picture = draw_curves(self.rows, self.folder.name)
+        averaged = "\n  average:" in self.read("recipe.arch")
+        picture = draw_curves(self.rows, self.folder.name, averaged)
         if picture is None:
             self.say('no curves.png: it needs matplotlib, `pip install "archdsl[data]"`')
         else:
             self.write("curves.png", picture)
+
+    def _sum_up(self) -> None:
+        from archdsl.train.report import report
+
+        self.write("summary.md", report(self.folder))
 
     def _save_weights(self, tensors: Weights, row: Epoch) -> None:
         """Tensors by the keys of the graph, with what they belong to."""
@@ -296,7 +373,8 @@ class Run:
             "model.py": self.config["files"]["model.py"],
             "epoch": str(row.epoch),
             "val_top1": repr(row.val_top1),
-            **{name: json.dumps(self.config["data"][name]) for name in ("classes", "mean", "std")},
+            "classes": json.dumps(self.config["data"]["classes"]),
+            "normalise": json.dumps(self.config["data"]["normalise"]),
         }
         self.write(BEST, weights.pack(tensors, weights.describe(self.origin, more)))
 
@@ -323,14 +401,31 @@ class Run:
 
     def write(self, name: str, content: str | bytes) -> None:
         """Replace a file of the run, wholly or not at all. Raises SpecError where it cannot be written."""
+        if not leads():
+            return
         place, part = self.folder / name, self.folder / f".{name}.part"
         try:
-            # a file's name that is no text is escaped, as JSON escapes it
-            part.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
+            with part.open("wb") as file:
+                file.write(_content(content))
+                file.flush()
+                os.fsync(file.fileno())
             part.replace(place)
+            _sync_folder(self.folder)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             raise SpecError([_unwritable(place, error).at(flag("output", str(self.folder)))]) from None
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Write the backend's own state; the one that was `name` stays beside it until the next. Raises as `write`."""
+        if leads() and (self.folder / name).exists():
+            part = f"{name}.next"
+            self.write(part, content)
+            (self.folder / name).replace(self.folder / _previous(name))
+            (self.folder / part).replace(self.folder / name)
+            _sync_folder(self.folder)
+        else:
+            self.write(name, content)
 
     def refuse(self, error: Error) -> NoReturn:
         raise SpecError([error.at(flag("run", str(self.folder)))]) from None
@@ -339,7 +434,7 @@ class Run:
 def _free_folder(output: Path, name: str | None, stem: str) -> Path:
     """A folder that is not there yet; runs that the same second names are numbered."""
     if name:
-        if (output / name).exists():
+        if leads() and (output / name).exists():
             raise SpecError([RunExists(str(output / name)).at(flag("name", name))])
         return output / name
     stamped = output / f"{stem}-{strftime('%Y%m%d-%H%M%S')}"
@@ -361,6 +456,27 @@ def _undisturbed() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if pressed:
         signal.raise_signal(signal.SIGINT)
+
+
+def _previous(name: str) -> str:
+    """`last.ckpt` -> `last.previous.ckpt`."""
+    stem, _, suffix = name.partition(".")
+    return f"{stem}.previous.{suffix}"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a new name survive a power cut, where the system can: not on Windows."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _content(text: str | bytes) -> bytes:
+    """A file's name that is no text is escaped, as JSON escapes it."""
+    return text if isinstance(text, bytes) else text.encode(errors="backslashreplace")
 
 
 def _unwritable(path: Path, error: OSError) -> RunUnwritable:

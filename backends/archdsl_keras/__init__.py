@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from archdsl.codegen.backend import Artifact, Backend, Export, Probe
+from archdsl.codegen.backend import Artifact, Backend, Export, Probe, Trial
 from archdsl.codegen.load import execute
 from archdsl_keras.files import SUFFIXES
 from archdsl_keras.files import write as write_file
@@ -16,7 +16,7 @@ from archdsl_keras.framework import load_keras
 from archdsl_keras.weights import get_weights, set_weights
 from archdsl_keras.write import emit
 
-__all__ = ["BACKEND", "build", "count_params", "emit", "evaluate", "train"]
+__all__ = ["BACKEND", "build", "count_params", "emit", "train"]
 
 
 def build(artifact: Artifact) -> Any:
@@ -39,12 +39,20 @@ def train(*args: Any, **kwargs: Any) -> Any:
     return run(*args, **kwargs)
 
 
-def evaluate(*args: Any, **kwargs: Any) -> Any:
+def _logits(*args: Any) -> Any:
     """See `archdsl_keras.train`."""
     load_keras()
-    from archdsl_keras.train import evaluate as run
+    from archdsl_keras.train import logits
 
-    return run(*args, **kwargs)
+    return logits(*args)
+
+
+def _memory(*args: Any) -> int | None:
+    """See `archdsl_keras.devices`."""
+    load_keras()
+    from archdsl_keras.devices import free_memory
+
+    return free_memory(*args)
 
 
 def probe(*args: Any) -> Probe:
@@ -53,6 +61,22 @@ def probe(*args: Any) -> Probe:
     from archdsl_keras.probe import probe as run
 
     return run(*args)
+
+
+def _values(*args: Any) -> Any:
+    """See `archdsl_keras.probe`."""
+    load_keras()
+    from archdsl_keras.probe import values
+
+    return values(*args)
+
+
+def _bench(*args: Any) -> Trial:
+    """See `archdsl_keras.bench`."""
+    load_keras()
+    from archdsl_keras.bench import trial
+
+    return trial(*args)
 
 
 BACKEND = Backend(
@@ -64,7 +88,10 @@ BACKEND = Backend(
     get_weights=get_weights,
     set_weights=set_weights,
     probe=probe,
+    values=_values,
+    bench=_bench,
     train=train,
-    evaluate=evaluate,
+    logits=_logits,
+    memory=_memory,
     exports={"keras": Export(SUFFIXES, "keras", write_file)},
 )

@@ -2,61 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from archdsl.train.data import Split
-from archdsl.train.recipe import Recipe, epoch_order
+from archdsl.data import Split
+from archdsl.recipe import Recipe
+from archdsl.recipe.recipe import epoch_order
+from archdsl.recipe.words import ResizedCrop
+from archdsl.train.settings import Settings
 
-__all__ = ["Batches", "RefuseDamaged"]
+__all__ = ["Batches", "held_out_batches", "whole"]
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-    """Batches of (uint8 images [n, c, h, w], labels [n]).
+class Batches:
+    """The batches of a training: uint8 images [n, c, h, w] and labels [n], another order each epoch.
 
-    A split that is not decoded is decoded by `recipe.workers` threads, a batch ahead of the network.
-    shuffle: another order each epoch, and no incomplete batch: one image alone would break batch norm.
-    damaged: rows of images that could not be decoded so far; an exception would not survive the way out of a thread.
+    Images that do not fill a batch are left out of an epoch: one alone would break batch norm.
+    error: what a thread of `fit` met while it decoded; Keras's backends would lose what kind of exception it was.
     """
 
-    def __init__(self, split: Split, recipe: Recipe, shuffle: bool = False) -> None:
-        super().__init__(workers=1 if split.pixels is not None else max(1, recipe.workers))
-        self.split, self.recipe, self.shuffle = split, recipe, shuffle
+    def __init__(self, split: Split, recipe: Recipe, settings: Settings) -> None:
+        self.split, self.settings = split, settings
         self.size = recipe.batch_of(len(split))
-        self.count = recipe.batches_of(len(split), whole=shuffle)
-        self.damaged: list[int] = []
-        self.set_epoch(0)
+        self.per_epoch = recipe.batches_of(len(split), whole=True)
+        self.crop = recipe.find(ResizedCrop) if split.pixels is None else None
+        self.error: Exception | None = None
 
-    def set_epoch(self, epoch: int) -> None:
-        """Take the order of epoch `epoch`, counted from 0."""
-        count = len(self.split)
-        self.order = epoch_order(self.recipe, epoch, count) if self.shuffle else np.arange(count)
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """Of epoch `number`, counted from 0, from its batch `start` on."""
+        rows = epoch_order(self.settings.seed, number, len(self.split))[start * self.size : self.per_epoch * self.size]
+        settings = self.settings
+        return self.split.batches(
+            rows, self.size, epoch=number, workers=settings.workers, crop=self.crop, seed=settings.seed, refill=True
+        )
 
-    def __len__(self) -> int:
-        return self.count
+    def steps(self, start: int, stop: int) -> Iterator[tuple[Batch, NDArray[np.int64]]]:
+        """What `fit` takes for the optimizer steps from `start` up to `stop`, counted over the whole training.
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        rows = self.order[index * self.size : (index + 1) * self.size]
-        if self.split.pixels is not None:
-            return self.split.pixels[rows], self.split.part.labels[rows]
-        images, labels = zip(*(self.split[row] for row in rows.tolist()), strict=True)
-        self.damaged += [-1 - label for label in labels if label < 0]
-        return np.stack(images), np.maximum(labels, 0)
+        Labels stand twice: the network's input has them too, because mixing images mixes labels.
+        """
+        try:
+            while start < stop:
+                epoch, first = divmod(start, self.per_epoch)
+                for batch in self.epoch(epoch, first):
+                    yield batch, batch[1]
+                    start += 1
+                    if start == stop:
+                        return
+        except Exception as error:
+            self.error = error
+            raise
 
 
-class RefuseDamaged(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Ends `fit` or `evaluate` with SpecError where an image of `batches` could not be decoded."""
+def held_out_batches(split: Split, size: int, settings: Settings) -> Iterator[Batch]:
+    """All images in their order, without damaged ones; a batch may be smaller, or empty."""
+    return split.batches(range(len(split)), size, workers=settings.workers)
 
-    def __init__(self, *batches: Batches) -> None:
-        super().__init__()
-        self.batches = batches
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        for batches in self.batches:
-            if batches.damaged:
-                batches.split.refuse(batches.damaged)
-
-    on_test_batch_end = on_train_batch_end
+def whole(images: NDArray[Any], size: int) -> NDArray[Any]:
+    """A batch made up to `size` images with its last one, so that a network is compiled for one size only."""
+    return np.concatenate([images, images[-1:].repeat(size - len(images), 0)]) if len(images) < size else images

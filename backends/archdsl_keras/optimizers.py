@@ -1,69 +1,146 @@
-"""The optimizers of a `Recipe`, which are Keras's own, and its learning-rate schedule."""
+"""The optimizers and learning rates of a recipe, as Keras applies them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import keras
 from keras import ops
 
-from archdsl.train.recipe import Recipe
+from archdsl.recipe import Recipe
+from archdsl.recipe.words import Adam, AdamW, Constant, Linear, Plateau, Sgd, StepDecay
 
-__all__ = ["Schedule", "make_optimizer"]
+__all__ = ["Schedule", "average_all", "make_optimizer"]
 
 
 def make_optimizer(
-    recipe: Recipe, steps_per_epoch: int, weights: Sequence[Any], decaying: Sequence[Any]
+    recipe: Recipe, per_epoch: int, weights: Sequence[Any], decaying: Sequence[Any]
 ) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe for `weights`. decaying: those of them that its weight decay is for."""
-    rate, decay, beta = Schedule(recipe, steps_per_epoch), recipe.weight_decay or None, recipe.momentum
-    if recipe.opt == "sgd":
-        optimizer = _CoupledSGD(rate, momentum=beta, nesterov=beta > 0, weight_decay=decay, name="sgd")
-    elif recipe.opt == "adam":
-        optimizer = _CoupledAdam(rate, beta_1=beta, epsilon=_EPSILON, weight_decay=decay, name="adam")
-    else:
-        optimizer = keras.optimizers.AdamW(rate, beta_1=beta, epsilon=_EPSILON, weight_decay=decay)
+    """The optimizer of a recipe for `weights`, built. decaying: those of them that its weight decay is for.
+
+    per_epoch: steps of an epoch. Where the recipe waits for a plateau, its `learning_rate` is for the trainer to set.
+    """
+    word = recipe.optimizer
+    rate = word.lr if isinstance(recipe.schedule, Plateau) else Schedule(recipe, per_epoch)
+    about = {"weight_decay": word.weight_decay or None, "global_clipnorm": recipe.clip.norm if recipe.clip else None}
+    optimizer = _KINDS[type(word)](word, rate, name=word.name, **about)
+    optimizer.average = recipe.average
     optimizer.exclude_from_weight_decay([w for w in weights if not any(w is one for one in decaying)])
-    return keras.optimizers.LossScaleOptimizer(optimizer) if recipe.precision == "float16" else optimizer
+    optimizer.build(weights)
+    return optimizer
 
 
-_EPSILON = 1e-8  # PyTorch's; Keras has 1e-7
+class _Step:
+    """What the optimizers of recipes share: their own formulas, a moving average of the weights, and a guard.
 
+    broken: 0, or the step (from 1) whose gradient was the first that is not finite. From that step on no weight moves,
+        so that they still are those which that gradient comes from.
+    averages: of the weights, where the recipe has `ema`. An average starts as the weights after the first step.
+    """
 
-class _CoupledDecay:
-    """Adds the decay to the gradient, as PyTorch does but for AdamW; Keras takes it off the weights in all of them."""
+    average: Any = None
+
+    def build(self: Any, variables: Sequence[Any]) -> None:
+        if self.built:
+            return
+        super().build(variables)  # type: ignore[misc]  # Keras's
+        self.broken = self.add_variable((), dtype="int32", name="broken")
+        self.averages = self.add_optimizer_variables(variables, "average") if self.average else []
+
+    def apply(self: Any, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
+        finite = reduce(ops.logical_and, [ops.all(ops.isfinite(g)) for g in grads if g is not None])
+        bad_now = ops.logical_and(ops.equal(self.broken, 0), ops.logical_not(finite))
+        self.broken.assign(ops.where(bad_now, ops.cast(self.iterations + 1, "int32"), self.broken.value))
+        self.moves = ops.equal(self.broken, 0)
+        first = ops.cast(ops.equal(self.iterations, 0), "float32")
+        super().apply(  # type: ignore[misc]
+            [g if g is None else ops.where(self.moves, g, ops.zeros_like(g)) for g in grads], trainable_variables
+        )
+        if self.average:
+            average_all(zip(self.averages, self._trainable_variables, strict=True), self.average.decay, first)
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
-        """Not here."""
+        """Not here: `update_step` does it."""
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if self.weight_decay and self._use_weight_decay(variable):  # type: ignore[attr-defined]  # Keras's
-            gradient = gradient + self.weight_decay * variable  # type: ignore[attr-defined]
-        super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        rate = ops.cast(learning_rate, variable.dtype) * ops.cast(self.moves, variable.dtype)
+        gradient = ops.cast(gradient, variable.dtype)
+        if self.weight_decay and self._use_weight_decay(variable):
+            if self.decoupled:
+                self.assign_sub(variable, rate * self.weight_decay * variable)
+            else:
+                gradient = gradient + self.weight_decay * variable
+        self.move(gradient, variable, self._get_variable_index(variable), rate)
 
 
-class _CoupledSGD(_CoupledDecay, keras.optimizers.SGD):  # type: ignore[misc]  # Keras has no types
-    pass
+def average_all(pairs: Any, decay: float, first: Any) -> None:
+    """Move each average towards its variable. first: 1 in the first step, where it becomes the variable, else 0."""
+    keep = decay * (1 - first)
+    for average, variable in pairs:
+        average.assign(keep * average + (1 - keep) * variable)
 
 
-class _CoupledAdam(_CoupledDecay, keras.optimizers.Adam):  # type: ignore[misc]
-    pass
+class _SGD(_Step, keras.optimizers.SGD):  # type: ignore[misc]  # Keras has no types
+    decoupled = False
+
+    def __init__(self, word: Sgd, rate: Any, **about: Any) -> None:
+        super().__init__(rate, momentum=word.momentum, nesterov=word.nesterov, **about)
+
+    def move(self, gradient: Any, variable: Any, index: int, rate: Any) -> None:
+        """Keras's own formula has past learning rates in the momentum."""
+        if self.momentum:
+            velocity = self.momentums[index]
+            self.assign(velocity, self.momentum * velocity + gradient)
+            gradient = gradient + self.momentum * velocity if self.nesterov else velocity
+        self.assign_sub(variable, rate * gradient)
+
+
+class _Adam(_Step, keras.optimizers.Adam):  # type: ignore[misc]
+    decoupled = False
+
+    def __init__(self, word: Adam | AdamW, rate: Any, **about: Any) -> None:
+        super().__init__(rate, beta_1=word.beta1, beta_2=word.beta2, epsilon=word.eps, **about)
+
+    def move(self, gradient: Any, variable: Any, index: int, rate: Any) -> None:
+        """Keras's own formula adds epsilon before it corrects the bias."""
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        mean, square = self._momentums[index], self._velocities[index]
+        self.assign_add(mean, (1 - self.beta_1) * (gradient - mean))
+        self.assign_add(square, (1 - self.beta_2) * (ops.square(gradient) - square))
+        size = ops.sqrt(square / (1 - ops.power(self.beta_2, step))) + self.epsilon
+        self.assign_sub(variable, rate * mean / (1 - ops.power(self.beta_1, step)) / size)
+
+
+class _AdamW(_Adam):
+    decoupled = True
+
+
+_KINDS: dict[type, type[Any]] = {Sgd: _SGD, Adam: _Adam, AdamW: _AdamW}
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """`archdsl.train.recipe.learning_rate`, in operations that can be compiled into a step."""
+    """`learning_rate` of `archdsl.recipe.recipe`, in operations that a step compiles; not for `plateau`."""
 
-    def __init__(self, recipe: Recipe, steps_per_epoch: int) -> None:
-        self.recipe = recipe
-        self.total = recipe.epochs * steps_per_epoch
-        self.warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    def __init__(self, recipe: Recipe, per_epoch: int) -> None:
+        assert not isinstance(recipe.schedule, Plateau)
+        self.schedule, self.rate, self.per_epoch = recipe.schedule, recipe.optimizer.lr, per_epoch
+        self.warmup, self.total = self.schedule.warmup.steps(per_epoch), recipe.steps(per_epoch)
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
-        rising = self.recipe.lr * (step + 1) / max(1, self.warmup)
+        rising = (step + 1) / max(1, self.warmup)
+        return self.rate * ops.where(step < self.warmup, rising, self._later(step))
+
+    def _later(self, step: Any) -> Any:
+        schedule = self.schedule
+        if isinstance(schedule, Constant):
+            return ops.ones_like(step)
+        if isinstance(schedule, StepDecay):
+            drops = sum(ops.cast(step >= at.steps(self.per_epoch), "float32") for at in schedule.at)
+            return schedule.factor ** (drops + ops.zeros_like(step))
         done = ops.clip((step - self.warmup) / max(1, self.total - self.warmup), 0, 1)
-        falls = self.recipe.sched == "cosine"
-        later = self.recipe.lr * (1 + ops.cos(math.pi * done)) / 2 if falls else ops.full_like(step, self.recipe.lr)
-        return ops.where(step < self.warmup, rising, later)
+        left = 1 - done if isinstance(schedule, Linear) else (1 + ops.cos(math.pi * done)) / 2
+        return schedule.final + (1 - schedule.final) * left

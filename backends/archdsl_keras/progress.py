@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,21 +13,20 @@ __all__ = ["Progress"]
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Shows where the training is. `stop` is for the end, which Keras does not announce where it is an error's."""
+    """Shows where the training is. Its bar is to be stopped at the end, which Keras does not announce after an error.
 
-    bar: Bar | None = None
+    start: the steps that were done before. rate: the learning rate of a step, counted from 0.
+    """
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.bar = Bar(self.params["epochs"], self.params["steps"])
+    async_safe = True  # so that Keras does not wait for the loss before the next step
+
+    def __init__(self, bar: Bar, start: int, rate: Callable[[int], float]) -> None:
+        super().__init__()
+        self.bar, self.done, self.rate = bar, start, rate
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        assert self.bar is not None, "the training has begun"
         self.bar.epoch(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        assert self.bar is not None, "the training has begun"
-        self.bar.step(logs["loss"])
-
-    def stop(self) -> None:
-        if self.bar is not None:
-            self.bar.stop()
+        self.done += 1
+        self.bar.step(self.done, lambda: (logs["loss"], 100 * logs["top1"], self.rate(self.done - 1)))

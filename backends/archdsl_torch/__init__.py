@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from archdsl.codegen.backend import Artifact, Backend, Export, Probe
+from archdsl.codegen.backend import Artifact, Backend, Export, Probe, Trial
 from archdsl.codegen.load import execute
 from archdsl_torch.weights import get_weights, set_weights, state_names, write_state_dict
 from archdsl_torch.write import emit
 
-__all__ = ["BACKEND", "build", "count_params", "emit", "evaluate", "train"]
+__all__ = ["BACKEND", "build", "count_params", "emit", "logits", "train"]
 
 
 def build(artifact: Artifact) -> Any:
@@ -35,12 +35,12 @@ def train(*args: Any, **kwargs: Any) -> Any:
     return run(*args, **kwargs)
 
 
-def evaluate(*args: Any, **kwargs: Any) -> Any:
-    """See `archdsl_torch.train`."""
+def logits(*args: Any) -> Any:
+    """See `archdsl_torch.infer`."""
     _let_threads_sleep()
-    from archdsl_torch.train import evaluate as run
+    from archdsl_torch.infer import logits as run
 
-    return run(*args, **kwargs)
+    return run(*args)
 
 
 def _let_threads_sleep() -> None:
@@ -73,6 +73,30 @@ def _probe(*args: Any) -> Probe:
     return run(*args)
 
 
+def _values(*args: Any) -> Any:
+    """See `archdsl_torch.probe`."""
+    _let_threads_sleep()
+    from archdsl_torch.probe import values
+
+    return values(*args)
+
+
+def _memory(settings: Any) -> int | None:
+    """See `archdsl_torch.machine`."""
+    _let_threads_sleep()
+    from archdsl_torch.machine import Machine
+
+    return Machine.of(settings).free_memory
+
+
+def _bench(*args: Any) -> Trial:
+    """See `archdsl_torch.bench`."""
+    _let_threads_sleep()
+    from archdsl_torch.bench import trial
+
+    return trial(*args)
+
+
 BACKEND = Backend(
     name="torch",
     extra="torch",
@@ -82,8 +106,11 @@ BACKEND = Backend(
     get_weights=get_weights,
     set_weights=set_weights,
     probe=_probe,
+    values=_values,
+    bench=_bench,
     train=train,
-    evaluate=evaluate,
+    logits=logits,
+    memory=_memory,
     exports={
         "torch": Export((".safetensors",), "torch", write_state_dict, state_names),
         "onnx": Export((".onnx",), "onnx", _write_onnx),

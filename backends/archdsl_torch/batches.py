@@ -3,83 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
 
-from archdsl.train.data import Split
-from archdsl.train.recipe import Recipe, epoch_order
+from archdsl.data import Split
+from archdsl.recipe.recipe import epoch_order
+from archdsl.recipe.words import ResizedCrop
 
-__all__ = ["Batches"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
+__all__ = ["Batch", "HeldOut", "Images", "Training"]
 
-class Order(Sampler[int]):
-    """The rows of epoch `epoch`, counted from 0: shuffled anew for each, or all as they lie."""
-
-    def __init__(self, recipe: Recipe, count: int, shuffle: bool) -> None:
-        self.recipe, self.count, self.shuffle = recipe, count, shuffle
-        self.epoch = 0
-
-    @property
-    def rows(self) -> Tensor:
-        if self.shuffle:
-            return torch.from_numpy(epoch_order(self.recipe, self.epoch, self.count))
-        return torch.arange(self.count)
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.rows.tolist())
+Batch = tuple[Tensor, Tensor]
 
 
-class Batches:
-    """Batches of (uint8 images [n, c, h, w], labels [n]) on the device.
+class Images:
+    """Images and labels of a split: on the device as a whole where they are decoded, else decoded when needed."""
 
-    A split that is decoded lives on the device as a whole; another is decoded by `recipe.workers` processes.
-    shuffle: a new order each epoch, and no incomplete batch: one image alone would break batch norm.
+    def __init__(self, split: Split, device: torch.device, workers: int = 0) -> None:
+        self.split, self.device, self.workers = split, device, workers
+        self.kept: Batch | None = None
+        if split.pixels is not None:
+            self.kept = torch.from_numpy(split.pixels).to(device), torch.from_numpy(split.labels).to(device)
+
+    def batches(self, rows: NDArray[np.int64], size: int, *, seed: int = 0, epoch: int = 0,
+                crop: ResizedCrop | None = None, refill: bool = False) -> Iterator[Batch]:  # fmt: skip
+        """Batches of uint8 images [n, c, h, w] and labels [n]; arguments as of `Split.batches`."""
+        if self.kept is not None:
+            images, labels = self.kept
+            for some in torch.from_numpy(rows).to(self.device).split(size):  # type: ignore[no-untyped-call]
+                yield images.index_select(0, some), labels.index_select(0, some)
+            return
+        stream = self.split.batches(
+            rows, size, seed=seed, epoch=epoch, workers=self.workers, crop=crop, refill=refill
+        )  # fmt: skip
+        for pixels, numbers in stream:
+            if len(numbers):
+                yield self._moved(torch.from_numpy(pixels)), self._moved(torch.from_numpy(numbers))
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()  # so that the copy waits for nothing
+        return tensor.to(self.device, non_blocking=True)
+
+
+class Training:
+    """The rest of an epoch, from optimizer step `start` of the whole training on; no incomplete batch.
+
+    size: of a batch on all processes together. steps: of the whole training. share: this process and how many there
+    are; each has an equal part of every batch.
+    It has no length: that of the last epoch, or of one that was begun before, is another.
     """
 
-    def __init__(self, split: Split, recipe: Recipe, device: torch.device, shuffle: bool = False) -> None:
-        self.split, self.device = split, device
-        self.size = recipe.batch_of(len(split))
-        self.count = recipe.batches_of(len(split), whole=shuffle)
-        self.order = Order(recipe, len(split), shuffle)
-        self.loader: DataLoader[Any] | None = None
-        if split.pixels is not None:
-            self.images = torch.from_numpy(split.pixels).to(device)
-            self.labels = torch.from_numpy(split.part.labels).to(device)
-        else:
-            self.loader = DataLoader(
-                cast("Dataset[Any]", split),
-                self.size,
-                sampler=self.order,
-                num_workers=recipe.workers,
-                pin_memory=device.type == "cuda",
-                drop_last=shuffle,
-                persistent_workers=recipe.workers > 0,
-            )
+    def __init__(self, images: Images, size: int, steps: int, seed: int, crop: ResizedCrop | None,
+                 share: tuple[int, int]) -> None:  # fmt: skip
+        self.images, self.size, self.steps, self.seed = images, size, steps, seed
+        self.crop = None if images.kept else crop  # what is kept is cropped on the device
+        self.share = share
+        self.per_epoch = len(images.split) // size
+        self.start = 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Take the order of epoch `epoch`, counted from 0."""
-        self.order.epoch = epoch
+    @property
+    def stop(self) -> int:
+        """The step with which the epoch of `start` ends."""
+        return min(self.steps, (self.start // self.per_epoch + 1) * self.per_epoch)
 
-    def __len__(self) -> int:
-        return self.count
+    def __iter__(self) -> Iterator[Batch]:
+        return self.batches(self.start, self.stop)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self._kept() if self.loader is None else self._decoded(self.loader)
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """Those of optimizer steps `start` to `stop`, which are of one epoch."""
+        epoch = start // self.per_epoch
+        first, last = start - epoch * self.per_epoch, stop - epoch * self.per_epoch
+        rank, count = self.share
+        order = epoch_order(self.seed, epoch, len(self.images.split))
+        rows = order[first * self.size : last * self.size].reshape(-1, count, self.size // count)[:, rank].reshape(-1)
+        return self.images.batches(
+            rows, self.size // count, seed=self.seed, epoch=epoch, crop=self.crop, refill=True
+        )  # fmt: skip
 
-    def _kept(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rows = self.order.rows.to(self.device)
-        for start in range(0, len(self) * self.size, self.size):
-            some = rows[start : start + self.size]
-            yield self.images[some], self.labels[some]
 
-    def _decoded(self, loader: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-        for images, labels in loader:
-            if bool((labels < 0).any()):
-                self.split.refuse((-1 - labels[labels < 0]).tolist())
-            yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+class HeldOut:
+    """All images of a split once, over all processes together."""
+
+    def __init__(self, images: Images, size: int, share: tuple[int, int]) -> None:
+        self.images, self.size, self.share = images, size, share
+
+    def __iter__(self) -> Iterator[Batch]:
+        import numpy as np
+
+        rank, count = self.share
+        return self.images.batches(np.arange(rank, len(self.images.split), count), self.size)

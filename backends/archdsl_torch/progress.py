@@ -7,6 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from archdsl.train.bar import Bar
+from archdsl_torch.learner import Learner
 
 __all__ = ["Progress"]
 
@@ -17,7 +18,8 @@ class Progress(Callback):
     bar: Bar | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.bar = Bar(trainer.max_epochs or 1, int(trainer.num_training_batches))
+        assert isinstance(pl_module, Learner)
+        self.bar = Bar(trainer.max_epochs or 1, pl_module.batches.steps, pl_module.batches.size)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert self.bar is not None, "the training has started"
@@ -26,8 +28,8 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert self.bar is not None, "the training has started"
-        self.bar.step(outputs["loss"])
+        assert self.bar is not None and isinstance(pl_module, Learner), "the training has started"
+        self.bar.step(pl_module.step, pl_module.figures)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._stop()

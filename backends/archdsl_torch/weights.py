@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, NDArray[np.generic]]
 
-__all__ = ["get_weights", "set_weights", "spell", "state_names", "write_state_dict"]
+__all__ = ["get_weights", "set_weights", "spell", "state_names", "whole", "write_state_dict"]
 
 _COUNTER = "num_batches_tracked"  # of a batch norm: no weight, and no statistic that anything is computed from
 
@@ -48,9 +48,14 @@ def get_weights(network: Any, graph: Graph) -> dict[str, NDArray[np.generic]]:
 
     state = network.state_dict()
     return {
-        key: state[state_key(key)].detach().cpu().clone(memory_format=torch.contiguous_format).numpy()
+        key: whole(state[state_key(key)]).detach().cpu().clone(memory_format=torch.contiguous_format).numpy()
         for key in keys(graph)
     }
+
+
+def whole(tensor: Any) -> Any:
+    """Of a tensor of which each process has a part; all processes have to ask for it."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
 def set_weights(network: Any, graph: Graph, tensors: Tensors) -> None:

@@ -1,0 +1,151 @@
+"""What `Settings` come to on this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from torch import Tensor, nn
+
+from archdsl.recipe import Recipe
+from archdsl.train.failures import out_of_memory, uses_gpu
+from archdsl.train.ranks import local_rank, nodes, processes
+from archdsl.train.settings import Settings
+
+__all__ = ["Machine", "blocks"]
+
+_PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+_RECOMPILE = 64  # a class is compiled anew for each shape that its blocks read
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The device of this process, and which switches are on."""
+
+    settings: Settings
+    device: torch.device
+    precision: str
+    channels_last: bool
+    compile: bool
+    fused: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> Machine:
+        """Raises SpecError where the device is missing."""
+        gpu = uses_gpu(settings, torch.cuda.is_available(), "PyTorch")
+        device = torch.device("cuda", local_rank()) if gpu else torch.device("cpu")
+        precision = settings.precision
+        if precision == "auto":
+            precision = "bfloat16" if gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+
+        def on(switch: str, auto: bool) -> bool:
+            return switch == "on" or (switch == "auto" and auto)
+
+        # not where a step may be skipped, nor with parts of weights
+        fused = on(settings.fused, True) and precision != "float16" and settings.strategy != "fsdp"
+        return cls(settings, device, precision, on(settings.channels_last, True), on(settings.compile, gpu), fused)
+
+    @property
+    def name(self) -> str:
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"cpu, {torch.get_num_threads()} threads"
+
+    @property
+    def described(self) -> str:
+        """All devices: `8x NVIDIA H200`."""
+        return self.name if self.processes == 1 else f"{self.processes}x {self.name}"
+
+    @property
+    def free_memory(self) -> int | None:
+        """Bytes of this process's GPU that nobody uses; None on the processor."""
+        return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {"python": sys.version.split()[0], "torch": torch.__version__, "lightning": lightning.__version__}
+
+    @property
+    def autocast(self) -> torch.autocast:
+        """For a forward pass outside of a `Trainer`."""
+        kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.precision)
+        return torch.autocast(self.device.type, kind, enabled=kind is not None)
+
+    @contextmanager
+    def diagnosed(self, recipe: Recipe) -> Iterator[None]:
+        """Turn what PyTorch says of too large a batch into a diagnostic."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+                raise out_of_memory(recipe, self.name) from None
+            raise
+
+    @property
+    def processes(self) -> int:
+        """That train together, on all machines."""
+        devices = self.settings.devices or (torch.cuda.device_count() if self.device.type == "cuda" else 1)
+        return processes(devices)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether each process keeps a part of the weights."""
+        return self.processes > 1 and self.settings.strategy == "fsdp"
+
+    def laid_out(self, network: nn.Module) -> nn.Module:
+        """The network in its layout, and compiled where the settings say so."""
+        if self.channels_last and not self.sharded:  # parts of weights have to lie as they are
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.compile:
+            _compile(network)
+        return network
+
+    def laid_out_images(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+
+    def arguments(self, plugins: list[Any]) -> dict[str, Any]:
+        """Of Lightning's `Trainer`. plugins: further ones."""
+        gpu = self.device.type == "cuda"
+        return {
+            "accelerator": "gpu" if gpu else "cpu",
+            "devices": self.processes // nodes(),
+            "num_nodes": nodes(),
+            "precision": _PRECISION[self.precision],
+            "strategy": self._strategy() if self.processes > 1 else "auto",
+            "plugins": plugins,
+            "deterministic": self.settings.deterministic,
+            "benchmark": gpu and not self.settings.deterministic,
+        }
+
+    def _strategy(self) -> Strategy:
+        if self.sharded:
+            return ModelParallelStrategy(self.processes, 1, save_distributed_checkpoint=False)
+        return DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+
+
+def blocks(network: nn.Module) -> list[nn.Module]:
+    """Each block whose class is used several times, the outermost such; else the whole network."""
+    ours = type(network).__module__
+    uses = Counter(type(module) for module in network.modules() if type(module).__module__ == ours)
+    return _outermost(network, {kind for kind, count in uses.items() if count > 1}) or [network]
+
+
+def _compile(network: nn.Module) -> None:
+    """Block by block, so that a stage of 18 is compiled once. Names of weights stay as they are."""
+    config = torch._dynamo.config
+    config.recompile_limit = max(config.recompile_limit, _RECOMPILE)
+    for block in blocks(network):
+        block.compile()
+
+
+def _outermost(module: nn.Module, kinds: set[type[nn.Module]]) -> list[nn.Module]:
+    if type(module) in kinds:
+        return [module]
+    return [found for child in module.children() for found in _outermost(child, kinds)]

@@ -1,0 +1,62 @@
+"""A recipe's optimizer, and the average that it keeps of the weights."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from archdsl.recipe import Recipe
+from archdsl.recipe.words import Sgd
+
+__all__ = ["Average", "optimizer"]
+
+
+def optimizer(network: nn.Module, recipe: Recipe, fused: bool) -> torch.optim.Optimizer:
+    """Over all weights of `network`. fused: one kernel for all of them."""
+    word = recipe.optimizer
+    weights = [p for p in network.parameters() if p.requires_grad]
+    decays = [p for p in weights if p.ndim > 1 or word.decay == "all"]
+    rests = [p for p in weights if p.ndim <= 1 and word.decay == "weights"]
+    groups = [{"params": decays, "weight_decay": word.weight_decay}, {"params": rests, "weight_decay": 0.0}]
+    groups = [group for group in groups if group["params"]]
+    if isinstance(word, Sgd):
+        nesterov = word.nesterov and word.momentum > 0  # without momentum it is the same
+        return torch.optim.SGD(groups, word.lr, word.momentum, nesterov=nesterov, fused=fused)
+    kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[word.name]
+    return kind(groups, word.lr, (word.beta1, word.beta2), word.eps, fused=fused)
+
+
+class Average(nn.Module):
+    """A copy of a network whose weights and running statistics follow it: avg = decay*avg + (1 - decay)*w.
+
+    It starts as the network is after the first step. PyTorch's `AveragedModel` does the same, but makes the processor
+    wait for a GPU in each step.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.network = deepcopy(network).requires_grad_(False)
+        self.blend = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, first: bool) -> None:
+        """After an optimizer step. first: of the training."""
+        for averages, numbers in zip(_numbers(self.network), _numbers(network), strict=True):
+            if first:
+                for average, number in zip(averages, numbers, strict=True):
+                    average.copy_(number)
+            elif averages:
+                self.blend(averages, numbers, 0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images)
+        return logits
+
+
+def _numbers(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """All that is averaged, weights and statistics; a counter of batches is not."""
+    statistics = [number for number in network.buffers() if number.is_floating_point()]
+    return [weight.detach() for weight in network.parameters()], statistics

@@ -1,0 +1,224 @@
+"""What happens to a recipe, data and settings before a backend trains, with one that only notes what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from archdsl.codegen.backend import Backend
+from archdsl.codegen.backend import find_backend as shipped
+from archdsl.data import Split
+from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.elaborate import load
+from archdsl.passes.cost import cost
+from archdsl.recipe import Count, Recipe
+from archdsl.recipe.words import (
+    Constant,
+    Digits,
+    Early,
+    Ema,
+    LabelNoise,
+    PadCrop,
+    Sgd,
+    Standardize,
+    StepDecay,
+    Subset,
+    Synthetic,
+)
+from archdsl.source import Source
+from archdsl.train import Epoch, Result, Run, Settings, resume, train
+from archdsl.train.engine import open_run
+
+SPEC = """
+model tiny(classes=10, width=8) {
+  input [1, 8, 8]
+  stem: conv(width, 3) -> bn -> relu
+  head: gap -> dense(classes)
+}
+"""
+RECIPE = Recipe("short", data=Digits(), batch=32, budget=Count(2, "epochs"), schedule=Constant())
+
+
+class Given:
+    """What the backend got at its last training. `free` is what its GPU says."""
+
+    images: Split
+    recipe: Recipe
+    settings: Settings
+    normalise: Any
+    free: int | None = None
+
+    def train(self, artifact: Any, images: Split, held_out: Split, normalise: Any, recipe: Recipe, settings: Settings,
+              run: Run, *, progress: bool) -> Result:  # fmt: skip
+        self.images, self.normalise, self.recipe, self.settings = images, normalise, recipe, settings
+        steps = recipe.batches_of(len(images), whole=True)
+        run.start(device="none", versions={})
+        with run.ending(len(held_out)):
+            for n in range(len(run.rows) + 1, recipe.epochs(steps) + 1):
+                row = Epoch(n, n * steps, 0.1, 1 / n, 10.0, 1 / n, 10.0, 0.1)
+                run.epoch(row, lambda: run.keep("last.none", b"state"), dict)
+        assert run.result is not None
+        return run.result
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Given:
+    found = Given()
+    torch = shipped("torch")
+    backend = Backend("torch", "torch", torch.emit, torch.build, torch.count_params, train=found.train,
+                      memory=lambda settings: found.free)  # fmt: skip
+    monkeypatch.setattr("archdsl.train.engine.find_backend", lambda name: backend)
+    monkeypatch.setattr("archdsl.train.curves.draw_curves", lambda *args: b"")
+    return found
+
+
+def trained(output: Path, recipe: Recipe = RECIPE, spec: str = SPEC, **more: Any) -> Run:
+    return train(load(Source("tiny.arch", spec)), "tiny", recipe, output=str(output), name="run", **more)[0]
+
+
+def mistake(work: Callable[[], object]) -> Diagnostic:
+    with pytest.raises(SpecError) as refused:
+        work()
+    (found,) = refused.value.diagnostics
+    return found
+
+
+def test_the_words_about_data_are_done_before_training(given: Given, tmp_path: Path) -> None:
+    words = (LabelNoise(0.5), Subset(20), Standardize("pixel"))
+    run = trained(tmp_path, replace(RECIPE, augment=words), settings=Settings(seed=3))
+    assert len(given.images) == 200 and (np.bincount(given.images.labels) > 5).all()
+    assert given.normalise.by == "pixel" and given.normalise.mean.shape == (1, 8, 8)
+    again = open_run(str(run.folder))
+    assert (again.normalise.mean == given.normalise.mean).all()
+    assert (again.recipe, again.settings) == (given.recipe, Settings(seed=3))
+    record = (run.folder / "splits.json").read_text()
+    assert '"per_class": 20' in record and '"p": 0.5' in record
+
+
+def test_nothing_starts_where_the_recipe_cannot_be(given: Given, tmp_path: Path) -> None:
+    wrong = {
+        "E0874": replace(RECIPE, data=None),
+        "E0873": replace(RECIPE, augment=(PadCrop(8, "reflect"),)),
+        "E0823": replace(RECIPE, batch=1),
+    }
+    spec = SPEC.replace("gap ->", "gap -> bn ->")
+    assert {code: mistake(lambda r=recipe: trained(tmp_path, r, spec)).code for code, recipe in wrong.items()} == {
+        code: code for code in wrong
+    }
+    late = replace(RECIPE, schedule=StepDecay((Count(45), Count(1, "epochs")), 0.1))  # an epoch has 44 steps
+    assert mistake(lambda: trained(tmp_path, late)).code == "E0873"
+    assert mistake(lambda: trained(tmp_path, settings=Settings(device="gpu"))).code == "E0801"
+    many = replace(RECIPE, augment=(PadCrop(2), Subset(10**6)))
+    found = mistake(lambda: trained(tmp_path, many))
+    assert (found.code, found.span.text.split(" -> ")[1:]) == ("E0880", ["subset(per_class=1000000)"])
+    bare = "model bare {\n  input [3, 8, 8]\n  head: gap\n}\n"
+    of_three = replace(RECIPE, data=Synthetic(3, 60, 30))
+    found = mistake(lambda: train(load(Source("bare.arch", bare)), "bare", of_three, output=str(tmp_path)))
+    assert (found.code, found.span.text) == ("E0876", "gap")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("made", "code"),
+    [({"optimizer": Sgd(-1.0)}, "E0302"), ({"batch": 0}, "E0302"), ({"batch": 2.5}, "E0301"),
+     ({"average": Early(2)}, "E0101"), ({"budget": Count(-3), "schedule": Constant()}, "E0310"),
+     ({"name": "two words"}, "E0023")],
+)  # fmt: skip
+def test_a_recipe_made_in_python_is_checked(given: Given, tmp_path: Path, made: dict[str, Any], code: str) -> None:
+    assert mistake(lambda: trained(tmp_path, replace(RECIPE, **made))).code == code
+
+
+def test_what_may_not_be_meant_is_said(given: Given, tmp_path: Path) -> None:
+    said: list[str] = []
+    trained(tmp_path, replace(RECIPE, schedule=StepDecay((Count(88),), 0.1, Count(89)), stop=Early(9)), say=said.append)
+    assert [line for line in said if line.startswith("note")] == [
+        "note: the budget of epochs(2) ends inside the warm-up of steps(89): the rate stays below the optimizer's",
+        "note: the budget of epochs(2) ends before the rate falls at steps(88)",
+        "note: the patience of 9 epochs of `early` is not reached in 2",
+    ]
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", [Sgd(0.1), Sgd(0.1, 0.9)])
+@pytest.mark.parametrize("devices", [1, 2])
+def test_the_largest_batch_that_fits_is_said(given: Given, tmp_path: Path, optimizer: Sgd, devices: int) -> None:
+    recipe = replace(RECIPE, data=Synthetic(), optimizer=optimizer, batch=1000, average=Ema())
+    settings, free = Settings(devices=devices, precision="float32"), 10**7 // devices
+    given.free = free
+    work = lambda recipe: trained(tmp_path, recipe, settings=settings, input="1x16x16")  # noqa: E731
+    found = mistake(lambda: work(recipe))
+    assert found.code == "E0875" and "the GPU has free 0.0 GiB" in found.message
+    fits = int(found.help.split("--batch ")[1].rstrip("`"))
+    given.free = 10**9
+    run = work(replace(recipe, batch=fits))
+    images = 1200 * 256
+    states = (optimizer.momentum > 0) + 1
+
+    def need(batch: int) -> int:
+        return cost(run.origin.graph, batch, optimizer_states=states).train_bytes + images
+
+    assert need(fits // devices) <= free < need(fits // devices + 1)
+
+
+def test_the_machines_memory_counts_where_there_is_no_gpu(
+    given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archdsl.train.memory._physical", lambda: 10**5)
+    found = mistake(lambda: trained(tmp_path))
+    assert found.code == "E0875" and "the machine has" in found.message and "not even one image" in found.help
+    with monkeypatch.context() as patch:
+        patch.setattr("archdsl.data.split.decode", None)  # nothing is decoded before
+        assert mistake(lambda: trained(tmp_path, input="1x16x16")).code == "E0875"
+    monkeypatch.setattr("archdsl.train.memory._physical", lambda: None)
+    trained(tmp_path)
+
+
+# --- going on ---------------------------------------------------------------------------------------
+
+
+def test_a_run_can_be_made_longer_on_another_device(given: Given, tmp_path: Path) -> None:
+    folder = str(trained(tmp_path).folder)
+    assert mistake(lambda: resume(folder)).code == "E0836"
+    shorter = mistake(lambda: resume(folder, budget={"steps": "87"}))
+    assert (shorter.code, shorter.span.source.name) == ("E0801", "--steps")
+    resume(folder, budget={"epochs": "3"}, changes={"workers": 2})
+    again = open_run(folder)
+    assert (again.recipe.budget, again.settings.workers) == (Count(3, "epochs"), 2)
+    assert len(again.run.read("metrics.csv").splitlines()) == 4
+    assert replace(again.recipe, budget=RECIPE.budget) == RECIPE
+
+
+def test_a_damaged_file_is_named(given: Given, tmp_path: Path) -> None:
+    folder = trained(tmp_path, replace(RECIPE, augment=(Standardize("pixel"),))).folder
+    (folder / "normalise.npz").write_bytes(b"PK")
+    assert mistake(lambda: resume(str(folder), budget={"epochs": "3"})).label == "normalise.npz is damaged"
+
+
+@pytest.mark.parametrize("file", ["recipe.arch", "model.py", "spec.arch"])
+def test_what_was_changed_since_is_said(given: Given, tmp_path: Path, file: str) -> None:
+    folder = trained(tmp_path).folder
+    (folder / file).write_text((folder / file).read_text() + "\n")
+    assert mistake(lambda: resume(str(folder), budget={"epochs": "3"})).code == "E0833"
+
+
+def test_flags_that_a_run_cannot_have_anew(run: Callable[..., Any], given: Given, tmp_path: Path) -> None:
+    folder = trained(tmp_path).folder
+    ended = run("train", "lenet5", "--resume", folder, "--lr", 1, "--seed", 0, "--device", "cpu", "--recipe", "x")
+    assert ended.code == 2 and "leave out SPEC, --recipe, --lr, --seed (" in ended.err
+    assert run("train", "lenet5", "--epochs", 1, "--steps", 1, "--data", "digits").code == 2
+    assert run("train", "lenet5", "--amp", "--precision", "float32", "--data", "digits").code == 2
+    assert run("train", "--data", "digits").code == 2
+
+
+def test_data_are_shown_as_they_were_typed(run: Callable[..., Any], given: Given) -> None:
+    ended = run("train", "lenet5", "--data", "no/such")
+    assert ended.code == 1 and "1 | no/such\n" in ended.err
