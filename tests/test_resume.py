@@ -122,6 +122,8 @@ def test_runs_that_cannot_be_resumed(moments: list[Path], tmp_path: Path) -> Non
     assert label(pickled) == "last.ckpt is damaged"
     assert label(ruin) == "it has no last.ckpt"
     assert label(lambda f: (f / "metrics.csv").unlink()) == "its state is not that of its metrics.csv"
+    assert label(lambda f: (f / "best.safetensors").unlink()) == "it has no best.safetensors"
+    assert label(lambda f: (f / "config.json").write_bytes(b"\xff")) == "config.json is damaged"
     head = (moments[70] / "metrics.csv").read_text().splitlines()[0]
     for damaged in ("", "epoch\n1\n", f"{head}\n{'2,' * 7}1\n"):
         assert label(lambda f, t=damaged: (f / "metrics.csv").write_text(t)) == "metrics.csv is damaged"
@@ -166,12 +168,14 @@ def test_a_finished_run_can_be_made_longer(moments: list[Path], tmp_path: Path) 
     """Its last epoch was a part of one: the rest comes first."""
     shutil.copytree(moments[-1], tmp_path / "run")
     found = mistake(lambda: resume(str(tmp_path / "run")))
-    assert (found.code, found.label) == ("E0836", "3 of 3 epochs are done")
+    assert (found.code, found.label) == ("E0836", "its budget of steps(100) is done")
     assert mistake(lambda: resume(str(tmp_path / "run"), budget={"steps": "50"})).code == "E0801"
     run, result = resume(str(tmp_path / "run"), budget={"steps": "150"}, command=["archdsl", "train"])
     assert [(row.epoch, row.step) for row in run.rows] == [(1, 44), (2, 88), (3, 100), (4, 132), (5, 150)]
     assert result.epochs == 5 and [r["after"] for r in run.config["resumed"]] == [3]
     assert evaluate(str(run.folder))[1].loss == pytest.approx(result.loss, rel=1e-6)
+    again = mistake(lambda: resume(str(tmp_path / "run")))
+    assert (again.code, again.label) == ("E0836", "its budget of steps(150) is done")
 
 
 def test_the_rate_follows_the_longer_budget(tmp_path: Path) -> None:
@@ -184,4 +188,4 @@ def test_the_rate_follows_the_longer_budget(tmp_path: Path) -> None:
 def test_flags_that_a_resumed_training_cannot_have(run: Callable[..., Any], tmp_path: Path) -> None:
     ended = run("train", "lenet5", "--resume", tmp_path, "--lr", "0.1", "--device", "cpu")
     assert ended.code == 2 and "leave out SPEC, --lr (" in ended.err
-    assert run("train", "--resume", tmp_path).code == 2
+    assert run("train", "--resume", tmp_path).code == 1

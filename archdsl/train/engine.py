@@ -166,7 +166,9 @@ def open_run(folder: str, changes: Mapping[str, Any] | None = None, say: Say = l
         text = run.read("recipe.arch")
         if sha256(text.encode(errors="backslashreplace")).hexdigest() != config["files"]["recipe.arch"]:
             run.refuse(RunChanged(str(run.folder / "recipe.arch")))
-        recipe = read_recipe(Source(str(run.folder / "recipe.arch"), text))
+        again = config.get("resumed")
+        longer = {"budget": str(again[-1]["budget"])} if again else None
+        recipe = read_recipe(Source(str(run.folder / "recipe.arch"), text), longer)
         settings = Settings.from_json(config["machine"])
         size = tuple(int(n) for n in config["input"])
         arrays = run.folder / ARRAYS

@@ -2,7 +2,7 @@
 
     spec.arch  resolved.txt  model.py     the spec, its expansion, and the network's program
     spec_files.json                       the files that the spec uses, where it uses any
-    recipe.arch                           the recipe, with all its values
+    recipe.arch                           the recipe as it was begun, with all its values
     config.json  splits.json              machine, data, command, device and versions; how the images were divided
     metrics.csv  curves.png  tensorboard/ a row for each epoch, its picture, and the same for TensorBoard
     best.safetensors                      weights of the best epoch
@@ -34,8 +34,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from archdsl import weights
 from archdsl.diagnostics import Error, SpecError
 from archdsl.elaborate.bundle import Bundle
-from archdsl.errors.training import NothingToResume, RunChanged, RunExists, RunUnusable, RunUnwritable
-from archdsl.source import flag
+from archdsl.errors.training import (
+    NothingToResume,
+    RunChanged,
+    RunExists,
+    RunUnusable,
+    RunUnwritable,
+    SettingValue,
+)
+from archdsl.source import Source, flag
 from archdsl.train.logs import Log, open_logs, refuse_missing, tags
 from archdsl.train.ranks import leads
 from archdsl.weights import Origin
@@ -218,12 +225,10 @@ class Run:
             self.refuse(NothingToResume(str(self.folder), why, "train anew with more patience"))
         epochs = recipe.epochs(per_epoch)
         if ended and self.rows[-1].step >= recipe.steps(per_epoch) and self._is_finished():
-            why = f"{ended} of {epochs} epochs are done"
+            why = f"its budget of {recipe.budget} is done"
             self.refuse(NothingToResume(str(self.folder), why, f"say `--epochs {2 * ended}` for {2 * ended} in all"))
-        self.texts["recipe.arch"] = recipe.text
-        about = {"after": ended, "epochs": epochs, "command": list(command)}
-        files = {**self.config["files"], "recipe.arch": _digest(recipe.text.encode())}
-        self.config = {**self.config, "files": files, "resumed": [*self.config.get("resumed", ()), about]}
+        about = {"after": ended, "epochs": epochs, "budget": str(recipe.budget), "command": list(command)}
+        self.config = {**self.config, "resumed": [*self.config.get("resumed", ()), about]}
 
     def _known_rows(self) -> list[Epoch]:
         """Of metrics.csv; none where the training ended before its first epoch did. Raises SpecError."""
@@ -272,13 +277,15 @@ class Run:
 
         weights: of that state, where it was written at an epoch's end. If they are the best they are written again, in
         case the training was killed before it had written them. Raises SpecError where metrics.csv does not reach as
-        far.
+        far, or the best weights were lost.
         """
         if epochs > len(self.rows):
             self.refuse(RunUnusable(str(self.folder), "its state is not that of its metrics.csv", "train again"))
         del self.rows[epochs:]
         if weights and self.rows and self.best is self.rows[-1]:
             self._save_weights(weights(), self.rows[-1])
+        elif self.rows:
+            self.load_weights()
 
     @property
     def weights(self) -> Path:
@@ -395,7 +402,9 @@ class Run:
         """A text file of the run. Raises SpecError where it cannot be read."""
         try:
             return (self.folder / name).read_bytes().decode()  # as it is: `read_text` would change line ends
-        except (OSError, UnicodeDecodeError):
+        except UnicodeDecodeError:
+            self.refuse(RunUnusable(str(self.folder), f"{name} is damaged", "name another run"))
+        except OSError:
             why = f"it has no {name}" if self.folder.is_dir() else "there is no such folder"
             self.refuse(RunUnusable(str(self.folder), why, "name the folder that `archdsl train` made"))
 
@@ -428,12 +437,15 @@ class Run:
             self.write(name, content)
 
     def refuse(self, error: Error) -> NoReturn:
-        raise SpecError([error.at(flag("run", str(self.folder)))]) from None
+        raise SpecError([error.at(Source("RUN", str(self.folder)).span())]) from None
 
 
 def _free_folder(output: Path, name: str | None, stem: str) -> Path:
     """A folder that is not there yet; runs that the same second names are numbered."""
     if name:
+        if Path(name).name != name:
+            why, fix = "it is the name of one folder", f"say `--output {Path(name).parent}` for where it is"
+            raise SpecError([SettingValue("name", name, why, fix).at(flag("name", name))])
         if leads() and (output / name).exists():
             raise SpecError([RunExists(str(output / name)).at(flag("name", name))])
         return output / name
