@@ -463,6 +463,7 @@ def test_a_batch_is_divided_evenly(tmp_path: Path) -> None:
 def test_runs_are_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
     assert mistake(lambda: trained(tmp_path, name="first")).code == "E0830"
+    assert mistake(lambda: trained(tmp_path, name="../outside")).code == "E0801"
     (tmp_path / "file").touch()
     assert mistake(lambda: trained(tmp_path / "file")).code == "E0831"
 

@@ -370,7 +370,7 @@ def test_the_first_node_that_is_not_finite(tmp_path: Path) -> None:
     divides = "block odd() {\n  x = in -> relu\n  out = x / (x + x * -1)\n}\n"
     found = mistake(lambda: trained(tmp_path, spec=divides + PLAIN.replace("relu\n  head", "odd\n  head")))
     assert found.code == "E0821" and str(found.span) == "tiny.arch:3:11"
-    found = mistake(lambda: trained(tmp_path, replace(QUICK, optimizer=Sgd(lr=1e30)), PLAIN))
+    found = mistake(lambda: trained(tmp_path, replace(QUICK, optimizer=Sgd(1e6, weight_decay=1e6, decay="all")), PLAIN))
     assert found.code == "E0821" and "step 2" in found.message
 
 
