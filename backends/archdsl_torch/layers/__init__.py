@@ -1,4 +1,7 @@
-"""Layers that PyTorch lacks. Their source is copied into the generated files that need them, and only there."""
+"""Layers that PyTorch lacks.
+
+Their source is copied into the generated files that need them, and only there.
+"""
 
 from __future__ import annotations
 

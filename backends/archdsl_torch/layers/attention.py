@@ -30,7 +30,8 @@ def split_heads(x, parts, heads):
 def padded_attention(q, k, v):
     """Attention of (batch, heads, positions, dim), queries scaled, by fast kernels.
 
-    They want multiples of 8, and flash attention one size for all: zeros change nothing.
+    They want multiples of 8, and flash attention one size for all: zeros change
+    nothing.
     """
     size = v.shape[3]
     wide, narrow = (n + -n % 8 for n in (max(q.shape[3], size), size))

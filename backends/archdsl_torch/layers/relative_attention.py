@@ -12,9 +12,9 @@ __all__ = ["RelativeAttention2d"]
 class RelativeAttention2d(nn.Module):
     """Attention over an image with relative positions (Bello et al. 2019).
 
-    The input is queries (dk), keys (dk) and values (dv). The logit of query i and key j is
-    q_i . k_j + q_i . rel_h[row j - row i] + q_i . rel_w[column j - column i]. Every form
-    is exact; only `naive`, for small grids, has the logits of all pairs in memory.
+    The input is queries (dk), keys (dk) and values (dv). The logit of query i and key j
+    is q_i . k_j + q_i . rel_h[row j - row i] + q_i . rel_w[column j - column i]. Every
+    form is exact; only `naive`, for small grids, has all logits in memory.
     """
 
     def __init__(self, dk, dv, heads, height, width, per_head=False):

@@ -8,9 +8,9 @@ __all__ = ["TiledAttention", "relative_terms"]
 
 
 def relative_terms(q, rel_h, rel_w):
-    """Of q (*, heads, dim, positions), what every query adds for a key's row and column.
+    """What the queries (*, heads, dim, positions) add for a key's row and column.
 
-    Tables are (heads, size, dim, size); found are (*, heads, positions, height or width).
+    Tables are (heads, size, dim, size), results (*, heads, positions, height or width).
     """
     q = q.unflatten(-1, (rel_h.shape[1], rel_w.shape[1]))
     by_row = torch.einsum("...ndyx,nydj->...nyxj", q, rel_h)
@@ -21,8 +21,8 @@ def relative_terms(q, rel_h, rel_w):
 class TiledAttention(torch.autograd.Function):
     """Attention by tiles of queries, whose weights are computed again in backward.
 
-    x is (batch, channels, height, width), in any dtype; tables as in `relative_terms`, in
-    the dtype to compute in. Saves its inputs alone.
+    x is (batch, channels, height, width), in any dtype; tables as in `relative_terms`,
+    in the dtype to compute in. Saves its inputs alone.
     """
 
     @staticmethod

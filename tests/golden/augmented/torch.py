@@ -37,9 +37,9 @@ class LayerNormChannels(nn.LayerNorm):
 class RelativeAttention2d(nn.Module):
     """Attention over an image with relative positions (Bello et al. 2019).
 
-    The input is queries (dk), keys (dk) and values (dv). The logit of query i and key j is
-    q_i . k_j + q_i . rel_h[row j - row i] + q_i . rel_w[column j - column i]. Every form
-    is exact; only `naive`, for small grids, has the logits of all pairs in memory.
+    The input is queries (dk), keys (dk) and values (dv). The logit of query i and key j
+    is q_i . k_j + q_i . rel_h[row j - row i] + q_i . rel_w[column j - column i]. Every
+    form is exact; only `naive`, for small grids, has all logits in memory.
     """
 
     def __init__(self, dk, dv, heads, height, width, per_head=False):
@@ -109,8 +109,8 @@ class Scale(nn.Module):
 class TiledAttention(torch.autograd.Function):
     """Attention by tiles of queries, whose weights are computed again in backward.
 
-    x is (batch, channels, height, width), in any dtype; tables as in `relative_terms`, in
-    the dtype to compute in. Saves its inputs alone.
+    x is (batch, channels, height, width), in any dtype; tables as in `relative_terms`,
+    in the dtype to compute in. Saves its inputs alone.
     """
 
     @staticmethod
@@ -191,7 +191,8 @@ class TiledAttention(torch.autograd.Function):
 def padded_attention(q, k, v):
     """Attention of (batch, heads, positions, dim), queries scaled, by fast kernels.
 
-    They want multiples of 8, and flash attention one size for all: zeros change nothing.
+    They want multiples of 8, and flash attention one size for all: zeros change
+    nothing.
     """
     size = v.shape[3]
     wide, narrow = (n + -n % 8 for n in (max(q.shape[3], size), size))
@@ -203,9 +204,9 @@ def padded_attention(q, k, v):
 
 
 def relative_terms(q, rel_h, rel_w):
-    """Of q (*, heads, dim, positions), what every query adds for a key's row and column.
+    """What the queries (*, heads, dim, positions) add for a key's row and column.
 
-    Tables are (heads, size, dim, size); found are (*, heads, positions, height or width).
+    Tables are (heads, size, dim, size), results (*, heads, positions, height or width).
     """
     q = q.unflatten(-1, (rel_h.shape[1], rel_w.shape[1]))
     by_row = torch.einsum("...ndyx,nydj->...nyxj", q, rel_h)
