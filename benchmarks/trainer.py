@@ -48,7 +48,7 @@ model lenet5(classes=10) {
 }
 """
 WRN = ROOT / "specs" / "wrn28_10.arch"
-DATA = Synthetic(train=12800, test=1280)
+DATA = Synthetic(train=25600, test=2560)
 RECIPE = Recipe(
     data=DATA, optimizer=Sgd(0.05, 0.9, True, 5e-4), schedule=Cosine(), batch=64, budget=Count(2, "epochs")
 )  # fmt: skip
@@ -190,7 +190,7 @@ def main() -> None:
         [
             "# The trainer, against a loop written by hand",
             "",
-            hardware(["torch", "lightning"]) + " One thread, processor time; 12,800 images of 3 x 32 x 32, batch 64.",
+            hardware(["torch", "lightning"]) + " One thread, processor time; 25,600 images of 3 x 32 x 32, batch 64.",
             "",
             "| network | archdsl train, images/s | by hand, images/s | ratio (95 % interval) | aim |",
             "|---|---|---|---|---|",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from archdsl.recipe.words import (
@@ -152,14 +153,13 @@ def plateau_drops(schedule: Plateau, losses: Sequence[float]) -> int:
     return drops
 
 
-def draw_seed(seed: int, step: int) -> int:
-    """Seed of all that is drawn in optimizer step `step`, counted from 0: it depends on nothing that was drawn before.
+def draw_seed(seed: int, step: int, stream: int = 0) -> int:
+    """Seed of what is drawn in optimizer step `step`, counted from 0: it depends on nothing that was drawn before.
 
     So a training that goes on draws what it would have drawn, with no generator's state kept.
+    stream: another number gives independent draws in the same step. Returns 0 to 2^32 - 1.
     """
-    import numpy as np
-
-    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
+    return int.from_bytes(sha256(f"{seed} {step} {stream}".encode()).digest()[:4])
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:

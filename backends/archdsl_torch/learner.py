@@ -158,13 +158,14 @@ class Learner(LightningModule):
     def loss_of(self, network: nn.Module, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
         """The loss that step `step` minimises and the logits; everything random follows from the seed and `step`."""
         images, labels = batch
-        self._seed(step, own=True)
+        own = 1 + 2 * self.global_rank  # each process has its own part of the batch, and mixes as the others do
+        self._seed(step, own)
         images = self.normal(self.augment(images / 255))
         targets: Tensor = labels
         if self.mix.words:
-            self._seed(step, own=False)
+            self._seed(step, 0)
             images, targets = self.mix(images, F.one_hot(labels, self.classes).float())
-            self._seed(step, own=True)
+            self._seed(step, own + 1)
         logits = self.logits_of(network, images)
         return F.cross_entropy(logits, targets, label_smoothing=self.recipe.loss.smoothing), logits
 
@@ -173,12 +174,9 @@ class Learner(LightningModule):
             logits: Tensor = network(self.machine.laid_out_images(images))
         return logits.flatten(1).float()
 
-    def _seed(self, step: int, own: bool) -> None:
-        """Of the generators that are drawn from: `torch.manual_seed` seeds all there are, and takes a millisecond.
-
-        own: of this process, whose part of the batch has its own draws.
-        """
-        seed = draw_seed(self.machine.settings.seed, step) + (self.global_rank if own else 0)
+    def _seed(self, step: int, stream: int) -> None:
+        """Of the generators that are drawn from: `torch.manual_seed` seeds all there are, and takes a millisecond."""
+        seed = draw_seed(self.machine.settings.seed, step, stream)
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
