@@ -8,13 +8,14 @@ from __future__ import annotations
 import errno
 import io
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mistakes import mistake, mistakes
 
 pytest.importorskip("simplejpeg")
 
@@ -26,23 +27,12 @@ from PIL import Image, ImageOps
 from archdsl.data import IN_MEMORY, Data, Normalise, Split, check_classes, cifar, open_data
 from archdsl.data.decode import Colours, Damaged, decode, resize
 from archdsl.data.windows import middle, random_window
-from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics import Diagnostic
 from archdsl.recipe.words import Cifar10, Cifar100, Folder, Hub, Imagenet, ResizedCrop, Synthetic, Word
 from archdsl.source import Source
 
 SMALL = (3, 8, 8)
 CROP = ResizedCrop()
-
-
-def mistakes(work: Callable[[], object]) -> list[Diagnostic]:
-    with pytest.raises(SpecError) as refused:
-        work()
-    return list(refused.value.diagnostics)
-
-
-def mistake(work: Callable[[], object]) -> Diagnostic:
-    (found,) = mistakes(work)
-    return found
 
 
 def refused(source: Word | str | Path) -> Diagnostic:

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mistakes import mistake
 
 pytest.importorskip("sklearn")
 
 from archdsl.codegen.backend import Backend
 from archdsl.codegen.backend import find_backend as shipped
 from archdsl.data import Split
-from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.elaborate import load
 from archdsl.passes.cost import cost
 from archdsl.recipe import Count, Recipe
@@ -81,13 +81,6 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Given:
 
 def trained(output: Path, recipe: Recipe = RECIPE, spec: str = SPEC, **more: Any) -> Run:
     return train(load(Source("tiny.arch", spec)), "tiny", recipe, output=str(output), name="run", **more)[0]
-
-
-def mistake(work: Callable[[], object]) -> Diagnostic:
-    with pytest.raises(SpecError) as refused:
-        work()
-    (found,) = refused.value.diagnostics
-    return found
 
 
 def test_the_words_about_data_are_done_before_training(given: Given, tmp_path: Path) -> None:

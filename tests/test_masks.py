@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 import pytest
+from mistakes import mistake
 
 pytest.importorskip("matplotlib")
 
@@ -15,7 +14,6 @@ from PIL import Image
 
 from archdsl.api import elaborated
 from archdsl.codegen.backend import find_backend
-from archdsl.diagnostics import SpecError
 from archdsl.ir.graph import Graph
 from archdsl.ir.places import places
 from archdsl.train.masks import choose_masks, draw_masks, find_gates
@@ -97,13 +95,6 @@ def test_what_is_read_is_known_everywhere() -> None:
         for place in places(graph):
             assert tuple(types[ref.node][ref.output] for ref in place.reads) == place.given, place.path
             types[place.path] = place.types
-
-
-def mistake(work: Callable[[], object]) -> Any:
-    with pytest.raises(SpecError) as refused:
-        work()
-    (found,) = refused.value.diagnostics
-    return found
 
 
 def test_a_model_without_masks_is_told_what_it_has() -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mistakes import mistakes
 
 from archdsl.api import check
-from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.diagnostics import SpecError
 from archdsl.elaborate import load
 from archdsl.recipe import LINES, Count, Recipe, Word
 from archdsl.recipe.contradictions import Training, contradictions, notes
@@ -66,12 +67,6 @@ def steps(*n: int) -> tuple[Count, ...]:
 def read(text: str, **changes: str) -> Recipe:
     flags = {name.replace("_", "-"): value for name, value in changes.items()}
     return read_recipe(Source("recipe.arch", text), flags)
-
-
-def mistakes(work: Callable[[], object]) -> list[Diagnostic]:
-    with pytest.raises(SpecError) as refused:
-        work()
-    return list(refused.value.diagnostics)
 
 
 # --- the shipped ones, by what papers and reports say -------------------------------------------------

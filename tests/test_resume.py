@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mistakes import mistake
 
 pytest.importorskip("lightning")
 pytest.importorskip("sklearn")
 
 import torch
-from training import CPU, QUICK, RANDOM, figures, mistake, one_thread, trained  # noqa: F401  (a fixture)
+from training import CPU, QUICK, RANDOM, figures, one_thread, trained  # noqa: F401  (a fixture)
 
 from archdsl.recipe import Count
 from archdsl.recipe.recipe import learning_rate

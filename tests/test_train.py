@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mistakes import mistake
 
 pytest.importorskip("lightning")
 pytest.importorskip("sklearn")
@@ -29,7 +30,7 @@ from effort import HEAVY
 from images import paint
 from PIL import Image
 from safetensors.torch import load_file
-from training import CPU, QUICK, RANDOM, SPEC, mistake, one_thread, trained  # noqa: F401  (a fixture)
+from training import CPU, QUICK, RANDOM, SPEC, one_thread, trained  # noqa: F401  (a fixture)
 
 import archdsl
 from archdsl.data import Part, Split, open_data
@@ -362,16 +363,6 @@ model tiny(classes=10) {
   input [1, 8, 8]
   stem: conv(4, 3)
   body: grow -> grow -> grow -> grow
-  head: gap -> dense(classes)
-}
-"""
-# the square root that a deviation has: its gradient at 0 is infinite, its value is 0
-FLAT = """
-model tiny(classes=10) {
-  input [1, 8, 8]
-  stem: conv(4, 3)
-  zero = stem - stem
-  body: zero ** 0.5
   head: gap -> dense(classes)
 }
 """

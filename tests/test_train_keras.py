@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mistakes import mistake
 
 pytest.importorskip("lightning")
 pytest.importorskip("sklearn")
@@ -31,7 +31,6 @@ import archdsl_torch.optimizers
 import archdsl_torch.train
 from archdsl import api
 from archdsl.data import Data, open_data
-from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.elaborate import load
 from archdsl.recipe import Count
 from archdsl.recipe.recipe import epoch_order, learning_rate, plateau_drops
@@ -107,13 +106,6 @@ def figures(run: Run) -> np.ndarray:
     """metrics.csv without seconds."""
     with (run.folder / "metrics.csv").open() as file:
         return np.array([list(map(float, row)) for row in [*csv.reader(file)][1:]])[:, :7]
-
-
-def mistake(work: Callable[[], object]) -> Diagnostic:
-    with pytest.raises(SpecError) as refused:
-        work()
-    (found,) = refused.value.diagnostics
-    return found
 
 
 @pytest.fixture(scope="module")

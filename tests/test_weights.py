@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mistakes import mistake
 
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
@@ -64,13 +65,6 @@ def saved(path: Path, spec: str = NET, **settings: str) -> Origin:
 def network(graph: Graph) -> torch.nn.Module:
     built: torch.nn.Module = BACKEND.build(BACKEND.emit(graph))
     return built
-
-
-def mistake(work: Callable[[], object]) -> Any:
-    with pytest.raises(SpecError) as refused:
-        work()
-    (found,) = refused.value.diagnostics
-    return found
 
 
 # --- keys and random weights -----------------------------------------------------------------------

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from archdsl.diagnostics import Diagnostic, SpecError
 from archdsl.elaborate import load
 from archdsl.recipe import Count, Recipe
 from archdsl.recipe.words import AdamW, Cosine, Digits
@@ -17,7 +16,7 @@ from archdsl.source import Source
 from archdsl.train import Result, Run, train
 from archdsl.train.settings import Settings
 
-__all__ = ["CPU", "QUICK", "RANDOM", "SPEC", "figures", "mistake", "mistakes", "one_thread", "trained"]
+__all__ = ["CPU", "QUICK", "RANDOM", "SPEC", "figures", "one_thread", "trained"]
 
 SPEC = """
 # A network for tests.
@@ -40,17 +39,6 @@ def trained(
     output: Path, recipe: Recipe = QUICK, spec: str = SPEC, settings: Settings = CPU, **more: Any
 ) -> tuple[Run, Result]:
     return train(load(Source("tiny.arch", spec)), "tiny", recipe, settings, output=str(output), **more)
-
-
-def mistakes(work: Callable[[], object]) -> list[Diagnostic]:
-    with pytest.raises(SpecError) as refused:
-        work()
-    return list(refused.value.diagnostics)
-
-
-def mistake(work: Callable[[], object]) -> Diagnostic:
-    (found,) = mistakes(work)
-    return found
 
 
 def figures(folder: Path) -> list[list[str]]:

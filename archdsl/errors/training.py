@@ -219,7 +219,7 @@ class RunUnusable(Error):
 
     `archdsl eval` takes the folder that `archdsl train` wrote. It reads `config.json`, `model.py` and
     `best.safetensors`, which is there once the first epoch has ended. `archdsl train --resume` reads `metrics.csv` too,
-    and the state after the last epoch: `last.ckpt` of PyTorch, `last` of Keras.
+    and the last state: `last.ckpt` of PyTorch, `last.weights.h5` of Keras.
 
         archdsl eval runs                                    # wrong: the folder of all runs
         archdsl eval runs/lenet5-digits-20260101-120000      # right

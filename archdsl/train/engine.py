@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ from archdsl.errors.training import (
     InputNotImages,
     NoClasses,
     OutputNotClasses,
-    RunChanged,
     RunUnusable,
     SettingValue,
 )
@@ -163,12 +161,9 @@ def open_run(folder: str, changes: Mapping[str, Any] | None = None, say: Say = l
     try:
         backend = find_backend(config["backend"])
         artifact = Artifact(run.read("model.py"), config["class"], config["backend"])
-        text = run.read("recipe.arch")
-        if sha256(text.encode(errors="backslashreplace")).hexdigest() != config["files"]["recipe.arch"]:
-            run.refuse(RunChanged(str(run.folder / "recipe.arch")))
         again = config.get("resumed")
         longer = {"budget": str(again[-1]["budget"])} if again else None
-        recipe = read_recipe(Source(str(run.folder / "recipe.arch"), text), longer)
+        recipe = read_recipe(Source(str(run.folder / "recipe.arch"), run.read_unchanged("recipe.arch")), longer)
         settings = Settings.from_json(config["machine"])
         size = tuple(int(n) for n in config["input"])
         arrays = run.folder / ARRAYS

@@ -189,11 +189,9 @@ class Run:
         run = cls(Path(folder).expanduser(), {}, say=say)
         try:
             run.config = json.loads(run.read("config.json"))
-            known = run.config["files"]["model.py"]
+            run.read_unchanged("model.py")
         except (ValueError, KeyError, TypeError):
             run.refuse(RunUnusable(folder, "config.json is damaged", "name another run"))
-        if _digest(run.read("model.py").encode()) != known:
-            run.refuse(RunChanged(str(run.folder / "model.py")))
         return run
 
     @cached_property
@@ -201,10 +199,7 @@ class Run:
         """What the network was made of; `origin.graph` is its graph. Raises SpecError where the folder lacks it."""
         known = self.config
         names = [n for n in ("spec.arch", "spec_files.json") if n in known["files"]]
-        texts = [self.read(name) for name in names]
-        for name, text in zip(names, texts, strict=True):
-            if _digest(text.encode()) != known["files"][name]:
-                self.refuse(RunChanged(str(self.folder / name)))
+        texts = [self.read_unchanged(name) for name in names]
         try:
             bundle = Bundle.from_json(str(known["spec"]), texts[0], "".join(texts[1:]))
             return Origin(bundle, known["model"], dict(known["settings"]), known["set_input"])
@@ -407,6 +402,16 @@ class Run:
         except OSError:
             why = f"it has no {name}" if self.folder.is_dir() else "there is no such folder"
             self.refuse(RunUnusable(str(self.folder), why, "name the folder that `archdsl train` made"))
+
+    def read_unchanged(self, name: str) -> str:
+        """A text file that was written when the run began. Raises SpecError where it was changed since.
+
+        Raises KeyError or TypeError where config.json does not know it.
+        """
+        known, text = self.config["files"][name], self.read(name)
+        if _digest(_content(text)) != known:
+            self.refuse(RunChanged(str(self.folder / name)))
+        return text
 
     def write(self, name: str, content: str | bytes) -> None:
         """Replace a file of the run, wholly or not at all. Raises SpecError where it cannot be written."""
