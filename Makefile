@@ -52,7 +52,7 @@ golden: $(READY) ## write the golden files anew, to be read with `git diff`
 	@git --no-pager diff --stat -- tests
 
 zoo: $(READY) ## write the index of shipped networks, docs/zoo.md and its drawings anew
-	$(BIN)/python -m archdsl.zoo
+	$(BIN)/python -m archdsl.show.zoo
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from archdsl.language.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from archdsl.api import check, compile, load
-    from archdsl.diagnostics import SpecError
+    from archdsl.language.diagnostics import SpecError
 
 __all__ = ["SpecError", "check", "compile", "load"]
-__version__ = "0.1.0"
 
-_HOMES = {"SpecError": "archdsl.diagnostics"}
+_HOMES = {"SpecError": "archdsl.language.diagnostics"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archdsl.diagnostics import Diagnostic, Label, SpecError
-from archdsl.errors.files import NoModel, WhichModel
-from archdsl.resources import read_spec
-from archdsl.source import Source
+from archdsl.language.diagnostics import Diagnostic, Label, SpecError
+from archdsl.language.errors.files import NoModel, WhichModel
+from archdsl.language.resources import read_spec
+from archdsl.language.source import Source
 
 if TYPE_CHECKING:
-    from archdsl.codegen.backend import Artifact, Backend, Export
-    from archdsl.elaborate import Program
-    from archdsl.ir.graph import Graph
+    from archdsl.code.backend import Artifact, Backend, Export
+    from archdsl.graph.elaborate import Program
+    from archdsl.graph.graph import Graph
 
 __all__ = ["MissingExtra", "check", "compile", "elaborated", "exports", "find", "load", "needs", "open_model"]
 
@@ -38,8 +38,8 @@ def check(
 
     All models of a file are checked, or the one that is named; contracts are checked at each model's own defaults.
     """
-    from archdsl.elaborate import elaborate
-    from archdsl.passes.contracts import check_contracts, hold
+    from archdsl.graph.contracts import check_contracts, hold
+    from archdsl.graph.elaborate import elaborate
 
     try:
         program, model = _open(spec, model)
@@ -63,15 +63,14 @@ def elaborated(
 
     Raises SpecError where there is none, for every independent reason; contracts are not looked at.
     """
-    from archdsl.elaborate import elaborate
-    from archdsl.passes import run
+    from archdsl.graph.build import graph_of
 
     program, name = open_model(spec, model)
-    result = elaborate(program, name, _texts(settings), input)
-    found = _in_order(result.diagnostics)
-    if result.graph is None:
-        raise SpecError(found)
-    return run(result.graph), found
+    try:
+        graph, found = graph_of(program, name, _texts(settings), input)
+    except SpecError as error:
+        raise SpecError(_in_order(error.diagnostics)) from None
+    return graph, _in_order(found)
 
 
 def open_model(spec: Spec, model: str | None = None) -> tuple[Program, str]:
@@ -106,7 +105,7 @@ def load(
     spec: a spec, or what `compile` gave.
     Raises as `compile` does, and MissingExtra where the framework is not installed.
     """
-    from archdsl.codegen.backend import Artifact
+    from archdsl.code.backend import Artifact
 
     artifact = spec if isinstance(spec, Artifact) else compile(spec, to, model, settings, input)
     backend = find(artifact.backend)
@@ -116,7 +115,7 @@ def load(
 
 def find(name: str) -> Backend:
     """The backend of that name. Raises ValueError where none is installed."""
-    from archdsl.codegen.backend import backends, find_backend
+    from archdsl.code.backend import backends, find_backend
 
     try:
         return find_backend(name)
@@ -127,7 +126,7 @@ def find(name: str) -> Backend:
 
 def exports() -> dict[str, Export]:
     """What weights can be written for, by name, with all backends that are installed."""
-    from archdsl.codegen.backend import backends, find_backend
+    from archdsl.code.backend import backends, find_backend
 
     return {name: export for backend in backends() for name, export in find_backend(backend).exports.items()}
 
@@ -145,7 +144,7 @@ def needs(extra: str) -> Iterator[None]:
 
 def _open(spec: Spec, model: str | None) -> tuple[Program, str | None]:
     """The program and the model that was named, in `SPEC:MODEL` or beside it."""
-    from archdsl.elaborate import load as load_program
+    from archdsl.graph.elaborate import load as load_program
 
     named = None
     if isinstance(spec, Source):

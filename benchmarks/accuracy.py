@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from measure import hardware, report
 from torch import Tensor, nn
 
-from archdsl import zoo
 from archdsl.data import Split, open_data
+from archdsl.show import zoo
 
 BATCH, RATE, DECAY, PAD = 128, 0.1, 5e-4, 4
 # ours: the depth and width of the wide residual network beside it

@@ -27,8 +27,8 @@ from torch.utils.data import DataLoader, Dataset
 
 import archdsl_keras.augment
 import archdsl_torch.augment
-from archdsl.recipe import Recipe, Word
-from archdsl.recipe.words import ColorJitter, Hflip, PadCrop, RandomErasing, ResizedCrop, Rotate, Shift
+from archdsl.language.recipe import Recipe, Word
+from archdsl.language.recipe.words import ColorJitter, Hflip, PadCrop, RandomErasing, ResizedCrop, Rotate, Shift
 
 BATCH, SIZE, PAD = 128, 32, 4
 CROP_AND_FLIP = (PadCrop(PAD), Hflip())

@@ -16,11 +16,11 @@ from time import perf_counter, process_time
 
 from measure import ROOT, Pairs, hardware, pairs, report, seconds
 
-from archdsl.elaborate import elaborate, load
-from archdsl.ir.graph import Graph, bodies
-from archdsl.passes.contracts import hold
-from archdsl.passes.cost import cost
-from archdsl.source import Source
+from archdsl.graph.contracts import hold
+from archdsl.graph.cost import cost
+from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.graph import Graph, bodies
+from archdsl.language.source import Source
 
 HEAD = "| what | ours | compared with | ratio (95 % interval) | aim |\n|---|---|---|---|---|"
 NODES = 100_000

@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from archdsl.data import Part, Split
 from archdsl.data.windows import random_window
-from archdsl.recipe.words import ResizedCrop
-from archdsl.source import flag
+from archdsl.language.recipe.words import ResizedCrop
+from archdsl.language.source import flag
 
 SIZE = (3, 224, 224)
 BATCH = 64

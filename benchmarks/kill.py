@@ -26,11 +26,11 @@ from measure import hardware, report
 from safetensors.numpy import load_file
 
 import archdsl_torch.train  # noqa: F401  (before the first fork)
-from archdsl.diagnostics import SpecError
-from archdsl.elaborate import load
-from archdsl.recipe import Count, Recipe
-from archdsl.recipe.words import Digits, Ema, Mixup, PadCrop, Plateau, RandomErasing, Sgd
-from archdsl.source import Source
+from archdsl.graph.elaborate import load
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.recipe import Count, Recipe
+from archdsl.language.recipe.words import Digits, Ema, Mixup, PadCrop, Plateau, RandomErasing, Sgd
+from archdsl.language.source import Source
 from archdsl.train import resume, train
 from archdsl.train.settings import Settings
 

@@ -25,10 +25,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import archdsl
 from archdsl.data import Split, open_data
-from archdsl.elaborate import load
-from archdsl.recipe import Count, Recipe
-from archdsl.recipe.words import Cosine, Hflip, PadCrop, Sgd, Synthetic
-from archdsl.source import Source
+from archdsl.graph.elaborate import load
+from archdsl.language.recipe import Count, Recipe
+from archdsl.language.recipe.words import Cosine, Hflip, PadCrop, Sgd, Synthetic
+from archdsl.language.source import Source
 from archdsl.train import train
 from archdsl.train.settings import Settings
 

@@ -20,8 +20,8 @@ from time import perf_counter
 
 from measure import ROOT, hardware, report
 
-from archdsl import zoo
-from archdsl.resources import zoo_names
+from archdsl.language.resources import zoo_names
+from archdsl.show import zoo
 
 PAGE = ROOT / "benchmarks" / "results" / "verify.md"
 HEAD = (
@@ -63,7 +63,7 @@ def figure(x: float) -> str:
 def measured(name: str, size: str | None) -> Result:
     """In this process."""
     from archdsl import api
-    from archdsl.verify import Report, columns, verify
+    from archdsl.proof.verify import Report, columns, verify
 
     start = perf_counter()
     graph, _ = api.elaborated(name, None, {}, size)

@@ -25,10 +25,10 @@ from measure import ROOT, hardware, report
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archdsl.elaborate import elaborate, load
-from archdsl.ir.graph import Graph, bodies
-from archdsl.passes.cost import cost
-from archdsl.resources import read_source
+from archdsl.graph.cost import cost
+from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.graph import Graph, bodies
+from archdsl.language.resources import read_source
 
 # By spec: pytorchcv's module and function, and our settings where its network has another reading.
 PAIRS: dict[str, tuple[str, str, dict[str, str]]] = {

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.api import elaborated, find
-from archdsl.ir.graph import Graph
-from archdsl.ops import OPS, Op, make
-from archdsl.ops.learned import Param
-from archdsl.ops.merge import Add, Div, Mul, Operator, Sub, WithNumber
-from archdsl.ops.shape import Split
-from archdsl.types import TensorType, dim
+from archdsl.graph.graph import Graph
+from archdsl.language.ops import OPS, Op, make
+from archdsl.language.ops.learned import Param
+from archdsl.language.ops.merge import Add, Div, Mul, Operator, Sub, WithNumber
+from archdsl.language.ops.shape import Split
+from archdsl.language.types import TensorType, dim
 from archdsl.weights import random_weights
 
 EVERY: dict[str, type[Op]] = {**OPS, **{cls.name: cls for cls in (Add, Sub, Mul, Div, WithNumber)}}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from archdsl.diagnostics import Diagnostic, SpecError
+from archdsl.language.diagnostics import Diagnostic, SpecError
 
 __all__ = ["mistake", "mistakes"]
 

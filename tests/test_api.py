@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import archdsl
-from archdsl.source import Source
+from archdsl.language.source import Source
 
 NET = """\
 model net(classes=10, widths=[8, 16], deep=false) {

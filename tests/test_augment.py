@@ -23,8 +23,8 @@ from scipy.stats import beta, binomtest, chisquare, ks_2samp, kstest
 
 import archdsl_torch.augment
 from archdsl.data.windows import random_window
-from archdsl.recipe import Recipe, Word
-from archdsl.recipe.words import (
+from archdsl.language.recipe import Recipe, Word
+from archdsl.language.recipe.words import (
     ColorJitter,
     Cutmix,
     Hflip,

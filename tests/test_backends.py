@@ -77,8 +77,8 @@ def test_what_it_cannot_do_is_said(run: Callable[..., Any]) -> None:
 
 def test_nothing_is_missing_from_ours() -> None:
     """Both shipped backends have every ability, and what they write counts what the graph counts."""
-    from archdsl.codegen.backend import find_backend
-    from archdsl.passes.cost import cost
+    from archdsl.code.backend import find_backend
+    from archdsl.graph.cost import cost
 
     graph, _ = elaborated("lenet5")
     for name in ("torch", "keras"):

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from effort import HEAVY
 
-import archdsl.bench
+import archdsl.proof.bench
 from archdsl.api import elaborated
-from archdsl.bench import Bench, bench
-from archdsl.codegen.backend import Backend, Trial, find_backend
-from archdsl.diagnostics import SpecError
+from archdsl.code.backend import Backend, Trial, find_backend
+from archdsl.language.diagnostics import SpecError
+from archdsl.proof.bench import Bench, bench
 from archdsl.train.settings import Settings
 
 WIDE = """
@@ -46,8 +46,8 @@ class Clock:
 
 def timed(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, list[float]], precision: str) -> tuple[Bench, Clock]:
     clock = Clock(seconds)
-    monkeypatch.setattr(archdsl.bench, "perf_counter", lambda: clock.now)
-    monkeypatch.setattr(archdsl.bench, "_peaks", lambda artifact, size, batch, way: {"infer": 1, "train": 2})
+    monkeypatch.setattr(archdsl.proof.bench, "perf_counter", lambda: clock.now)
+    monkeypatch.setattr(archdsl.proof.bench, "_peaks", lambda artifact, size, batch, way: {"infer": 1, "train": 2})
     backend: Backend = replace(find_backend("torch"), bench=clock.trial)
     return bench(elaborated("lenet5")[0], backend, 10, Settings(precision=precision), 28.0), clock
 
@@ -81,8 +81,8 @@ def test_memory_is_that_of_the_activations(backend: str) -> None:
     """A training keeps what is before each layer, an inference no more than it is working on."""
     pytest.importorskip(backend)
     artifact = find_backend(backend).emit(elaborated(WIDE)[0])
-    plain = replace(Settings(device="cpu"), **archdsl.bench.PLAIN)
-    found = archdsl.bench._peaks(artifact, (3, 128, 128), 8, plain)
+    plain = replace(Settings(device="cpu"), **archdsl.proof.bench.PLAIN)
+    found = archdsl.proof.bench._peaks(artifact, (3, 128, 128), 8, plain)
     assert found["infer"] is not None and found["train"] is not None
     assert LARGE < found["infer"] < 8 * LARGE and max(2 * LARGE, found["infer"]) < found["train"] < 16 * LARGE
 

@@ -15,18 +15,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archdsl.codegen.backend import HEADER, Artifact
-from archdsl.codegen.load import execute
-from archdsl.codegen.names import Names, camel, identifier
-from archdsl.codegen.python import WIDTH, docstring, evaluate, literal, number, show
-from archdsl.diagnostics import SpecError
-from archdsl.elaborate import elaborate, load
-from archdsl.ir.graph import Graph
-from archdsl.ops import OPS
-from archdsl.ops.merge import Add, Div, Mul, Sub, WithNumber
-from archdsl.passes.cost import cost
-from archdsl.source import Source
-from archdsl.types import Dim, symbol
+from archdsl.code.backend import HEADER, Artifact
+from archdsl.code.load import execute
+from archdsl.code.names import Names, camel, identifier
+from archdsl.code.python import WIDTH, docstring, evaluate, literal, number, show
+from archdsl.graph.cost import cost
+from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.graph import Graph
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.ops import OPS
+from archdsl.language.ops.merge import Add, Div, Mul, Sub, WithNumber
+from archdsl.language.source import Source
+from archdsl.language.types import Dim, symbol
 from archdsl_keras import emit as emit_keras
 from archdsl_torch import BACKEND, emit
 from archdsl_torch.emit import EMIT

@@ -7,10 +7,10 @@ import inspect
 import pytest
 import torch
 
-from archdsl.codegen.load import execute
-from archdsl.elaborate import elaborate, load
-from archdsl.resources import zoo_source
-from archdsl.source import Source
+from archdsl.code.load import execute
+from archdsl.graph.elaborate import elaborate, load
+from archdsl.language.resources import zoo_source
+from archdsl.language.source import Source
 from archdsl_torch import emit
 
 DENSENET = """

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from archdsl.elaborate import elaborate, load
-from archdsl.ir.graph import Graph
-from archdsl.passes.cost import AttentionCost, cost
-from archdsl.source import Source
+from archdsl.graph.cost import AttentionCost, cost
+from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.graph import Graph
+from archdsl.language.source import Source
 
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.arch"))
 

@@ -27,9 +27,9 @@ from PIL import Image, ImageOps
 from archdsl.data import IN_MEMORY, Data, Normalise, Split, check_classes, cifar, open_data
 from archdsl.data.decode import Colours, Damaged, decode, resize
 from archdsl.data.windows import middle, random_window
-from archdsl.diagnostics import Diagnostic
-from archdsl.recipe.words import Cifar10, Cifar100, Folder, Hub, Imagenet, ResizedCrop, Synthetic, Word
-from archdsl.source import Source
+from archdsl.language.diagnostics import Diagnostic
+from archdsl.language.recipe.words import Cifar10, Cifar100, Folder, Hub, Imagenet, ResizedCrop, Synthetic, Word
+from archdsl.language.source import Source
 
 SMALL = (3, 8, 8)
 CROP = ResizedCrop()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archdsl.diagnostics import Diagnostic, Frame, Label, nearest, render, to_json
-from archdsl.source import Source, Span
+from archdsl.language.diagnostics import Diagnostic, Frame, Label, nearest, render, to_json
+from archdsl.language.source import Source, Span
 
 SPEC = """\
 block mask(c, depth) {

@@ -18,8 +18,8 @@ from effort import HEAVY
 from safetensors.numpy import load_file
 from training import CPU, QUICK, SPEC, figures, one_thread, trained  # noqa: F401  (a fixture)
 
-from archdsl.recipe import Count, Recipe
-from archdsl.recipe.words import Constant, Ema, Sgd
+from archdsl.language.recipe import Count, Recipe
+from archdsl.language.recipe.words import Constant, Ema, Sgd
 from archdsl.train import evaluate
 from archdsl.train.settings import Settings
 

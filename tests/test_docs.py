@@ -20,16 +20,16 @@ from textwrap import indent
 import pytest
 
 from archdsl.api import check
-from archdsl.elaborate.body import BUDGETS
-from archdsl.elaborate.recipes import LABELS, OPTIONAL, SHORT, bounds, kind
-from archdsl.ops import OPS
-from archdsl.ops.op import Op, Setting, settings
-from archdsl.recipe import LINES, Recipe, written
-from archdsl.recipe.words import Parameter, parameters
-from archdsl.resources import recipe_names, recipe_source
-from archdsl.source import Source
+from archdsl.graph.elaborate.body import BUDGETS
+from archdsl.graph.elaborate.recipes import LABELS, OPTIONAL, SHORT, bounds, kind
+from archdsl.language.ops import OPS
+from archdsl.language.ops.op import Op, Setting, settings
+from archdsl.language.recipe import LINES, Recipe, written
+from archdsl.language.recipe.words import Parameter, parameters
+from archdsl.language.resources import recipe_names, recipe_source
+from archdsl.language.source import Source
+from archdsl.language.types import Dim
 from archdsl.train.settings import Settings
-from archdsl.types import Dim
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *(p for p in (ROOT / "README.md", ROOT / "CONTRIBUTING.md") if p.exists())])

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.diagnostics import SpecError
-from archdsl.draw import LEVELS, dot, draw, engine
-from archdsl.draw.figure import Figure, Panel, figure
-from archdsl.draw.roles import depths, roles
-from archdsl.elaborate import elaborate, load
-from archdsl.ir.graph import Graph, bodies
-from archdsl.passes.cost import cost
-from archdsl.source import Source
+from archdsl.graph.cost import cost
+from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.graph import Graph, bodies
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.source import Source
+from archdsl.show.draw import LEVELS, dot, draw, engine
+from archdsl.show.draw.figure import Figure, Panel, figure
+from archdsl.show.draw.roles import depths, roles
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.arch"))

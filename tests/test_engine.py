@@ -13,13 +13,13 @@ from mistakes import mistake
 
 pytest.importorskip("sklearn")
 
-from archdsl.codegen.backend import Backend
-from archdsl.codegen.backend import find_backend as shipped
+from archdsl.code.backend import Backend
+from archdsl.code.backend import find_backend as shipped
 from archdsl.data import Split
-from archdsl.elaborate import load
-from archdsl.passes.cost import cost
-from archdsl.recipe import Count, Recipe
-from archdsl.recipe.words import (
+from archdsl.graph.cost import cost
+from archdsl.graph.elaborate import load
+from archdsl.language.recipe import Count, Recipe
+from archdsl.language.recipe.words import (
     Constant,
     Digits,
     Early,
@@ -32,7 +32,7 @@ from archdsl.recipe.words import (
     Subset,
     Synthetic,
 )
-from archdsl.source import Source
+from archdsl.language.source import Source
 from archdsl.train import Epoch, Result, Run, Settings, resume, train
 from archdsl.train.engine import open_run
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from archdsl.errors import catalogue, explain
+from archdsl.language.errors import catalogue, explain
 
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "errors").glob("*.arch"))
@@ -35,7 +35,11 @@ ELSEWHERE = {
     "E0742": "test_draw.py",
     "E0743": "test_draw.py",
     **{code: "test_train.py" for code in catalogue() if code.startswith("E08")},
-    **{code: "test_data.py" for code, error in catalogue().items() if error.__module__ == "archdsl.errors.data"},
+    **{
+        code: "test_data.py"
+        for code, error in catalogue().items()
+        if error.__module__ == "archdsl.language.errors.data"
+    },
     **dict.fromkeys(("E0850", "E0851", "E0852"), "test_masks.py"),
     "E0801": "test_bench.py",
     "E0853": "test_runs.py",

@@ -22,8 +22,8 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, log_loss, top_k_accuracy_score
 
 from archdsl.data import open_data
-from archdsl.elaborate import load
-from archdsl.source import Source
+from archdsl.graph.elaborate import load
+from archdsl.language.source import Source
 from archdsl.train import Result, Run, Settings, engine, evaluation, open_recipe, train
 
 SPEC = """

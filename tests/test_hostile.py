@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from archdsl import api
-from archdsl.source import Source
+from archdsl.language.source import Source
 
 Run = Callable[..., Any]
 

@@ -15,12 +15,12 @@ import pytest
 from effort import HEAVY
 from test_codegen import BOTTLENECK, CASES, UNIT, graph_of, model_of
 
-from archdsl.codegen.load import execute
-from archdsl.elaborate import elaborate, load
-from archdsl.ir.graph import Graph
-from archdsl.passes.cost import cost
-from archdsl.resources import zoo_source
-from archdsl.types import TensorType
+from archdsl.code.load import execute
+from archdsl.graph.cost import cost
+from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.graph import Graph
+from archdsl.language.resources import zoo_source
+from archdsl.language.types import TensorType
 from archdsl.weights import keys
 from archdsl_keras import BACKEND, emit
 from archdsl_keras.framework import load_keras

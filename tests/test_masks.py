@@ -13,9 +13,9 @@ pytest.importorskip("matplotlib")
 from PIL import Image
 
 from archdsl.api import elaborated
-from archdsl.codegen.backend import find_backend
-from archdsl.ir.graph import Graph
-from archdsl.ir.places import places
+from archdsl.code.backend import find_backend
+from archdsl.graph.graph import Graph
+from archdsl.graph.places import places
 from archdsl.train.masks import choose_masks, draw_masks, find_gates
 from archdsl.weights import random_weights
 

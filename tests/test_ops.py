@@ -10,22 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archdsl.errors import shapes as errors
-from archdsl.ops import OPS, THEMES, Op, Reject, make, settings
-from archdsl.ops.act import Softmax
-from archdsl.ops.attend import RelAttention, RelLogits
-from archdsl.ops.conv import Conv, ConvTranspose
-from archdsl.ops.learned import Param
-from archdsl.ops.linear import Dense, Einsum, Matmul
-from archdsl.ops.merge import Add, Concat, Div, Mul, Sub, WithNumber, broadcast
-from archdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, Standardize
-from archdsl.ops.pattern import Pattern, parse_pattern
-from archdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Reduce
-from archdsl.ops.regularize import Dropout, DropPath
-from archdsl.ops.resize import Pad, PadChannels, Upsample
-from archdsl.ops.shape import Permute, Reshape, Slice, Split
-from archdsl.source import Source
-from archdsl.types import Dim, TensorType, dim, symbol
+from archdsl.language.errors import shapes as errors
+from archdsl.language.ops import OPS, THEMES, Op, Reject, make, settings
+from archdsl.language.ops.act import Softmax
+from archdsl.language.ops.attend import RelAttention, RelLogits
+from archdsl.language.ops.conv import Conv, ConvTranspose
+from archdsl.language.ops.learned import Param
+from archdsl.language.ops.linear import Dense, Einsum, Matmul
+from archdsl.language.ops.merge import Add, Concat, Div, Mul, Sub, WithNumber, broadcast
+from archdsl.language.ops.norm import BatchNorm, GroupNorm, LayerNorm, Standardize
+from archdsl.language.ops.pattern import Pattern, parse_pattern
+from archdsl.language.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Reduce
+from archdsl.language.ops.regularize import Dropout, DropPath
+from archdsl.language.ops.resize import Pad, PadChannels, Upsample
+from archdsl.language.ops.shape import Permute, Reshape, Slice, Split
+from archdsl.language.source import Source
+from archdsl.language.types import Dim, TensorType, dim, symbol
 
 EVERY: list[type[Op]] = [*OPS.values(), Add, Sub, Mul, Div, WithNumber]
 EXAMPLES = [(cls, *example) for cls in EVERY for example in cls.examples]

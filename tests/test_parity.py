@@ -15,8 +15,8 @@ from battery import CASES, EVERY, Array, Case, label, numbers
 from effort import HEAVY
 
 from archdsl.api import elaborated, find
-from archdsl.codegen.backend import Probe, backends
-from archdsl.ir.graph import Graph
+from archdsl.code.backend import Probe, backends
+from archdsl.graph.graph import Graph
 
 REFERENCE = "torch"
 TOLERANCE = {"float32": (1e-5, 1e-4), "float64": (1e-10, 1e-10)}  # of values and statistics, and of gradients

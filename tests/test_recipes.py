@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from mistakes import mistakes
 
 from archdsl.api import check
-from archdsl.diagnostics import SpecError
-from archdsl.elaborate import load
-from archdsl.recipe import LINES, Count, Recipe, Word
-from archdsl.recipe.contradictions import Training, contradictions, notes
-from archdsl.recipe.words import (
+from archdsl.graph.elaborate import load
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.recipe import LINES, Count, Recipe, Word
+from archdsl.language.recipe.contradictions import Training, contradictions, notes
+from archdsl.language.recipe.words import (
     Adam,
     Cifar10,
     Cifar100,
@@ -46,8 +46,8 @@ from archdsl.recipe.words import (
     Subset,
     parameters,
 )
-from archdsl.resources import recipe_names
-from archdsl.source import Source
+from archdsl.language.resources import recipe_names
+from archdsl.language.source import Source
 from archdsl.train.recipes import data_line, open_recipe, read_recipe
 
 NESTEROV = Sgd(0.1, 0.9, True, 1e-4)

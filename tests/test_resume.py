@@ -19,9 +19,9 @@ pytest.importorskip("sklearn")
 import torch
 from training import CPU, QUICK, RANDOM, figures, one_thread, trained  # noqa: F401  (a fixture)
 
-from archdsl.recipe import Count
-from archdsl.recipe.recipe import learning_rate
-from archdsl.recipe.words import Ema, Mixup, PadCrop, Plateau, RandomErasing
+from archdsl.language.recipe import Count
+from archdsl.language.recipe.recipe import learning_rate
+from archdsl.language.recipe.words import Ema, Mixup, PadCrop, Plateau, RandomErasing
 from archdsl.train import Run, evaluate, resume
 
 RECIPE = replace(

@@ -21,14 +21,15 @@ pytest.importorskip("matplotlib")
 import numpy as np
 from PIL import Image
 
-from archdsl.elaborate import load
-from archdsl.elaborate.bundle import Bundle
-from archdsl.recipe import Count, Recipe
-from archdsl.source import Source
-from archdsl.train.record import Epoch, Run
+from archdsl.graph.elaborate import load
+from archdsl.language.recipe import Count, Recipe
+from archdsl.language.source import Source
+from archdsl.train.epoch import Epoch
+from archdsl.train.record import Run
 from archdsl.train.runs import duration
 from archdsl.train.settings import Settings
 from archdsl.weights import Origin, random_weights
+from archdsl.weights.bundle import Bundle
 
 SPEC = """
 model tiny_net(classes=3, width=2) {

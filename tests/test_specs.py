@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 import archdsl
-from archdsl.elaborate import elaborate, load
-from archdsl.ir.graph import Graph
-from archdsl.passes.contracts import check_contracts
-from archdsl.passes.cost import cost
-from archdsl.resources import std_names, std_source, zoo_names, zoo_source
-from archdsl.source import Source
-from archdsl.syntax import ast
-from archdsl.syntax.format import format_text
-from archdsl.syntax.parse import parse
+from archdsl.graph.contracts import check_contracts
+from archdsl.graph.cost import cost
+from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.graph import Graph
+from archdsl.language.resources import std_names, std_source, zoo_names, zoo_source
+from archdsl.language.source import Source
+from archdsl.language.syntax import ast
+from archdsl.language.syntax.format import format_text
+from archdsl.language.syntax.parse import parse
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "own_block.arch"
 

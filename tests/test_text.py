@@ -7,16 +7,16 @@ from fractions import Fraction
 
 import pytest
 
-from archdsl.elaborate import elaborate, load
-from archdsl.ir.graph import Graph, Input, Node, Ref
-from archdsl.ir.spec import IllegalGraphError, verify
-from archdsl.ir.text import expression, to_text, value_text
-from archdsl.ops.act import Relu
-from archdsl.passes import PASSES, run
-from archdsl.passes.cost import cost
-from archdsl.source import Source
-from archdsl.summary import as_json, by_block, by_line, expand, table
-from archdsl.types import Dim, Expr, TensorType, symbol
+from archdsl.graph.cost import cost
+from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.graph import Graph, Input, Node, Ref
+from archdsl.graph.passes import PASSES, run
+from archdsl.graph.spec import IllegalGraphError, verify
+from archdsl.graph.text import expression, to_text, value_text
+from archdsl.language.ops.act import Relu
+from archdsl.language.source import Source
+from archdsl.language.types import Dim, Expr, TensorType, symbol
+from archdsl.show.summary import as_json, by_block, by_line, expand, table
 
 SPAN = Source("test.arch", "in -> relu").span()
 SMALL = """

@@ -34,9 +34,9 @@ from training import CPU, QUICK, RANDOM, SPEC, one_thread, trained  # noqa: F401
 
 import archdsl
 from archdsl.data import Part, Split, open_data
-from archdsl.recipe import Count, Recipe
-from archdsl.recipe.recipe import epoch_order, learning_rate
-from archdsl.recipe.words import (
+from archdsl.language.recipe import Count, Recipe
+from archdsl.language.recipe.recipe import epoch_order, learning_rate
+from archdsl.language.recipe.words import (
     Adam,
     AdamW,
     Clip,
@@ -63,7 +63,7 @@ from archdsl.recipe.words import (
     StepDecay,
     Word,
 )
-from archdsl.source import flag
+from archdsl.language.source import flag
 from archdsl.train import Result, Run, evaluate, resume
 from archdsl.train.settings import Settings
 from archdsl_torch.batches import HeldOut, Images, Training

@@ -31,10 +31,10 @@ import archdsl_torch.optimizers
 import archdsl_torch.train
 from archdsl import api
 from archdsl.data import Data, open_data
-from archdsl.elaborate import load
-from archdsl.recipe import Count
-from archdsl.recipe.recipe import epoch_order, learning_rate, plateau_drops
-from archdsl.recipe.words import (
+from archdsl.graph.elaborate import load
+from archdsl.language.recipe import Count
+from archdsl.language.recipe.recipe import epoch_order, learning_rate, plateau_drops
+from archdsl.language.recipe.words import (
     Adam,
     AdamW,
     Clip,
@@ -55,7 +55,7 @@ from archdsl.recipe.words import (
     Standardize,
     StepDecay,
 )
-from archdsl.source import Source
+from archdsl.language.source import Source
 from archdsl.train import Recipe, Result, Run, Settings, evaluate, resume, train
 from archdsl.weights import random_weights
 from archdsl_keras.framework import load_keras

@@ -13,13 +13,13 @@ import pytest
 from effort import HEAVY
 
 from archdsl import api
-from archdsl.codegen.backend import Artifact, Probe
-from archdsl.diagnostics import render
-from archdsl.ir.graph import Graph
-from archdsl.ir.places import places
-from archdsl.resources import zoo_names
-from archdsl.source import Source
-from archdsl.verify import KINDS, TOLERANCE, ProbeOf, columns, smallest_batch, verify
+from archdsl.code.backend import Artifact, Probe
+from archdsl.graph.graph import Graph
+from archdsl.graph.places import places
+from archdsl.language.diagnostics import render
+from archdsl.language.resources import zoo_names
+from archdsl.language.source import Source
+from archdsl.proof.verify import KINDS, TOLERANCE, ProbeOf, columns, smallest_batch, verify
 
 pytest.importorskip("torch")
 
@@ -172,7 +172,9 @@ def test_command_says_that_backends_agree(run: Run, spec: Path) -> None:
 
 def test_command_names_the_first_difference(run: Run, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = mutant(monkeypatch, MUTANTS["corners"][0])
-    monkeypatch.setattr("archdsl.verify.columns", lambda dtype: {"torch": ("torch", torch_probe), "b": ("b", broken)})
+    monkeypatch.setattr(
+        "archdsl.proof.verify.columns", lambda dtype: {"torch": ("torch", torch_probe), "b": ("b", broken)}
+    )
     ended = run("verify", spec, "--all")
     assert ended.code == 1 and "[E0704]" in ended.err and "upsample(scale=2)" in ended.err
     assert "gate.upsample" in ended.out

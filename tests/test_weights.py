@@ -22,12 +22,12 @@ import numpy as np
 import torch
 
 from archdsl import api
-from archdsl.diagnostics import SpecError
-from archdsl.elaborate.bundle import Bundle
-from archdsl.ir.graph import Graph
-from archdsl.passes.cost import cost
-from archdsl.resources import zoo_names
+from archdsl.graph.cost import cost
+from archdsl.graph.graph import Graph
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.resources import zoo_names
 from archdsl.weights import Origin, fit, keys, load, random_weights, save
+from archdsl.weights.bundle import Bundle
 from archdsl_torch import BACKEND
 
 NET = """# A network for tests.
@@ -165,8 +165,8 @@ def test_files_of_other_kinds_are_named(tmp_path: Path) -> None:
 
 
 def test_the_first_key_that_differs_is_named(tmp_path: Path, golden: Callable[[str, Path], None]) -> None:
-    from archdsl.diagnostics import render
-    from archdsl.source import Source
+    from archdsl.language.diagnostics import render
+    from archdsl.language.source import Source
 
     graph = origin_of(Source("net.arch", NET)).graph
     good = random_weights(graph)

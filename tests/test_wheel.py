@@ -36,13 +36,17 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_inside(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"archdsl/syntax/arch.lark", "archdsl/std/ran.arch", "archdsl/specs/attention56.arch"} <= set(names)
+    assert {
+        "archdsl/language/syntax/arch.lark",
+        "archdsl/language/std/ran.arch",
+        "archdsl/specs/attention56.arch",
+    } <= set(names)
     assert {n.partition("/")[0] for n in names if ".dist-info" not in n} == {
         "archdsl",
         "archdsl_keras",
         "archdsl_torch",
     }
-    for folder, inside in (("archdsl/std", "archdsl/std"), ("specs", "archdsl/specs")):
+    for folder, inside in (("archdsl/language/std", "archdsl/language/std"), ("specs", "archdsl/specs")):
         assert all(f"{inside}/{p.name}" in names for p in (ROOT / folder).glob("*.arch"))
 
 

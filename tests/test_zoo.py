@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from archdsl.resources import zoo_names
-from archdsl.zoo import cited, entries, entry, page
+from archdsl.language.resources import zoo_names
+from archdsl.show.zoo import cited, entries, entry, page
 
 DOCS = Path(__file__).parents[1] / "docs"
 STALE = "run `make zoo`"

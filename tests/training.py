@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from archdsl.elaborate import load
-from archdsl.recipe import Count, Recipe
-from archdsl.recipe.words import AdamW, Cosine, Digits
-from archdsl.source import Source
+from archdsl.graph.elaborate import load
+from archdsl.language.recipe import Count, Recipe
+from archdsl.language.recipe.words import AdamW, Cosine, Digits
+from archdsl.language.source import Source
 from archdsl.train import Result, Run, train
 from archdsl.train.settings import Settings
 

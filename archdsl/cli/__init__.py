@@ -14,11 +14,11 @@ from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
-from archdsl import __version__
 from archdsl.api import MissingExtra
 from archdsl.cli.flags import Command
 from archdsl.cli.terminal import INTERRUPTED, WRONG_COMMAND, WRONG_SPEC, WrongCommand, exit_code, report
-from archdsl.diagnostics import SpecError
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.version import __version__
 
 __all__ = ["main"]
 

@@ -11,15 +11,15 @@ from archdsl import api
 from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
 from archdsl.cli.specs import find_backend, open_graph
 from archdsl.cli.terminal import grid, print_table, say
-from archdsl.diagnostics import SpecError
-from archdsl.source import Source
-from archdsl.summary import bytes_text, shape_text
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.source import Source
+from archdsl.show.summary import bytes_text, shape_text
 from archdsl.train.settings import Settings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from archdsl.bench import Bench, Measured
+    from archdsl.proof.bench import Bench, Measured
 
 __all__ = ["COMMANDS"]
 
@@ -46,7 +46,7 @@ def bench(
     framework = find_backend(backend)
     graph = open_graph(spec, model, settings, input)
     with api.needs(framework.extra):
-        from archdsl.bench import bench as measure
+        from archdsl.proof.bench import bench as measure
         from archdsl.train.engine import refuse_lone_values
 
         refuse_lone_values(graph, batch, Source("--batch", str(batch)).span())

@@ -13,12 +13,12 @@ from archdsl import api
 from archdsl.cli.flags import FILES, FORMAT, SPEC, SPEC_FLAGS, SPECS, TO, Command, flag, positive
 from archdsl.cli.specs import find_backend, open_graph, open_spec, parse_settings
 from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, check_ours, exit_code, print_table, replace_file, report, say
-from archdsl.diagnostics import Diagnostic, SpecError, nearest, to_json
-from archdsl.resources import read_source, read_spec, zoo_names, zoo_source
-from archdsl.source import Source
+from archdsl.language.diagnostics import Diagnostic, SpecError, nearest, to_json
+from archdsl.language.resources import read_source, read_spec, zoo_names, zoo_source
+from archdsl.language.source import Source
 
 if TYPE_CHECKING:
-    from archdsl.draw import Level
+    from archdsl.show.draw import Level
 
 __all__ = ["COMMANDS"]
 
@@ -51,8 +51,8 @@ def show(
     expand: bool,
 ) -> int:
     """Show a model's table: outputs, parameters, multiply-adds, memory."""
-    from archdsl import summary
-    from archdsl.passes.cost import cost
+    from archdsl.graph.cost import cost
+    from archdsl.show import summary
 
     graph = open_graph(spec, model, settings, input)
     costs = cost(graph, batch, dtype)
@@ -80,8 +80,8 @@ def draw(
     format: str | None,
 ) -> int:
     """Draw a model: svg and dot always, png and pdf where Graphviz is installed."""
-    from archdsl.draw import FORMATS
-    from archdsl.draw import draw as picture
+    from archdsl.show.draw import FORMATS
+    from archdsl.show.draw import draw as picture
 
     kind = format or (Path(output).suffix.lower().lstrip(".") if output != "-" else "svg")
     if kind not in FORMATS:
@@ -118,8 +118,8 @@ def compile(
 
 def explain(code: str | None) -> int:
     """Explain a diagnostic by its code; without one, list all."""
-    from archdsl.errors import catalogue, headline
-    from archdsl.errors import explain as page
+    from archdsl.language.errors import catalogue, headline
+    from archdsl.language.errors import explain as page
 
     if code is None:
         say("\n".join(f"{known}  {headline(error)}" for known, error in catalogue().items()))
@@ -149,7 +149,7 @@ def fmt(files: Sequence[str], check: bool) -> int:
 
 def _format(source: Source, check: bool) -> list[str]:
     """The name of the source in a list if its layout changes."""
-    from archdsl.syntax.format import format_text
+    from archdsl.language.syntax.format import format_text
 
     text = format_text(source)
     if not check and source.path is None:
@@ -165,7 +165,7 @@ def _format(source: Source, check: bool) -> list[str]:
 def zoo(name: str | None, format: str) -> int:
     """List the shipped networks, or print one."""
     if name is None:
-        from archdsl.zoo import entries, table
+        from archdsl.show.zoo import entries, table
 
         if format == "json":
             say(json.dumps([asdict(e) for e in entries()], indent=2, ensure_ascii=False))

@@ -15,7 +15,7 @@ from archdsl import api
 from archdsl.cli.flags import FORMAT, Command, flag, positive
 from archdsl.cli.specs import extras_of
 from archdsl.cli.terminal import WRONG_SPEC, grid, print_table, replace_file, report, say
-from archdsl.summary import shape_text
+from archdsl.show.summary import shape_text
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from archdsl import api
 from archdsl.cli.terminal import WrongCommand, report
-from archdsl.resources import read_spec
-from archdsl.source import Source
+from archdsl.language.resources import read_spec
+from archdsl.language.source import Source
 
 if TYPE_CHECKING:
-    from archdsl.codegen.backend import Backend
-    from archdsl.ir.graph import Graph
+    from archdsl.code.backend import Backend
+    from archdsl.graph.graph import Graph
 
 __all__ = ["extras_of", "find_backend", "open_graph", "open_spec", "parse_settings"]
 

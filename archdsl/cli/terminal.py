@@ -12,13 +12,13 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.codegen.backend import HEADER
-from archdsl.diagnostics import Diagnostic, SpecError, render
-from archdsl.errors.files import NotOurs, WhichModel
-from archdsl.errors.outputs import NoDrawingEngine
-from archdsl.errors.recipes import Contradiction, TooLittleMemory
-from archdsl.errors.training import BatchOfOne, DeviceMissing, Diverged, OutOfMemory
-from archdsl.source import Source
+from archdsl.code.backend import HEADER
+from archdsl.language.diagnostics import Diagnostic, SpecError, render
+from archdsl.language.errors.files import NotOurs, WhichModel
+from archdsl.language.errors.outputs import NoDrawingEngine
+from archdsl.language.errors.recipes import Contradiction, TooLittleMemory
+from archdsl.language.errors.training import BatchOfOne, DeviceMissing, Diverged, OutOfMemory
+from archdsl.language.source import Source
 
 if TYPE_CHECKING:
     from rich.table import Table

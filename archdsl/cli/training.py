@@ -12,12 +12,12 @@ from archdsl import api
 from archdsl.cli.flags import SPEC, SPEC_FLAGS, Command, Flag, flag
 from archdsl.cli.specs import extras_of, find_backend, open_spec, parse_settings
 from archdsl.cli.terminal import WrongCommand, say
-from archdsl.diagnostics import refuse
-from archdsl.source import flag as given_to
+from archdsl.language.diagnostics import refuse
+from archdsl.language.source import flag as given_to
 from archdsl.train.settings import WORDS, Settings
 
 if TYPE_CHECKING:
-    from archdsl.recipe import Recipe
+    from archdsl.language.recipe import Recipe
     from archdsl.train import Result, Run
 
 __all__ = ["COMMANDS"]

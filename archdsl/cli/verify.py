@@ -13,15 +13,15 @@ from archdsl import api
 from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
 from archdsl.cli.specs import open_graph
 from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, print_table, report, say
-from archdsl.diagnostics import nearest, to_json
-from archdsl.source import flag as place
+from archdsl.language.diagnostics import nearest, to_json
+from archdsl.language.source import flag as place
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from archdsl.codegen.backend import Probe
-    from archdsl.ir.places import Place
-    from archdsl.verify import ProbeOf, Report
+    from archdsl.code.backend import Probe
+    from archdsl.graph.places import Place
+    from archdsl.proof.verify import ProbeOf, Report
 
 __all__ = ["COMMANDS"]
 
@@ -46,8 +46,8 @@ def verify(
     """Compare backends; 1 where they differ by more than the tolerance."""
     graph = open_graph(spec, model, settings, input)
     with api.needs("torch,keras,onnx"):
+        from archdsl.proof.verify import verify as compare
         from archdsl.train.engine import refuse_lone_values
-        from archdsl.verify import verify as compare
 
         refuse_lone_values(graph, batch or 2, place("batch", str(batch)))
 
@@ -75,7 +75,7 @@ class _Missing(api.MissingExtra):
 
 def _probes(wanted: Sequence[str] | None, dtype: str) -> dict[str, ProbeOf]:
     """What is compared, the reference first: the first backend, since a file has no gradients."""
-    from archdsl.verify import columns
+    from archdsl.proof.verify import columns
 
     known, backends = columns(dtype), columns("float64")
     for name in wanted or ():
@@ -126,7 +126,7 @@ def _table(found: Report, every: bool) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    from archdsl.verify import KINDS
+    from archdsl.proof.verify import KINDS
 
     grid = Table(box=box.SIMPLE_HEAD)
     for head in ("", "tensor", "line", "size", *found.columns):

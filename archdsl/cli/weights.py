@@ -11,13 +11,13 @@ from archdsl import api
 from archdsl.cli.flags import SPEC_FLAGS, Command, flag
 from archdsl.cli.specs import open_spec, parse_settings
 from archdsl.cli.terminal import WrongCommand, check_ours, replace_file, say
-from archdsl.diagnostics import SpecError, nearest, refuse
-from archdsl.errors.training import RunUnusable
-from archdsl.source import Source
+from archdsl.language.diagnostics import SpecError, nearest, refuse
+from archdsl.language.errors.training import RunUnusable
+from archdsl.language.source import Source
 
 if TYPE_CHECKING:
-    from archdsl.codegen.backend import Export
-    from archdsl.ir.graph import Graph
+    from archdsl.code.backend import Export
+    from archdsl.graph.graph import Graph
     from archdsl.weights import Origin, Stored, WeightFile
 
 __all__ = ["COMMANDS"]
@@ -47,8 +47,8 @@ def export(run: str, to: str, output: str, force: bool) -> int:
 
 
 def _origin(spec: str, settings: Sequence[str], input: str | None, model: str | None) -> Origin:
-    from archdsl.elaborate.bundle import Bundle
     from archdsl.weights import Origin
+    from archdsl.weights.bundle import Bundle
 
     program, name = api.open_model(*open_spec(spec, model))
     refuse(program.diagnostics)

@@ -13,11 +13,11 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
-from archdsl.diagnostics import SpecError
-from archdsl.errors.data import ArchiveDamaged, DownloadFailed
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.data import ArchiveDamaged, DownloadFailed
 
 if TYPE_CHECKING:
-    from archdsl.source import Span
+    from archdsl.language.source import Span
 
 __all__ = ["cache_folder", "expanded", "fetch"]
 

@@ -19,12 +19,12 @@ from archdsl.data.cache import expanded, fetch
 from archdsl.data.dataset import Data
 from archdsl.data.folder import open_folder
 from archdsl.data.split import Part
-from archdsl.diagnostics import SpecError
-from archdsl.errors.data import ArchiveDamaged, DataMissing, LabelOutOfRange, NotTheClasses
-from archdsl.recipe.words import Cifar10, Cifar100, Folder
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.data import ArchiveDamaged, DataMissing, LabelOutOfRange, NotTheClasses
+from archdsl.language.recipe.words import Cifar10, Cifar100, Folder
 
 if TYPE_CHECKING:
-    from archdsl.source import Span
+    from archdsl.language.source import Span
 
 __all__ = ["open_cifar"]
 

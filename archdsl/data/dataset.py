@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from archdsl.data.decode import Size
 from archdsl.data.split import IN_MEMORY, Part, Split
-from archdsl.errors.data import ClassesDisagree
-from archdsl.recipe.words import LINES, Folder, Hub, Word, parameters
+from archdsl.language.errors.data import ClassesDisagree
+from archdsl.language.recipe.words import LINES, Folder, Hub, Word, parameters
 
 if TYPE_CHECKING:
-    from archdsl.diagnostics import Error
-    from archdsl.source import Span
+    from archdsl.language.diagnostics import Error
+    from archdsl.language.source import Span
 
 __all__ = ["NAMED", "Data", "check_classes", "is_image"]
 

@@ -13,14 +13,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archdsl.errors.data import ColourIntoGrey, DeepImages, UnreadableImages
+from archdsl.language.errors.data import ColourIntoGrey, DeepImages, UnreadableImages
 
 if TYPE_CHECKING:
     import numpy as np
     from cykooz_resizer import ResizeAlg, Resizer
     from numpy.typing import NDArray
 
-    from archdsl.diagnostics import Error
+    from archdsl.language.diagnostics import Error
 
 __all__ = ["Box", "Damaged", "Drawn", "Refused", "Size", "decode", "images", "resize", "shown"]
 

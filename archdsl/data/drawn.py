@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archdsl.data.decode import Size
-    from archdsl.recipe.words import Digits, Synthetic
-    from archdsl.source import Span
+    from archdsl.language.recipe.words import Digits, Synthetic
+    from archdsl.language.source import Span
 
 __all__ = ["hold_out", "open_digits", "open_synthetic"]
 

@@ -17,8 +17,8 @@ from archdsl.data.cache import cache_folder, expanded
 from archdsl.data.dataset import NAMED, Data
 from archdsl.data.decode import images
 from archdsl.data.split import Part
-from archdsl.diagnostics import Diagnostic, Error, SpecError, nearest
-from archdsl.errors.data import (
+from archdsl.language.diagnostics import Diagnostic, Error, SpecError, nearest
+from archdsl.language.errors.data import (
     ClassesDiffer,
     DataMissing,
     EmptyData,
@@ -27,10 +27,10 @@ from archdsl.errors.data import (
     OneClass,
     SplitMissing,
 )
-from archdsl.recipe.words import Folder, Imagenet
+from archdsl.language.recipe.words import Folder, Imagenet
 
 if TYPE_CHECKING:
-    from archdsl.source import Span
+    from archdsl.language.source import Span
 
 __all__ = ["SUFFIXES", "TEST", "class_difference", "open_folder", "open_imagenet"]
 

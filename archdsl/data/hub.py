@@ -13,16 +13,16 @@ from archdsl.data.dataset import Data
 from archdsl.data.drawn import hold_out
 from archdsl.data.folder import TEST, class_difference
 from archdsl.data.split import Part
-from archdsl.diagnostics import SpecError
-from archdsl.errors.data import HubUnusable, LabelOutOfRange, WhichColumn
-from archdsl.recipe.words import Hub
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.data import HubUnusable, LabelOutOfRange, WhichColumn
+from archdsl.language.recipe.words import Hub
 
 if TYPE_CHECKING:
     import datasets
     import numpy as np
     from numpy.typing import NDArray
 
-    from archdsl.source import Span
+    from archdsl.language.source import Span
 
 __all__ = ["open_hub"]
 

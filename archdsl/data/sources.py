@@ -10,14 +10,14 @@ from archdsl.data.dataset import NAMED
 from archdsl.data.drawn import open_digits, open_synthetic
 from archdsl.data.folder import open_folder, open_imagenet
 from archdsl.data.hub import open_hub
-from archdsl.diagnostics import SpecError
-from archdsl.errors.data import OneClass
-from archdsl.recipe.words import Cifar10, Cifar100, Digits, Folder, Hub, Imagenet, Synthetic, Word
-from archdsl.source import flag
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.data import OneClass
+from archdsl.language.recipe.words import Cifar10, Cifar100, Digits, Folder, Hub, Imagenet, Synthetic, Word
+from archdsl.language.source import flag
 
 if TYPE_CHECKING:
     from archdsl.data.dataset import Data
-    from archdsl.source import Span
+    from archdsl.language.source import Span
 
 __all__ = ["OPENERS", "Say", "open_data"]
 

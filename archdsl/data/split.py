@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 from archdsl.data.decode import Damaged, Drawn, Refused, Size, decode, images, resize
 from archdsl.data.normalise import Normalise, by_channel, by_pixel
 from archdsl.data.windows import middle, random_window
-from archdsl.diagnostics import SpecError
-from archdsl.errors.data import TooFewImages
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.data import TooFewImages
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from archdsl.recipe.words import ResizedCrop
-    from archdsl.source import Span
+    from archdsl.language.recipe.words import ResizedCrop
+    from archdsl.language.source import Span
 
 __all__ = ["IN_MEMORY", "Part", "Split"]
 

@@ -10,7 +10,7 @@ from archdsl.data.decode import Box, Size
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from archdsl.recipe.words import ResizedCrop
+    from archdsl.language.recipe.words import ResizedCrop
 
 __all__ = ["TRIES", "largest_window", "middle", "random_window"]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from archdsl.train.record import Epoch
+    from archdsl.train.epoch import Epoch
 
 __all__ = ["draw_curves", "draw_together"]
 

@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from archdsl import __version__
-from archdsl.codegen.backend import Artifact, ability, find_backend
+from archdsl.code.backend import Artifact, ability, find_backend
 from archdsl.data import ARRAYS, Data, Normalise, Size, Split, check_classes, is_image, open_data
-from archdsl.diagnostics import Diagnostic, Label, SpecError, refuse
-from archdsl.elaborate import Program, elaborate
-from archdsl.elaborate.bundle import Bundle
-from archdsl.errors.recipes import NoData, NothingToTrain
-from archdsl.errors.training import (
+from archdsl.graph.build import graph_of
+from archdsl.graph.cost import cost
+from archdsl.graph.elaborate import Program
+from archdsl.graph.graph import Graph
+from archdsl.graph.places import places
+from archdsl.graph.text import to_text
+from archdsl.language.diagnostics import Diagnostic, Label, SpecError, refuse
+from archdsl.language.errors.recipes import NoData, NothingToTrain
+from archdsl.language.errors.training import (
     BatchOfOne,
     DataChanged,
     InputNotImages,
@@ -24,24 +27,21 @@ from archdsl.errors.training import (
     RunUnusable,
     SettingValue,
 )
-from archdsl.ir.graph import Graph
-from archdsl.ir.places import places
-from archdsl.ir.text import to_text
-from archdsl.ops.norm import BatchNorm
-from archdsl.passes import run as run_passes
-from archdsl.passes.cost import cost
-from archdsl.recipe import Recipe
-from archdsl.recipe.contradictions import Training, contradictions, notes
-from archdsl.recipe.words import LabelNoise, ResizedCrop, Standardize, Subset, Word
-from archdsl.source import Source, Span, flag
+from archdsl.language.ops.norm import BatchNorm
+from archdsl.language.recipe import Recipe
+from archdsl.language.recipe.contradictions import Training, contradictions, notes
+from archdsl.language.recipe.words import LabelNoise, ResizedCrop, Standardize, Subset, Word
+from archdsl.language.source import Source, Span, flag
+from archdsl.language.version import __version__
 from archdsl.train.memory import check_memory
 from archdsl.train.recipes import read_recipe
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 from archdsl.weights import Origin
+from archdsl.weights.bundle import Bundle
 
 if TYPE_CHECKING:
-    from archdsl.codegen.backend import Backend
+    from archdsl.code.backend import Backend
 
 __all__ = ["FIXED", "Trained", "check_same", "open_run", "refuse_lone_values", "resume", "train"]
 
@@ -96,7 +96,7 @@ def train(
     found = _open(recipe, say)
     recipe = replace(recipe, data=found.source)
     chosen = _with_classes(program, model, values or {}, len(found.classes))
-    graph = _graph(program, model, chosen, input)
+    graph, _ = graph_of(program, model, chosen, input)
     size = _input_size(graph, input)
     _check_outputs(graph, found, "classes" in (values or {}))
     if not cost(graph).params:
@@ -276,13 +276,6 @@ def _with_classes(program: Program, model: str, values: Mapping[str, str], count
     block = program.models.get(model)
     has = block is not None and any(param.name == "classes" for param in block.params)
     return {**({"classes": str(count)} if has else {}), **values}
-
-
-def _graph(program: Program, model: str, values: Mapping[str, str], input: str | None) -> Graph:
-    result = elaborate(program, model, values, input)
-    refuse(result.diagnostics)
-    assert result.graph is not None, "elaboration gives a graph or says why not"
-    return run_passes(result.graph)
 
 
 def _input_size(graph: Graph, input: str | None) -> Size:

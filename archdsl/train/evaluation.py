@@ -12,14 +12,14 @@ from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archdsl.codegen.backend import ability
+from archdsl.code.backend import ability
 from archdsl.data import Size, Split, open_data
 from archdsl.data.decode import Damaged, Refused, decode, resize
 from archdsl.data.folder import SUFFIXES
 from archdsl.data.windows import middle
-from archdsl.diagnostics import Diagnostic
-from archdsl.errors.evaluation import ImageUnreadable
-from archdsl.source import flag
+from archdsl.language.diagnostics import Diagnostic
+from archdsl.language.errors.evaluation import ImageUnreadable
+from archdsl.language.source import flag
 from archdsl.train.engine import Trained, check_same, open_run
 from archdsl.train.recipes import data_line, open_recipe
 from archdsl.train.record import Run

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from archdsl.diagnostics import Error, SpecError
-from archdsl.errors.training import BatchNotShared, DeviceMissing, Diverged, OutOfMemory
-from archdsl.ir.graph import Graph
-from archdsl.ir.places import places
-from archdsl.recipe import Recipe
-from archdsl.source import flag
-from archdsl.train.record import Epoch
+from archdsl.graph.graph import Graph
+from archdsl.graph.places import places
+from archdsl.language.diagnostics import Error, SpecError
+from archdsl.language.errors.training import BatchNotShared, DeviceMissing, Diverged, OutOfMemory
+from archdsl.language.recipe import Recipe
+from archdsl.language.source import flag
+from archdsl.train.epoch import Epoch
 from archdsl.train.settings import Settings
 
 __all__ = ["diverged", "out_of_memory", "refuse_infinite", "shares", "uses_gpu"]

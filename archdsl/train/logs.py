@@ -9,12 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from archdsl.diagnostics import SpecError
-from archdsl.errors.training import LoggerMissing
-from archdsl.source import flag
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.training import LoggerMissing
+from archdsl.language.source import flag
 
 if TYPE_CHECKING:
-    from archdsl.train.record import Epoch
+    from archdsl.train.epoch import Epoch
 
 __all__ = ["Log", "open_logs", "refuse_missing", "tags"]
 

@@ -1,7 +1,7 @@
 """Attention masks: where they are in a graph, and how they lie over an image.
 
 A mask is a side of a product that comes out of a gate and has a number for each position: found by structure alone, as
-`archdsl.draw.roles` finds it for drawings, but through calls: `(1 + M) * T`, `T -> merge(M)`, `in * gate`.
+`archdsl.show.draw.roles` finds it for drawings, but through calls: `(1 + M) * T`, `T -> merge(M)`, `in * gate`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from math import ceil, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.codegen.backend import ability
-from archdsl.diagnostics import SpecError, nearest
-from archdsl.draw.roles import GATES, TRANSPARENT
-from archdsl.errors.evaluation import NoMasks, NoSuchNode, NotMaps
-from archdsl.ir.graph import Graph, Ref
-from archdsl.ir.places import Place, places
-from archdsl.ops.merge import Mul, WithNumber
-from archdsl.source import flag
+from archdsl.code.backend import ability
+from archdsl.graph.graph import Graph, Ref
+from archdsl.graph.places import Place, places
+from archdsl.language.diagnostics import SpecError, nearest
+from archdsl.language.errors.evaluation import NoMasks, NoSuchNode, NotMaps
+from archdsl.language.ops.merge import Mul, WithNumber
+from archdsl.language.source import flag
+from archdsl.show.draw.roles import GATES, TRANSPARENT
 from archdsl.train.engine import open_run
 from archdsl.train.evaluation import read_images
 from archdsl.train.picture import draw_picture, plain

@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.diagnostics import SpecError
-from archdsl.errors.recipes import TooLittleMemory
-from archdsl.ir.graph import Graph
-from archdsl.passes.cost import cost
-from archdsl.recipe import Recipe
-from archdsl.recipe.words import Sgd
+from archdsl.graph.cost import cost
+from archdsl.graph.graph import Graph
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.recipes import TooLittleMemory
+from archdsl.language.recipe import Recipe
+from archdsl.language.recipe.words import Sgd
 from archdsl.train.ranks import processes
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import sleep
 
-from archdsl.diagnostics import SpecError
+from archdsl.language.diagnostics import SpecError
 
 __all__ = ["in_turn", "leads", "local_rank", "nodes", "processes", "rank"]
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from archdsl.diagnostics import Label, SpecError, nearest, refuse
-from archdsl.elaborate import Program, load
-from archdsl.elaborate.program import Declared
-from archdsl.elaborate.recipes import resolve_recipe
-from archdsl.errors.recipes import NoRecipe, UnknownRecipe, WhichRecipe
-from archdsl.recipe import LINES, Recipe, written
-from archdsl.resources import is_file, read_source, recipe_names, recipe_source
-from archdsl.source import Source, flag
-from archdsl.syntax.parse import parse_expression
+from archdsl.graph.elaborate import Program, load
+from archdsl.graph.elaborate.program import Declared
+from archdsl.graph.elaborate.recipes import resolve_recipe
+from archdsl.language.diagnostics import Label, SpecError, nearest, refuse
+from archdsl.language.errors.recipes import NoRecipe, UnknownRecipe, WhichRecipe
+from archdsl.language.recipe import LINES, Recipe, written
+from archdsl.language.resources import is_file, read_source, recipe_names, recipe_source
+from archdsl.language.source import Source, flag
+from archdsl.language.syntax.parse import parse_expression
 
 __all__ = ["data_line", "open_recipe", "read_recipe"]
 

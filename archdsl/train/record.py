@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import math
 import os
 import signal
 import threading
@@ -32,9 +31,8 @@ from time import strftime
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from archdsl import weights
-from archdsl.diagnostics import Error, SpecError
-from archdsl.elaborate.bundle import Bundle
-from archdsl.errors.training import (
+from archdsl.language.diagnostics import Error, SpecError
+from archdsl.language.errors.training import (
     NothingToResume,
     RunChanged,
     RunExists,
@@ -42,59 +40,25 @@ from archdsl.errors.training import (
     RunUnwritable,
     SettingValue,
 )
-from archdsl.source import Source, flag
+from archdsl.language.source import Source, flag
+from archdsl.train.epoch import Epoch
 from archdsl.train.logs import Log, open_logs, refuse_missing, tags
 from archdsl.train.ranks import leads
 from archdsl.weights import Origin
+from archdsl.weights.bundle import Bundle
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from archdsl.recipe import Recipe
+    from archdsl.language.recipe import Recipe
 
-__all__ = ["BEST", "Epoch", "Result", "Run"]
+__all__ = ["BEST", "Result", "Run"]
 
 BEST = "best.safetensors"
 
 Weights = Mapping[str, "NDArray[np.generic]"]
 State = TypeVar("State")
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of metrics.csv.
-
-    epoch: from 1. step: optimizer steps so far. lr: of the last step.
-    train_*: over the epoch, on augmented images and with the loss that is minimised; of an image that was mixed with
-        another, its own label counts. val_*: afterwards, on the held-out images, plain cross-entropy, by the averaged
-        weights where the recipe averages. Losses are means over images, top1 percent of images.
-    seconds: since the epoch before ended or the training began: validation is included, and saving counts to the next.
-    """
-
-    epoch: int
-    step: int
-    lr: float
-    train_loss: float
-    train_top1: float
-    val_loss: float
-    val_top1: float
-    seconds: float
-
-    @classmethod
-    def parse(cls, row: Mapping[str, str]) -> Epoch:
-        """A row of metrics.csv. Raises ValueError, TypeError or KeyError where it is none."""
-        kinds: dict[str, Callable[[str], Any]] = {"epoch": int, "step": int}
-        values = {f.name: kinds.get(f.name, float)(row[f.name]) for f in fields(cls)}
-        if not all(map(math.isfinite, values.values())):
-            raise ValueError("not a number")
-        return cls(**values)
-
-    def __str__(self) -> str:
-        return (
-            f"epoch {self.epoch:3d}  train loss {self.train_loss:.4f}  top-1 {self.train_top1:6.2f} %"
-            f"  held-out loss {self.val_loss:.4f}  top-1 {self.val_top1:6.2f} %  {self.seconds:.1f} s"
-        )
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from pathlib import Path, PurePath
 from statistics import mean, stdev
 from typing import Any
 
-from archdsl.diagnostics import SpecError
-from archdsl.errors.evaluation import NoRuns
-from archdsl.errors.training import RunUnusable
-from archdsl.source import flag
-from archdsl.train.record import Epoch
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.evaluation import NoRuns
+from archdsl.language.errors.training import RunUnusable
+from archdsl.language.source import flag
+from archdsl.train.epoch import Epoch
 
 __all__ = ["Entry", "Group", "differences", "grouped", "latex", "read_run", "read_runs", "spec_changes"]
 

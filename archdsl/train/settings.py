@@ -6,9 +6,9 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from archdsl.diagnostics import Diagnostic, nearest
-from archdsl.errors.training import SettingValue
-from archdsl.source import flag
+from archdsl.language.diagnostics import Diagnostic, nearest
+from archdsl.language.errors.training import SettingValue
+from archdsl.language.source import flag
 
 __all__ = ["DEVICES", "LOGGERS", "PRECISIONS", "STRATEGIES", "SWITCHES", "WORDS", "Settings"]
 

@@ -11,11 +11,11 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol
 
-from archdsl.codegen.backend import MADE_BY
-from archdsl.diagnostics import Error, SpecError, closest
-from archdsl.errors.weights import NoSpecInside, WeightsDiffer, WeightsUnusable
-from archdsl.ir.graph import Graph
-from archdsl.source import Source, Span
+from archdsl.code.backend import MADE_BY
+from archdsl.graph.graph import Graph
+from archdsl.language.diagnostics import Error, SpecError, closest
+from archdsl.language.errors.weights import NoSpecInside, WeightsDiffer, WeightsUnusable
+from archdsl.language.source import Source, Span
 from archdsl.weights.inventory import DTYPE, keys
 from archdsl.weights.origin import Origin
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archdsl.ir.graph import Graph
-from archdsl.ir.places import places
-from archdsl.ops.op import Op, Shape
-from archdsl.source import Span
-from archdsl.types import TensorType
+from archdsl.graph.graph import Graph
+from archdsl.graph.places import places
+from archdsl.language.ops.op import Op, Shape
+from archdsl.language.source import Span
+from archdsl.language.types import TensorType
 
 __all__ = ["DTYPE", "Weight", "keys"]
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
-from archdsl.diagnostics import SpecError
-from archdsl.elaborate import elaborate
-from archdsl.elaborate.bundle import Bundle
-from archdsl.ir.graph import Graph
-from archdsl.passes import run as run_passes
-from archdsl.resources import MAX_BYTES
+from archdsl.graph.build import graph_of
+from archdsl.graph.graph import Graph
+from archdsl.language.resources import MAX_BYTES
+from archdsl.weights.bundle import Bundle
 
 __all__ = ["Origin"]
 
@@ -30,10 +28,7 @@ class Origin:
     @cached_property
     def graph(self) -> Graph:
         """The graph, elaborated again. Raises SpecError where the spec is wrong."""
-        result = elaborate(self.bundle.program(), self.model, self.settings, self.input)
-        if result.graph is None:
-            raise SpecError(result.diagnostics)
-        return run_passes(result.graph)
+        return graph_of(self.bundle.program(), self.model, self.settings, self.input)[0]
 
     def metadata(self) -> dict[str, str]:
         """What a file of weights says of it."""

@@ -6,15 +6,15 @@ from hashlib import sha256
 from math import prod
 from typing import TYPE_CHECKING
 
-from archdsl.ir.graph import Graph
-from archdsl.ops.act import PRelu
-from archdsl.ops.attend import RelAttention, RelLogits
-from archdsl.ops.conv import Conv, ConvTranspose
-from archdsl.ops.learned import Param
-from archdsl.ops.linear import Dense
-from archdsl.ops.norm import BatchNorm, GroupNorm
-from archdsl.ops.op import Op, Shape
-from archdsl.types import Dim
+from archdsl.graph.graph import Graph
+from archdsl.language.ops.act import PRelu
+from archdsl.language.ops.attend import RelAttention, RelLogits
+from archdsl.language.ops.conv import Conv, ConvTranspose
+from archdsl.language.ops.learned import Param
+from archdsl.language.ops.linear import Dense
+from archdsl.language.ops.norm import BatchNorm, GroupNorm
+from archdsl.language.ops.op import Op, Shape
+from archdsl.language.types import Dim
 from archdsl.weights.inventory import DTYPE, Weight, keys
 
 if TYPE_CHECKING:

@@ -5,11 +5,10 @@ Importing this package imports no framework; building, training and evaluating d
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
-from archdsl.codegen.backend import Artifact, Backend, Export, Probe, Trial
-from archdsl.codegen.load import execute
+from archdsl.code.backend import Backend, Export, Probe, Trial
+from archdsl_keras.build import build, count_params
 from archdsl_keras.files import SUFFIXES
 from archdsl_keras.files import write as write_file
 from archdsl_keras.framework import load_keras
@@ -17,18 +16,6 @@ from archdsl_keras.weights import get_weights, set_weights
 from archdsl_keras.write import emit
 
 __all__ = ["BACKEND", "build", "count_params", "emit", "train"]
-
-
-def build(artifact: Artifact) -> Any:
-    """The network that the generated text builds: its own text runs, there is no other builder."""
-    load_keras()
-    return execute(artifact).__dict__[artifact.name]()
-
-
-def count_params(model: Any) -> tuple[int, int]:
-    """(trainable numbers, running statistics) of a built network; states of random generators are neither."""
-    trainable, rest = model.trainable_variables, model.non_trainable_variables
-    return sum(prod(v.shape) for v in trainable), sum(prod(v.shape) for v in rest if "float" in v.dtype)
 
 
 def train(*args: Any, **kwargs: Any) -> Any:

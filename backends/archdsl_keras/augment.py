@@ -1,7 +1,7 @@
 """The `augment` line of a recipe, on whole batches where the images are.
 
-What a word means is its docstring (archdsl/recipe/words.py). Everything is in operations that XLA compiles for every
-backend of Keras: TensorFlow has neither its affine transform nor its gamma distribution there.
+What a word means is its docstring (archdsl/language/recipe/words.py). Everything is in operations that XLA compiles
+for every backend of Keras: TensorFlow has neither its affine transform nor its gamma distribution there.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import keras
 from keras import ops
 
 from archdsl.data.windows import TRIES, largest_window
-from archdsl.recipe import Recipe, Word
-from archdsl.recipe.words import (
+from archdsl.language.recipe import Recipe, Word
+from archdsl.language.recipe.words import (
     ColorJitter,
     Cutmix,
     Hflip,

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.data import Split
-from archdsl.recipe import Recipe
-from archdsl.recipe.recipe import epoch_order
-from archdsl.recipe.words import ResizedCrop
+from archdsl.language.recipe import Recipe
+from archdsl.language.recipe.recipe import epoch_order
+from archdsl.language.recipe.words import ResizedCrop
 from archdsl.train.settings import Settings
 
 __all__ = ["Batches", "held_out_batches", "whole"]

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from archdsl.codegen.backend import Artifact, Trial
-from archdsl.recipe import Recipe
+from archdsl.code.backend import Artifact, Trial
+from archdsl.language.recipe import Recipe
 from archdsl.train.settings import Settings
-from archdsl_keras import BACKEND
+from archdsl_keras.build import build
 from archdsl_keras.devices import Place
 
 __all__ = ["trial"]
@@ -19,10 +19,10 @@ _RATE, _MOMENTUM = 1e-6, 0.9  # noise teaches nothing: the weights stay finite, 
 
 
 def trial(artifact: Artifact, size: tuple[int, ...], batch: int, settings: Settings) -> Trial:
-    """See `archdsl.codegen.backend.Trial`. Optimizer: SGD with momentum; loss: the mean square of the outputs."""
+    """See `archdsl.code.backend.Trial`. Optimizer: SGD with momentum; loss: the mean square of the outputs."""
     place, recipe = Place(settings), Recipe(batch=batch)
     with place.entered(recipe):
-        network = BACKEND.build(artifact)
+        network = build(artifact)
         x = keras.random.normal((batch, *size[1:], size[0]))
         outputs = network(x)
         several = isinstance(outputs, tuple | list)

@@ -11,10 +11,10 @@ from typing import Any
 
 import keras
 
-from archdsl.diagnostics import SpecError
-from archdsl.errors.training import DeviceMissing
-from archdsl.recipe import Recipe
-from archdsl.source import flag
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.training import DeviceMissing
+from archdsl.language.recipe import Recipe
+from archdsl.language.source import flag
 from archdsl.train.failures import out_of_memory, shares, uses_gpu
 from archdsl.train.ranks import processes
 from archdsl.train.settings import Settings

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import TypeVar
 
-from archdsl.codegen.code import Arg, Code, Emitter, Layer, Value
-from archdsl.codegen.names import Names
-from archdsl.codegen.python import PRODUCT
-from archdsl.codegen.table import ARITHMETIC, Pair, Types, args, letters, module, same, sized
-from archdsl.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
-from archdsl.ops.axes import axes_of, axis_of
-from archdsl.ops.op import Op
-from archdsl.ops.pattern import Side, parse_pattern
-from archdsl.types import Dim, dim
+from archdsl.code.code import Arg, Code, Emitter, Layer, Value
+from archdsl.code.names import Names
+from archdsl.code.python import PRODUCT
+from archdsl.code.table import ARITHMETIC, Pair, Types, args, letters, module, same, sized
+from archdsl.language.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
+from archdsl.language.ops.axes import axes_of, axis_of
+from archdsl.language.ops.op import Op
+from archdsl.language.ops.pattern import Side, parse_pattern
+from archdsl.language.types import Dim, dim
 
 __all__ = ["EMIT", "rotated"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.codegen.backend import MADE_BY
-from archdsl.ir.graph import Graph
+from archdsl.code.backend import MADE_BY
+from archdsl.graph.graph import Graph
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +21,9 @@ SUFFIXES = (".weights.h5", ".keras")
 
 def write(graph: Graph, tensors: Mapping[str, NDArray[np.generic]], path: Path, about: Mapping[str, str]) -> str:
     """A file that `load_weights` of the generated model takes, or (`.keras`) the model with its weights."""
-    from archdsl_keras import build, emit
+    from archdsl_keras.build import build
     from archdsl_keras.weights import set_weights
+    from archdsl_keras.write import emit
 
     model = build(emit(graph))
     set_weights(model, graph, tensors)

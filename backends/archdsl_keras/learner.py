@@ -14,9 +14,9 @@ from keras import ops
 from numpy.typing import NDArray
 
 from archdsl.data import Normalise
-from archdsl.ir.graph import Graph
-from archdsl.recipe import Recipe
-from archdsl.recipe.recipe import draw_seed
+from archdsl.graph.graph import Graph
+from archdsl.language.recipe import Recipe
+from archdsl.language.recipe.recipe import draw_seed
 from archdsl.weights import keys
 from archdsl_keras.augment import Augment, Mix
 from archdsl_keras.optimizers import average_all, make_optimizer

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from archdsl.recipe import Recipe
-from archdsl.recipe.words import Adam, AdamW, Constant, Linear, Plateau, Sgd, StepDecay
+from archdsl.language.recipe import Recipe
+from archdsl.language.recipe.words import Adam, AdamW, Constant, Linear, Plateau, Sgd, StepDecay
 
 __all__ = ["Schedule", "average_all", "make_optimizer"]
 
@@ -122,7 +122,7 @@ _KINDS: dict[type, type[Any]] = {Sgd: _SGD, Adam: _Adam, AdamW: _AdamW}
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """`learning_rate` of `archdsl.recipe.recipe`, in operations that a step compiles; not for `plateau`."""
+    """`learning_rate` of `archdsl.language.recipe.recipe`, in operations that a step compiles; not for `plateau`."""
 
     def __init__(self, recipe: Recipe, per_epoch: int) -> None:
         assert not isinstance(recipe.schedule, Plateau)

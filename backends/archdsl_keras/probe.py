@@ -14,11 +14,11 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from archdsl.codegen.backend import Probe
-from archdsl.codegen.load import execute
-from archdsl.codegen.taps import TAP, Spool, Taps, check_same, silent
-from archdsl.ir.graph import Graph
-from archdsl.ir.places import places
+from archdsl.code.backend import Probe
+from archdsl.code.load import execute
+from archdsl.code.taps import TAP, Spool, Taps, check_same, silent
+from archdsl.graph.graph import Graph
+from archdsl.graph.places import places
 from archdsl.weights import keys
 from archdsl_keras.source import spell
 from archdsl_keras.weights import get_weights, set_weights
@@ -32,7 +32,7 @@ Globals = dict[str, Any]
 
 
 def probe(graph: Graph, tensors: Tensors, x: Array, cotangents: Sequence[Array] | None) -> Probe:
-    """See `archdsl.codegen.backend.Probe`. Without cotangents only the statistics after a step are computed."""
+    """See `archdsl.code.backend.Probe`. Without cotangents only the statistics after a step are computed."""
     with _floats(x.dtype.name):
         network, _ = _network(graph, tensors)
         image = np.moveaxis(x, 1, -1)
@@ -51,7 +51,7 @@ def probe(graph: Graph, tensors: Tensors, x: Array, cotangents: Sequence[Array] 
 
 
 def values(graph: Graph, tensors: Tensors, x: Array, paths: Sequence[str]) -> dict[str, Any]:
-    """See `archdsl.codegen.backend.Backend`."""
+    """See `archdsl.code.backend.Backend`."""
     found: dict[str, Any] = {}
     with _floats(x.dtype.name):
         network, names = _network(graph, tensors, tapped=True)

@@ -14,12 +14,13 @@ from keras import ops
 from numpy.typing import NDArray
 
 from archdsl.data import Split
-from archdsl.diagnostics import SpecError
-from archdsl.errors.training import RunUnwritable
-from archdsl.recipe.recipe import draw_seed, learning_rate, plateau_drops
-from archdsl.recipe.words import Plateau
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.training import RunUnwritable
+from archdsl.language.recipe.recipe import draw_seed, learning_rate, plateau_drops
+from archdsl.language.recipe.words import Plateau
+from archdsl.train.epoch import Epoch
 from archdsl.train.failures import diverged, refuse_infinite
-from archdsl.train.record import Epoch, Run
+from archdsl.train.record import Run
 from archdsl.train.settings import Settings
 from archdsl_keras.batches import Batches, held_out_batches, whole
 from archdsl_keras.learner import Learner

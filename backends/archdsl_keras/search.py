@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from archdsl.codegen.taps import TAP
-from archdsl.ir.graph import Graph
+from archdsl.code.taps import TAP
+from archdsl.graph.graph import Graph
 from archdsl.weights import keys
 from archdsl_keras.probe import _gradients, _network, _taps
 from archdsl_keras.weights import variables

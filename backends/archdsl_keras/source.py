@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from archdsl.codegen.forward import ROOM
-from archdsl.codegen.names import member
-from archdsl.codegen.plan import Leaf, Tree
-from archdsl.codegen.python import Bracket, Doc, Word, layout, literal, prefixed
-from archdsl.codegen.writer import Writer, is_list
+from archdsl.code.forward import ROOM
+from archdsl.code.names import member
+from archdsl.code.plan import Leaf, Tree
+from archdsl.code.python import Bracket, Doc, Word, layout, literal, prefixed
+from archdsl.code.writer import Writer, is_list
 from archdsl_keras.layers import LAYERS
 
 __all__ = ["MEMBERS", "RESERVED", "KerasClass", "find", "spell"]

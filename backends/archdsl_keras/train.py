@@ -11,15 +11,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from archdsl.codegen.backend import Artifact
+from archdsl.code.backend import Artifact
 from archdsl.data import Normalise, Split
-from archdsl.ir.graph import Graph
-from archdsl.recipe import Recipe
+from archdsl.graph.graph import Graph
+from archdsl.language.recipe import Recipe
 from archdsl.train.bar import Bar
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
-from archdsl_keras import BACKEND
 from archdsl_keras.batches import Batches
+from archdsl_keras.build import build
 from archdsl_keras.devices import Place, versions
 from archdsl_keras.learner import Learner
 from archdsl_keras.progress import Progress
@@ -43,7 +43,7 @@ def train(artifact: Artifact, images: Split, held_out: Split, normalise: Normali
         keras.utils.set_random_seed(settings.seed)
         batches = Batches(images, recipe, settings)
         in_memory = images.pixels is not None
-        learner = Learner(BACKEND.build(artifact), run.origin.graph, recipe, normalise, settings.seed, in_memory)
+        learner = Learner(build(artifact), run.origin.graph, recipe, normalise, settings.seed, in_memory)
         learner.prepare(batches.per_epoch, place.jit, place.precision == "float16")
         recorder = Recorder(run, learner, batches, held_out, settings)
         start = recorder.resume() if run.goes_on else 0
@@ -105,7 +105,7 @@ def logits(
     """
     place, recipe = Place(settings), Recipe()
     with place.entered(recipe):
-        network = BACKEND.build(artifact)
+        network = build(artifact)
         set_weights(network, graph, tensors)
         learner = Learner(network, graph, recipe, normalise, settings.seed)
         learner.compile(jit_compile=place.jit)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from archdsl.ir.graph import Graph
-from archdsl.ops import act, attend, conv, learned, linear, norm
-from archdsl.ops.op import Op
+from archdsl.graph.graph import Graph
+from archdsl.language.ops import act, attend, conv, learned, linear, norm
+from archdsl.language.ops.op import Op
 from archdsl.weights import Weight, keys
 from archdsl_keras.emit import rotated
 from archdsl_keras.source import find

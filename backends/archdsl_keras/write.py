@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from archdsl.codegen.backend import Artifact
-from archdsl.codegen.file import artifact, class_lines, emitter, held
-from archdsl.codegen.plan import plan
-from archdsl.codegen.python import literal
-from archdsl.ir.graph import Graph
+from archdsl.code.backend import Artifact
+from archdsl.code.file import artifact, class_lines, emitter, held
+from archdsl.code.plan import plan
+from archdsl.code.python import literal
+from archdsl.graph.graph import Graph
 from archdsl_keras.emit import EMIT, rotated
 from archdsl_keras.layers import LAYERS, source
 from archdsl_keras.source import KerasClass
@@ -20,7 +20,7 @@ __all__ = ["emit"]
 def emit(graph: Graph, tapped: bool = False) -> Artifact:
     """The Keras source of a model. Raises SpecError for an op that Keras cannot express.
 
-    tapped: have it show the value of every node, for `archdsl verify` (see `archdsl.codegen.taps`).
+    tapped: have it show the value of every node, for `archdsl verify` (see `archdsl.code.taps`).
     """
     module = plan(graph, emitter(EMIT, "Keras"), KerasClass.reserved)
     sizes = rotated(graph.entries[0].types[0].sizes)

@@ -8,23 +8,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from archdsl.codegen.backend import Artifact, Backend, Export, Probe, Trial
-from archdsl.codegen.load import execute
+from archdsl.code.backend import Backend, Export, Probe, Trial
+from archdsl_torch.build import build, count_params
 from archdsl_torch.weights import get_weights, set_weights, state_names, write_state_dict
 from archdsl_torch.write import emit
 
 __all__ = ["BACKEND", "build", "count_params", "emit", "logits", "train"]
-
-
-def build(artifact: Artifact) -> Any:
-    """The network that the generated text builds: its own text runs, there is no other builder."""
-    return execute(artifact).__dict__[artifact.name]()
-
-
-def count_params(model: Any) -> tuple[int, int]:
-    """(trainable numbers, running statistics) of a built network; counters of batches are neither."""
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return trainable, sum(b.numel() for b in model.buffers() if b.is_floating_point())
 
 
 def train(*args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
 """The `augment` line of a recipe, on whole batches where the images are.
 
-What a word means is its docstring (archdsl/recipe/words.py). All numbers come from PyTorch's global generators, and no
-draw makes the processor wait for a GPU.
+What a word means is its docstring (archdsl/language/recipe/words.py). All numbers come from PyTorch's global
+generators, and no draw makes the processor wait for a GPU.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from kornia.enhance import adjust_hue
 from torch import Tensor, nn
 
 from archdsl.data.windows import TRIES, largest_window
-from archdsl.recipe import Recipe, Word
-from archdsl.recipe.words import (
+from archdsl.language.recipe import Recipe, Word
+from archdsl.language.recipe.words import (
     ColorJitter,
     Cutmix,
     Hflip,

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from archdsl.data import Split
-from archdsl.recipe.recipe import epoch_order
-from archdsl.recipe.words import ResizedCrop
+from archdsl.language.recipe.recipe import epoch_order
+from archdsl.language.recipe.words import ResizedCrop
 
 if TYPE_CHECKING:
     import numpy as np

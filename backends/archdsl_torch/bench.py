@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from archdsl.codegen.backend import Artifact, Trial
-from archdsl.recipe import Recipe
+from archdsl.code.backend import Artifact, Trial
+from archdsl.language.recipe import Recipe
 from archdsl.train.settings import Settings
-from archdsl_torch import BACKEND
+from archdsl_torch.build import build
 from archdsl_torch.machine import Machine
 
 __all__ = ["trial"]
@@ -17,10 +17,10 @@ _RATE, _MOMENTUM = 1e-6, 0.9  # noise teaches nothing: the weights stay finite, 
 
 
 def trial(artifact: Artifact, size: tuple[int, ...], batch: int, settings: Settings) -> Trial:
-    """See `archdsl.codegen.backend.Trial`. Optimizer: SGD with momentum; loss: the mean square of the outputs."""
+    """See `archdsl.code.backend.Trial`. Optimizer: SGD with momentum; loss: the mean square of the outputs."""
     machine, recipe = Machine.of(settings), Recipe(batch=batch)
     with machine.diagnosed(recipe):
-        network = machine.laid_out(BACKEND.build(artifact).to(machine.device))
+        network = machine.laid_out(build(artifact).to(machine.device))
         x = torch.randn(batch, *size, device=machine.device)
         x = machine.laid_out_images(x) if x.dim() == 4 else x
     optimizer = torch.optim.SGD(network.parameters(), _RATE, _MOMENTUM, fused=machine.fused)

@@ -10,11 +10,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from archdsl.codegen.load import execute
-from archdsl.codegen.taps import TAP, Taps, silent
-from archdsl.diagnostics import SpecError
-from archdsl.ir.graph import Graph
-from archdsl.ir.places import places
+from archdsl.code.load import execute
+from archdsl.code.taps import TAP, Taps, silent
+from archdsl.graph.graph import Graph
+from archdsl.graph.places import places
+from archdsl.language.diagnostics import SpecError
 from archdsl.train.failures import diverged
 from archdsl_torch.batches import HeldOut
 from archdsl_torch.learner import Learner

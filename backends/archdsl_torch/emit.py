@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from archdsl.codegen.code import Arg, Code, Emitter, Layer, Value
-from archdsl.codegen.python import PRODUCT
-from archdsl.codegen.table import ARITHMETIC, Types, args, letters, module, same, sized
-from archdsl.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
-from archdsl.ops.axes import axes_of, axis_of
-from archdsl.ops.op import Op
-from archdsl.ops.pattern import parse_pattern
-from archdsl.types import Dim, dim
+from archdsl.code.code import Arg, Code, Emitter, Layer, Value
+from archdsl.code.python import PRODUCT
+from archdsl.code.table import ARITHMETIC, Types, args, letters, module, same, sized
+from archdsl.language.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
+from archdsl.language.ops.axes import axes_of, axis_of
+from archdsl.language.ops.op import Op
+from archdsl.language.ops.pattern import parse_pattern
+from archdsl.language.types import Dim, dim
 
 __all__ = ["EMIT"]
 

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from archdsl.codegen.backend import Artifact
+from archdsl.code.backend import Artifact
 from archdsl.data import Normalise
-from archdsl.ir.graph import Graph
-from archdsl.recipe import Recipe
+from archdsl.graph.graph import Graph
+from archdsl.language.recipe import Recipe
 from archdsl.train.settings import Settings
-from archdsl_torch import BACKEND
+from archdsl_torch.build import build
 from archdsl_torch.machine import Machine
 from archdsl_torch.normal import Normal
 from archdsl_torch.weights import set_weights
@@ -34,7 +34,7 @@ def logits(
     Raises SpecError where the device is missing or its memory too small.
     """
     machine = Machine.of(settings)
-    network = BACKEND.build(artifact)
+    network = build(artifact)
     set_weights(network, graph, tensors)
     network = machine.laid_out(network.to(machine.device)).eval()
     normal = Normal(normalise).to(machine.device)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from itertools import chain
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from archdsl.data import Normalise
-from archdsl.recipe import Recipe
-from archdsl.recipe.recipe import draw_seed, learning_rate
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.recipe import Recipe
+from archdsl.language.recipe.recipe import draw_seed, learning_rate
 from archdsl_torch.augment import Augment, Mix
 from archdsl_torch.batches import Batch, Training
 from archdsl_torch.machine import Machine, blocks
@@ -24,9 +25,6 @@ from archdsl_torch.normal import Normal
 from archdsl_torch.norms import share_norms
 from archdsl_torch.optimizers import Average, optimizer
 from archdsl_torch.weights import whole
-
-if TYPE_CHECKING:
-    from archdsl_torch.blame import Blame
 
 __all__ = ["Learner", "Tally"]
 
@@ -60,6 +58,14 @@ class Tally:
     def top1(self) -> float:
         """Percent."""
         return 100 * int(self.correct) / self.count
+
+
+class Blame(Protocol):
+    """Says what to raise where a number is not finite (`archdsl_torch.blame`)."""
+
+    def training(self, learner: Learner, step: int) -> SpecError: ...
+
+    def held_out(self, learner: Learner) -> SpecError: ...
 
 
 class Learner(LightningModule):

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from torch import Tensor, nn
 
-from archdsl.recipe import Recipe
+from archdsl.language.recipe import Recipe
 from archdsl.train.failures import out_of_memory, uses_gpu
 from archdsl.train.ranks import local_rank, nodes, processes
 from archdsl.train.settings import Settings

@@ -20,13 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from archdsl import __version__
-from archdsl.codegen.backend import MADE_BY, Probe
-from archdsl.diagnostics import SpecError
-from archdsl.errors.weights import ExportDiffers, ExportTooLarge
-from archdsl.ir.graph import Graph, Ref
-from archdsl.ir.places import places
-from archdsl_torch import build
+from archdsl.code.backend import MADE_BY, Probe
+from archdsl.graph.graph import Graph, Ref
+from archdsl.graph.places import places
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.weights import ExportDiffers, ExportTooLarge
+from archdsl.language.version import __version__
+from archdsl_torch.build import build
 from archdsl_torch.probe import Shown
 from archdsl_torch.weights import set_weights
 from archdsl_torch.write import emit

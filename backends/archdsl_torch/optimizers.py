@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from archdsl.recipe import Recipe
-from archdsl.recipe.words import Sgd
+from archdsl.language.recipe import Recipe
+from archdsl.language.recipe.words import Sgd
 
 __all__ = ["Average", "optimizer"]
 

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from archdsl.codegen.backend import Probe
-from archdsl.codegen.load import execute
-from archdsl.codegen.taps import TAP, Spool, Taps, check_same, silent
-from archdsl.ir.graph import Graph
-from archdsl.ir.places import places
+from archdsl.code.backend import Probe
+from archdsl.code.load import execute
+from archdsl.code.taps import TAP, Spool, Taps, check_same, silent
+from archdsl.graph.graph import Graph
+from archdsl.graph.places import places
 from archdsl.weights import keys
 from archdsl_torch.weights import get_weights, set_weights, spell
 from archdsl_torch.write import emit
@@ -28,7 +28,7 @@ _NOISE = ("Dropout", "DropPath")
 
 
 def probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tuple[Array, ...] | None) -> Probe:
-    """See `archdsl.codegen.backend.Probe`. Without cotangents only the statistics after a step are computed."""
+    """See `archdsl.code.backend.Probe`. Without cotangents only the statistics after a step are computed."""
     network, _ = _network(graph, tensors, x)
     if cotangents is None:
         return Probe((), state=_step(network, graph, x, None)[1])
@@ -40,7 +40,7 @@ def probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tupl
 
 
 def values(graph: Graph, tensors: Mapping[str, Array], x: Array, paths: Sequence[str]) -> dict[str, Any]:
-    """See `archdsl.codegen.backend.Backend`."""
+    """See `archdsl.code.backend.Backend`."""
     network, names = _network(graph, tensors, x, tapped=True)
     found: dict[str, Any] = {}
     taps = names[TAP] = Taps(paths, spell, lambda path, value: found.update({path: _shown(value)}))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archdsl.codegen.plan import Leaf, Tree
-from archdsl.codegen.python import Bracket, Doc, Word, prefixed
-from archdsl.codegen.writer import Writer, is_list
-from archdsl.codegen.written import Built, New
+from archdsl.code.plan import Leaf, Tree
+from archdsl.code.python import Bracket, Doc, Word, prefixed
+from archdsl.code.writer import Writer, is_list
+from archdsl.code.written import Built, New
 
 __all__ = ["MEMBERS", "RESERVED", "TorchClass"]
 

@@ -17,10 +17,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from archdsl.recipe.recipe import plateau_drops
-from archdsl.recipe.words import Plateau
+from archdsl.language.recipe.recipe import plateau_drops
+from archdsl.language.recipe.words import Plateau
+from archdsl.train.epoch import Epoch
 from archdsl.train.failures import refuse_infinite
-from archdsl.train.record import Epoch, Run
+from archdsl.train.record import Run
 from archdsl_torch.learner import Learner, Tally
 from archdsl_torch.weights import get_weights
 

@@ -14,17 +14,17 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Trainer, seed_everything
 
-from archdsl.codegen.backend import Artifact
+from archdsl.code.backend import Artifact
 from archdsl.data import Normalise, Split
-from archdsl.recipe import Recipe
-from archdsl.recipe.words import ResizedCrop
+from archdsl.language.recipe import Recipe
+from archdsl.language.recipe.words import ResizedCrop
 from archdsl.train.failures import shares
 from archdsl.train.ranks import leads, rank
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
-from archdsl_torch import BACKEND
 from archdsl_torch.batches import HeldOut, Images, Training
 from archdsl_torch.blame import Blame
+from archdsl_torch.build import build
 from archdsl_torch.learner import Learner
 from archdsl_torch.machine import Machine
 from archdsl_torch.progress import Progress
@@ -54,7 +54,7 @@ def train(artifact: Artifact, images: Split, held_out: Split, normalise: Normali
         )  # fmt: skip
         tests = HeldOut(Images(held_out, machine.device, settings.workers), part, share)
         classes = int(graph.type_of(graph.outputs[0]).c)
-        learner = Learner(BACKEND.build(artifact), recipe, normalise, classes, machine, batches, Blame(graph, tests))
+        learner = Learner(build(artifact), recipe, normalise, classes, machine, batches, Blame(graph, tests))
         path, position = _restored(run, learner) if run.goes_on else (None, Position())
         run.start(settings.log, device=machine.described, precision=machine.precision, versions=machine.versions)
         trainer = Trainer(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archdsl.codegen.names import member
-from archdsl.ir.graph import Graph
+from archdsl.code.names import member
+from archdsl.graph.graph import Graph
 from archdsl.weights import keys, pack
 from archdsl_torch.source import MEMBERS
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from archdsl.codegen.backend import Artifact
-from archdsl.codegen.file import artifact, class_lines, emitter, held
-from archdsl.codegen.plan import plan
-from archdsl.codegen.python import docstring, indented
-from archdsl.ir.graph import Graph
+from archdsl.code.backend import Artifact
+from archdsl.code.file import artifact, class_lines, emitter, held
+from archdsl.code.plan import plan
+from archdsl.code.python import docstring, indented
+from archdsl.graph.graph import Graph
 from archdsl_torch.emit import EMIT
 from archdsl_torch.layers import LAYERS, source
 from archdsl_torch.source import RESERVED, TorchClass
@@ -43,7 +43,7 @@ _SAID = {
 def emit(graph: Graph, tapped: bool = False) -> Artifact:
     """The PyTorch source of a model. Raises SpecError for an op that PyTorch cannot express.
 
-    tapped: have it show the value of every node, for `archdsl verify` (see `archdsl.codegen.taps`).
+    tapped: have it show the value of every node, for `archdsl verify` (see `archdsl.code.taps`).
     """
     module = plan(graph, emitter(EMIT, "PyTorch"), RESERVED | frozenset(LAYERS))
     start = _initialisation({name for cls in module.classes for name in cls.layers()})

@@ -8,8 +8,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from writing import Draw, indented
 
-from archdsl.ops import OPS, Op, Reject, Setting, make
-from archdsl.types import TensorType, dim
+from archdsl.language.ops import OPS, Op, Reject, Setting, make
+from archdsl.language.types import TensorType, dim
 
 __all__ = ["chained"]
 

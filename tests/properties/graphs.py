@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archdsl.diagnostics import Diagnostic, render
-from archdsl.elaborate import elaborate, load
-from archdsl.ir.graph import Graph
-from archdsl.passes import run
-from archdsl.source import Source
+from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.graph import Graph
+from archdsl.graph.passes import run
+from archdsl.language.diagnostics import Diagnostic, render
+from archdsl.language.source import Source
 
 __all__ = ["graph_of"]
 

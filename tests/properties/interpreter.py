@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archdsl.ir.graph import Call, Chain, Graph, Input, Node, Select, Target
-from archdsl.ops.axes import axes_of, axis_of
-from archdsl.ops.op import Op
-from archdsl.types import TensorType
+from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select, Target
+from archdsl.language.ops.axes import axes_of, axis_of
+from archdsl.language.ops.op import Op
+from archdsl.language.types import TensorType
 
 __all__ = ["interpret", "weight_shapes"]
 
@@ -130,7 +130,7 @@ def _ints(value: Any) -> list[int]:
 
 def _type(x: Tensor) -> TensorType:
     """The type of a value, without its batch."""
-    from archdsl.types import dim
+    from archdsl.language.types import dim
 
     return TensorType(tuple(dim(n) for n in x.shape[1:]))
 

@@ -15,11 +15,11 @@ from interpreter import weight_shapes
 from strategies import Spec, specs, structured
 
 from archdsl import api
-from archdsl.ir.graph import bodies, parts
-from archdsl.ir.spec import verify
-from archdsl.ir.text import to_text
-from archdsl.ops.op import Op
-from archdsl.passes.cost import cost
+from archdsl.graph.cost import cost
+from archdsl.graph.graph import bodies, parts
+from archdsl.graph.spec import verify
+from archdsl.graph.text import to_text
+from archdsl.language.ops.op import Op
 
 SOURCE_OF_ALL = """
 import sys

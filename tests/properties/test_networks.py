@@ -13,11 +13,11 @@ from interpreter import RULES, interpret, weight_shapes
 from strategies import Spec, specs
 
 from archdsl import api
-from archdsl.ir.graph import Graph
-from archdsl.ops import OPS
-from archdsl.passes.cost import cost
-from archdsl.resources import zoo_source
-from archdsl.types import TensorType
+from archdsl.graph.cost import cost
+from archdsl.graph.graph import Graph
+from archdsl.language.ops import OPS
+from archdsl.language.resources import zoo_source
+from archdsl.language.types import TensorType
 
 BATCHES = "num_batches_tracked"
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from strategies import Spec, specs
 
 from archdsl import api
-from archdsl.ir.places import places
+from archdsl.graph.places import places
 from archdsl.weights import keys, random_weights
 
 BATCH = 2

@@ -10,12 +10,12 @@ from strategies import Spec, loose_specs, specs
 from writing import comments_of, mutated
 
 from archdsl import api
-from archdsl.diagnostics import Diagnostic, render, to_json
-from archdsl.source import Source, Span
-from archdsl.syntax.ast import Spec as Tree
-from archdsl.syntax.ast import without_spans
-from archdsl.syntax.format import format_text
-from archdsl.syntax.parse import parse
+from archdsl.language.diagnostics import Diagnostic, render, to_json
+from archdsl.language.source import Source, Span
+from archdsl.language.syntax.ast import Spec as Tree
+from archdsl.language.syntax.ast import without_spans
+from archdsl.language.syntax.format import format_text
+from archdsl.language.syntax.parse import parse
 
 
 def parsed(text: str) -> Tree:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.diagnostics import SpecError
-from archdsl.source import Source
-from archdsl.syntax.ast import without_spans
-from archdsl.syntax.format import WIDTH, format_text
-from archdsl.syntax.parse import parse
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.source import Source
+from archdsl.language.syntax.ast import without_spans
+from archdsl.language.syntax.format import WIDTH, format_text
+from archdsl.language.syntax.parse import parse
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from archdsl.resources import grammar
-from archdsl.source import Source
-from archdsl.syntax import ast
-from archdsl.syntax.parse import MAX_LEVELS, _grammar, parse, parse_expression
+from archdsl.language.resources import grammar
+from archdsl.language.source import Source
+from archdsl.language.syntax import ast
+from archdsl.language.syntax.parse import MAX_LEVELS, _grammar, parse, parse_expression
 
 RESIDUAL = """
 # Residual Attention Network (Wang et al. 2017, arXiv:1704.06904), Table 2.

@@ -5,7 +5,7 @@ Their source is copied into the generated files that need them, and only there.
 
 from __future__ import annotations
 
-from archdsl.codegen.file import layer_source
+from archdsl.code.file import layer_source
 
 __all__ = ["LAYERS", "source"]
 

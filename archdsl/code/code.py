@@ -1,0 +1,82 @@
+"""What a backend's table says of an op: how it is constructed, and how it is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Union
+
+from archdsl.code.python import ATOM
+from archdsl.language.types import Dim, TensorType
+
+__all__ = ["REQUIRED", "Arg", "Code", "Emitter", "Layer", "Value"]
+
+Value = Union[Dim, str, bool, None, "Layer", tuple["Value", ...]]
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Final = _Required()
+
+
+@dataclass(frozen=True)
+class Arg:
+    """An argument of a framework's constructor or function, left out where it equals `default`.
+
+    name: empty for a positional one. `positional` ones with a name are written without it as long as
+    nothing before them was left out. `hint` is what a constructor calls the value where it has to be given.
+    """
+
+    value: Value
+    name: str = ""
+    default: Any = REQUIRED
+    positional: bool = False
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A constructor: `nn.Conv2d(3, 64, 7, stride=2)`. A name without a dot is a class of `layers/`."""
+
+    cls: str
+    args: tuple[Arg, ...] = ()
+
+
+@dataclass(frozen=True)
+class Code:
+    """How one op is written.
+
+    text: its application. `{0}`, `{1}` are its inputs, `{self}` its member, `{args}` its `args`, other words are
+        its `values`; `{0!a}` asks for an atom (`{0!a}.mean()`), `{0!s}` for something that binds at least as a
+        sum, `{0!p}` as a product, `{0!u}` tighter than a product.
+    level: how tightly the text binds.
+    layer: the module that does the same; `stateful` where only the module will do (weights, or a mode).
+    member: the module that `{self}` is where that is not `layer`, because it alone is not the op.
+    before: modules that stand before `layer` in a line of modules, by name.
+    alone: the module that does the same as an item of a list, where it has no name for anything beside itself.
+    inplace: it can overwrite its input.  fresh: its output is new, and its own backward never reads it.
+    elementwise: it broadcasts, so that an input without batch may stay so. `trailing` axes of 1 are appended to
+        its inputs, one number each.
+    batchless: its output has no batch axis (a learned tensor).
+    """
+
+    text: str
+    layer: Layer | None = None
+    stateful: bool = False
+    member: Layer | None = None
+    before: tuple[tuple[str, Layer], ...] = ()
+    alone: Layer | None = None
+    values: Mapping[str, Value] = field(default_factory=dict)
+    args: tuple[Arg, ...] = ()
+    level: int = ATOM
+    inplace: bool = False
+    fresh: bool = False
+    elementwise: bool = False
+    trailing: tuple[int, ...] = ()
+    batchless: bool = False
+
+
+Emitter = Callable[[Any, tuple[TensorType, ...]], Code]

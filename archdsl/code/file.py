@@ -1,0 +1,107 @@
+"""A generated file: its docstring, its imports, the layers it holds, its classes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import PurePath
+
+from archdsl.code.backend import MADE_BY, Artifact
+from archdsl.code.bodies import EmitOp
+from archdsl.code.code import Code, Emitter
+from archdsl.code.plan import Module
+from archdsl.code.python import docstring, literal
+from archdsl.code.writer import Writer
+from archdsl.graph.cost import cost
+from archdsl.graph.graph import Node
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.outputs import NotExpressible
+from archdsl.language.ops.op import Op
+from archdsl.language.types import TensorType
+
+__all__ = ["artifact", "class_lines", "emitter", "held", "layer_source"]
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def emitter(table: Mapping[type[Op], Emitter], framework: str) -> EmitOp:
+    """How ops are written by `table`; an op that it lacks is refused, where it stands."""
+
+    def emit(op: Op, types: tuple[TensorType, ...], node: Node) -> Code:
+        found = table.get(type(op))
+        if found is None:
+            raise SpecError([NotExpressible(op.name, framework).at(node.span)])
+        return found(op, types)
+
+    return emit
+
+
+def class_lines(module: Module, writer: type[Writer], ends_with: Sequence[str], tapped: bool) -> Iterator[str]:
+    """Every class, children first; `ends_with` closes the model's constructor."""
+    names = [c.cls.name for c in module.classes]
+    for plan in module.classes:
+        yield from ("", "")
+        if plan.is_model:  # the rest of its documentation is the file's
+            yield from writer(plan, names, tapped).lines(plan.doc.split("\n")[0], ends_with)
+        else:
+            yield from writer(plan, names, tapped).lines(plan.doc)
+
+
+@cache
+def layer_source(package: str, module: str, name: str) -> tuple[str, ...]:
+    """The lines of the class or function `name`, as `module.py` of `package` has them. Nothing is imported."""
+    text = files(package).joinpath(f"{module}.py").read_text(encoding="utf-8")
+    kinds = ast.ClassDef | ast.FunctionDef
+    found = next(n for n in ast.parse(text).body if isinstance(n, kinds) and n.name == name)
+    return tuple(text.split("\n")[found.lineno - 1 : found.end_lineno])
+
+
+def held(code: Iterable[str], layers: Collection[str], source: Callable[[str], Sequence[str]]) -> Iterator[str]:
+    """The source of those `layers` that `code` speaks of, and of those that they speak of, in the order of `layers`."""
+    found: set[str] = set()
+    pending = _words(code) & set(layers)
+    while pending:
+        found |= pending
+        pending = {word for name in pending for word in _words(source(name))} & set(layers) - found
+    for name in layers:
+        if name in found:
+            yield from ("", "", *source(name))
+
+
+def artifact(module: Module, backend: str, imports: Callable[[str], Iterable[str]], code: Sequence[str]) -> Artifact:
+    """The file. imports: its lines, from the code without its comments and texts."""
+    name = module.classes[-1].cls.name
+    start = [*_header(module), *imports("\n".join(_bare(code))), "", f"__all__ = [{literal(name)}]"]
+    return Artifact("\n".join((*start, *code)) + "\n", name, backend)
+
+
+def _header(module: Module) -> list[str]:
+    """The file's docstring; its last line is how `compile` knows its own files."""
+    graph = module.model
+    doc = graph.doc.strip()
+    sizes = " x ".join(str(s) for s in graph.entries[0].types[0].sizes)
+    facts = f"Input {sizes}, {cost(graph).params:,} parameters."
+    asked = f" with {graph.asked}" if graph.asked else ""
+    made = f"{MADE_BY} from {PurePath(graph.span.source.name).name}{asked}."
+    title = f"{graph.block}: {doc}" if doc else graph.block
+    return [*docstring(f"{title}\n\n{facts}\n{made}"), ""]
+
+
+def _words(code: Iterable[str]) -> set[str]:
+    """The names that code speaks of, attributes left out."""
+    return {word for line in _bare(code) for word in re.findall(r"(?<![\w.])[A-Za-z_]\w*", line)}
+
+
+def _bare(code: Iterable[str]) -> Iterator[str]:
+    """Code without docstrings, comments and strings, whose words mean nothing here."""
+    inside = False
+    for line in code:
+        if not inside and line.lstrip().startswith("#"):
+            continue
+        quotes = line.count('"""')
+        if not inside and not quotes:
+            yield _STRING.sub('""', line) if '"' in line else line
+        inside ^= quotes % 2 == 1

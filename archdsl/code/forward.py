@@ -1,0 +1,314 @@
+"""The forward pass as statements: the author's names are variables, what has no name is nested where it is short."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from archdsl.code.names import identifier
+from archdsl.code.plan import ClassPlan, Step
+from archdsl.code.python import (
+    ATOM,
+    CHOICE,
+    OR,
+    PRODUCT,
+    SUM,
+    UNARY,
+    WIDTH,
+    call_doc,
+    if_else,
+    layout,
+    literal,
+    wrap,
+)
+from archdsl.code.taps import TAP
+from archdsl.code.written import Val, Written, WrittenCode
+from archdsl.graph.graph import Ref
+
+__all__ = ["Dialect", "forward"]
+
+ROOM = WIDTH - 8  # for a statement of a method
+_HOLE = re.compile(r"\{(\w+)(?:!(\w))?\}")
+_WANTED = {None: CHOICE, "a": ATOM, "s": SUM, "p": PRODUCT, "u": UNARY}
+_INPLACE = re.compile(r"\)$")
+
+
+class Dialect(Protocol):
+    """How a framework writes what a forward pass needs beside its ops.
+
+    reserved: names that no variable may have.
+    tapped: whether every value is shown to a tap while it is made (see `archdsl.code.taps`).
+    passed: what every call of a member ends in: `, training=training`, or nothing.
+    """
+
+    reserved: frozenset[str]
+    tapped: bool
+    passed: str
+
+    def value(self, value: Val) -> tuple[str, int]:
+        """A value and how tightly it binds."""
+
+    def arguments(self, args: tuple[Written, ...]) -> str:
+        """The arguments of a function, those that are defaults left out."""
+
+    def member(self, path: tuple[str, ...]) -> str:
+        """A member of the class, by the spec's names."""
+
+    def condition(self, key: str) -> str:
+        """The test of a conditional."""
+
+    def batch(self, text: str, rank: int, like: str) -> str:
+        """A learned tensor of `rank` axes with a batch axis before them, as long as that of `like`."""
+
+    def trailing(self, text: str, rank: int, axes: int) -> str:
+        """With `axes` axes of 1 after its `rank` ones (the batch counted where it has one)."""
+
+
+@dataclass
+class _Piece:
+    """An expression that is not written yet. reads: the variables in it, each as often as it stands there."""
+
+    text: str
+    level: int
+    reads: list[Ref] = field(default_factory=list)
+    name: str = "out"
+    rank: int = 0
+    batchless: bool = False
+    fresh: bool = False
+    is_variable: bool = False
+
+
+def forward(plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinned: bool) -> list[str]:
+    """The lines of the method's body.
+
+    entries: what the inputs are called.  pinned: the first input must keep its name to the end.
+    """
+    writer = _Forward(plan, dialect, entries, pinned)
+    lines = writer.block(list(plan.steps), 0)
+    results = [writer.final(ref) for ref in plan.outputs]
+    text = ", ".join(wrap(p.text, p.level, CHOICE) for p in results)
+    return [*lines, *layout(call_doc(text), ROOM, "return ")]
+
+
+class _Forward:
+    def __init__(self, plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinned: bool) -> None:
+        self.plan = plan
+        self.dialect = dialect
+        self.uses: Counter[Ref] = Counter(r for s in plan.steps for r in s.inputs)
+        self.uses.update(plan.outputs)
+        self.total = Counter(self.uses)
+        self.pieces: dict[Ref, _Piece] = {}
+        self.holder: dict[str, Ref] = {}
+        self.preferred: dict[Ref, tuple[str, ...]] = {}  # the name of the conditional that a value alone is for
+        self.lines: list[str] = []
+        self.room = ROOM
+        self.first = next(iter(entries.values()), "x")
+        for i, (entry, name) in enumerate(entries.items()):
+            ref = Ref(entry)
+            self.uses[ref] += pinned and i == 0
+            self._bind(ref, name, _Piece(name, ATOM))
+
+    def block(self, steps: list[Step], depth: int) -> list[str]:
+        """The statements of steps whose first `depth` guards hold here."""
+        outer, self.lines, self.room = self.lines, [], ROOM - 4 * depth
+        held: list[Step] = []
+        for step in steps:
+            if len(step.guards) > depth:
+                held.append(step)
+            elif step.choice is not None:
+                held = self._choose(step, held, depth)
+            else:
+                self._apply(step)
+        assert not held
+        lines, self.lines, self.room = self.lines, outer, self.room + 4
+        return lines
+
+    def final(self, ref: Ref) -> _Piece:
+        piece = self._taken(ref)
+        return self._with_batch(piece)
+
+    # --- one step ---
+
+    def _apply(self, step: Step) -> None:
+        piece = self._piece(step)
+        while len(piece.text) > self.room - len("return ") and self._shorten(step):
+            piece = self._piece(step)
+        self._place(step, piece)
+
+    def _shorten(self, step: Step) -> bool:
+        """Give the longest nested input a variable; False where there is none left."""
+        nested = [r for r in step.inputs if not self.pieces[r].is_variable and len(self.pieces[r].text) > 12]
+        if not nested:
+            return False
+        ref = max(nested, key=lambda r: len(self.pieces[r].text))
+        self._assign(ref, self.pieces[ref])
+        return True
+
+    def _piece(self, step: Step) -> _Piece:
+        inputs = [self.pieces[r] for r in step.inputs]
+        if step.code is None:
+            assert step.member is not None
+            args = ", ".join(wrap(self._with_batch(p).text, p.level, CHOICE) for p in inputs)
+            text, level = f"{self.dialect.member(step.member)}({args}{self.dialect.passed})", ATOM
+        else:
+            text, level = self._formatted(step, step.code, inputs)
+        code = step.code.code if step.code else None
+        batchless = code is not None and (code.batchless or (code.elementwise and all(p.batchless for p in inputs)))
+        reads = [r for p in inputs for r in p.reads]
+        if self.dialect.tapped:
+            text, level = f"{TAP}(self, {literal(_shown_as(step))})({text})", ATOM
+        return _Piece(text, level, reads, step.statement or "out", step.ranks[0], batchless, step.fresh)
+
+    def _formatted(self, step: Step, written: WrittenCode, inputs: list[_Piece]) -> tuple[str, int]:
+        code = written.code
+        shown = [p if code.elementwise else self._with_batch(p) for p in inputs]
+        if any(code.trailing):
+            shown = [self._stretched(p, n) for p, n in zip(shown, code.trailing, strict=True)]
+
+        def fill(hole: re.Match[str]) -> str:
+            name, mark = hole.groups()
+            if name.isdigit():
+                return wrap(shown[int(name)].text, shown[int(name)].level, _WANTED[mark])
+            if name == "self":
+                assert step.member is not None
+                return self.dialect.member(step.member)
+            if name == "args":
+                return self.dialect.arguments(written.args)
+            return wrap(*self.dialect.value(written.values[name]), _WANTED[mark])
+
+        template = code.text.replace("{self}({0})", f"{{self}}({{0}}{self.dialect.passed})")
+        text = _HOLE.sub(fill, template).replace("(, ", "(").replace(", )", ")").replace(".mT.mT", "")
+        if code.inplace and not code.stateful and self._overwrites(step, inputs[0]):
+            text = _INPLACE.sub(", inplace=True)", text)
+        return text, code.level
+
+    def _overwrites(self, step: Step, piece: _Piece) -> bool:
+        """Whether nobody else could see the input, neither another reader nor the backward pass of what made it."""
+        return piece.fresh and not piece.batchless and self.total[step.inputs[0]] == 1
+
+    def _with_batch(self, piece: _Piece) -> _Piece:
+        if not piece.batchless:
+            return piece
+        text = self.dialect.batch(wrap(piece.text, piece.level, ATOM), piece.rank, self.first)
+        return _Piece(text, ATOM, [*piece.reads], piece.name, piece.rank)
+
+    def _stretched(self, piece: _Piece, axes: int) -> _Piece:
+        if not axes:
+            return piece
+        rank = piece.rank + (not piece.batchless)
+        text = self.dialect.trailing(wrap(piece.text, piece.level, ATOM), rank, axes)
+        return _Piece(text, ATOM, [*piece.reads], piece.name, piece.rank, piece.batchless)
+
+    # --- where it goes ---
+
+    def _place(self, step: Step, piece: _Piece) -> None:
+        ref = Ref(step.node)
+        if len(step.ranks) > 1:
+            self._unpack(step, piece)
+        elif self._deserves_name(step, ref) or (self.uses[ref] > 1 and not piece.batchless):
+            self._assign(ref, piece, *self._wanted(step, ref))
+        else:
+            self.pieces[ref] = piece
+
+    def _deserves_name(self, step: Step, ref: Ref) -> bool:
+        if ref in self.plan.outputs and self.uses[ref] == 1:
+            return False
+        is_parameter = step.code is not None and step.code.code.batchless
+        return step.is_value and bool(step.statement) and not is_parameter
+
+    def _wanted(self, step: Step, ref: Ref) -> tuple[str, ...]:
+        """What to call a value, best first: in a model, `x` as long as only the next stage reads it."""
+        name = step.statement or "out"
+        if ref in self.preferred:
+            return (*self.preferred[ref], name)
+        return (self.first, name) if self.plan.is_model and self.uses[ref] == 1 and step.is_value else (name,)
+
+    def _assign(self, ref: Ref, piece: _Piece, *wanted: str) -> None:
+        self._read(piece)
+        name = self._free(*(wanted or (piece.name,)), ref.node.rpartition(".")[2])
+        self._write(name, piece)
+        self._bind(ref, name, piece)
+
+    def _write(self, name: str, piece: _Piece) -> None:
+        self.lines += layout(call_doc(piece.text), self.room, f"{name} = ")
+
+    def _unpack(self, step: Step, piece: _Piece) -> None:
+        """`q, k, v = …`: the author's names where the statement's name is made of as many."""
+        self._read(piece)
+        parts = step.statement.split("_") if step.is_value else []
+        if len(parts) != len(step.ranks) or not all(parts):
+            base = step.statement or "out"
+            parts = [f"{base}{i + 1}" for i in range(len(step.ranks))]
+        names = []
+        for i, (part, rank) in enumerate(zip(parts, step.ranks, strict=True)):
+            ref = Ref(step.node, i)
+            names.append(self._free(part, part) if self.uses[ref] else "_")
+            self._bind(ref, names[-1], _Piece("", ATOM, rank=rank))
+        self._write(", ".join(names), piece)
+
+    def _bind(self, ref: Ref, name: str, piece: _Piece) -> None:
+        self.holder[name] = ref
+        self.pieces[ref] = _Piece(name, ATOM, [ref], name, piece.rank, piece.batchless, piece.fresh, True)
+
+    def _free(self, *wanted: str) -> str:
+        """The first of the wanted names that holds nothing anybody still reads."""
+        names = [identifier(w) for w in wanted]
+        names = [f"{n}_" if n in self.dialect.reserved else n for n in names]
+        for name in names:
+            if name not in self.holder or self.uses[self.holder[name]] <= 0:
+                return name
+        name = names[-1]
+        while name in self.holder and self.uses[self.holder[name]] > 0:
+            name += "_"
+        return name
+
+    def _read(self, piece: _Piece) -> None:
+        for ref in piece.reads:
+            self.uses[ref] -= 1
+
+    def _taken(self, ref: Ref) -> _Piece:
+        return self.pieces[ref]
+
+    # --- conditionals ---
+
+    def _choose(self, step: Step, held: list[Step], depth: int) -> list[Step]:
+        """Write a conditional; returns the steps that wait for another one."""
+        assert step.choice is not None
+        branches, pieces = [], []
+        for taken, ref in zip((True, False), step.inputs, strict=True):
+            inside = [s for s in held if s.guards[depth] == (step.choice, taken)]
+            if self.uses[ref] == 1:
+                self.preferred[ref] = self._wanted(step, Ref(step.node))
+            branches.append(self.block(inside, depth + 1))
+            pieces.append(self._with_batch(self._taken(ref)))
+            self.uses.subtract(pieces[0].reads if taken else ())  # the other branch never sees what this one made
+        self.uses.update(pieces[0].reads)
+        self._write_choice(step, self.dialect.condition(step.choice), branches, pieces)
+        return [s for s in held if s.guards[depth][0] != step.choice]
+
+    def _write_choice(self, step: Step, cond: str, branches: list[list[str]], pieces: list[_Piece]) -> None:
+        then, other = pieces
+        text = f"{wrap(then.text, then.level, OR)} if {cond} else {wrap(other.text, other.level, OR)}"
+        piece = _Piece(text, CHOICE, [*then.reads, *other.reads], step.statement or "out", step.ranks[0])
+        if not any(branches) and len(text) <= self.room - len("return "):
+            self._place(step, piece)
+            return
+        self._read(piece)
+        ref = Ref(step.node)
+        name = self._free(*self._wanted(step, ref), ref.node.rpartition(".")[2])
+        sides = []
+        for lines, side in zip(branches, pieces, strict=True):
+            same = side.text == name
+            sides.append([*lines, *([] if same else layout(call_doc(side.text), self.room - 4, f"{name} = "))])
+        opposite = f"not {cond}" if re.fullmatch(r"[\w.]+", cond) else f"not ({cond})"
+        self.lines += if_else(cond, opposite, *sides)
+        self._bind(ref, name, piece)
+
+
+def _shown_as(step: Step) -> str:
+    """What a tap calls a value: its node, or the statement that is a line of modules, whose items are nodes."""
+    member = ".".join(step.member or ())
+    return member if member and step.node.startswith(f"{member}.") else step.node

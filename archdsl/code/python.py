@@ -1,0 +1,304 @@
+"""Python text: expressions with as few parentheses as they need, and lines laid out as `ruff format` does."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from archdsl.language.types import Expr, Number
+
+__all__ = [
+    "ATOM", "CHOICE", "COMPARE", "NOT", "OR", "PRODUCT", "SUM", "UNARY", "WIDTH", "Bracket", "Doc", "Env", "Word",
+    "call_doc", "comment", "docstring", "evaluate", "flat", "if_else", "indented", "layout", "literal", "number",
+    "prefixed", "show", "wrap",
+]  # fmt: skip
+
+WIDTH = 88
+_WRAPPED = 60  # a line of a comment longer than this was wrapped by its author's editor
+Env = Mapping[str, Number]
+
+CHOICE, OR, AND, NOT, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = range(10)
+_LEVELS = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT}
+_COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
+
+
+def wrap(text: str, level: int, at_least: int) -> str:
+    """`text` in parentheses where it binds more loosely than its place wants."""
+    return text if level >= at_least else f"({text})"
+
+
+def number(value: Number) -> str:
+    """A number as Python writes it; fractions as decimals."""
+    if isinstance(value, Fraction):
+        return re.sub(r"e(-?)\+?0*(\d)", r"e\1\2", repr(float(value)))
+    return str(value)
+
+
+def literal(value: object) -> str:
+    """A string, number, tuple or None as Python source; texts are escaped."""
+    if isinstance(value, str):
+        escaped = "".join(c if c.isprintable() and c not in '\\"' else _escape(c) for c in value)
+        return f'"{escaped}"'
+    if isinstance(value, tuple):
+        inner = ", ".join(literal(v) for v in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    return number(value) if isinstance(value, int | Fraction) else repr(value)
+
+
+def _escape(c: str) -> str:
+    return {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(c) or (
+        f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" if ord(c) < 65536 else f"\\U{ord(c):08x}"
+    )
+
+
+def evaluate(expr: Expr, env: Env) -> Number:
+    """The exact value of `expr`. Raises KeyError for an unknown name, ArithmeticError where there is none."""
+    if expr.op == "number":
+        return expr.args[0]  # type: ignore[return-value]
+    if expr.op == "name":
+        return env[str(expr.args[0])]
+    parts = [a for a in expr.args if isinstance(a, Expr)]
+    if expr.op == "and":
+        return all(evaluate(p, env) for p in parts)
+    if expr.op == "or":
+        return any(evaluate(p, env) for p in parts)
+    return _FUNCTIONS[expr.op](*(evaluate(p, env) for p in parts))
+
+
+def _divide(a: Number, b: Number) -> Number:
+    exact = Fraction(a) / b
+    return int(exact) if exact.denominator == 1 else exact
+
+
+def _power(a: Number, b: Number) -> Number:
+    if abs(Fraction(b)) > 64:
+        raise OverflowError("a power nobody writes")
+    exact = Fraction(a) ** int(b)
+    return int(exact) if exact.denominator == 1 else exact
+
+
+_FUNCTIONS: dict[str, Callable[..., Number]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": _divide,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "**": _power,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "not": lambda a: not a,
+    "neg": lambda a: -a,
+    "min": min,
+    "max": max,
+}
+
+
+def show(expr: Expr, names: Callable[[str], str], envs: Sequence[Env]) -> tuple[str, int]:
+    """Python text of `expr` and how tightly it binds; `names` says what a name is called.
+
+    envs: every assignment of names under which the text will run: `/` is written `//` where it divides
+    under all of them.
+    """
+    if expr.op == "number":
+        text = number(expr.args[0])  # type: ignore[arg-type]
+        return text, UNARY if text.startswith("-") else ATOM
+    if expr.op == "name":
+        text = names(str(expr.args[0]))
+        return text, ATOM if re.fullmatch(r"[\w.\[\]]+", text) else SUM
+    parts = [show(a, names, envs) for a in expr.args if isinstance(a, Expr)]
+    if expr.op in ("min", "max"):
+        return f"{expr.op}({', '.join(text for text, _ in parts)})", ATOM
+    if expr.op == "not":
+        return f"not {wrap(*parts[0], COMPARE)}", NOT
+    if expr.op == "neg":
+        return f"-{wrap(*parts[0], UNARY)}", UNARY
+    if expr.op == "**":
+        return f"{wrap(*parts[0], ATOM)} ** {wrap(*parts[1], UNARY)}", POWER
+    if expr.op in _COMPARISONS:
+        return f" {expr.op} ".join(wrap(*p, SUM) for p in parts), COMPARE
+    if expr.op in ("and", "or"):
+        level = _LEVELS[expr.op]
+        return f" {expr.op} ".join(wrap(*p, level) for p in parts), level
+    level = _LEVELS[expr.op]
+    sign = "//" if expr.op == "/" and _divides(expr, envs) else expr.op
+    return f"{wrap(*parts[0], level)} {sign} {wrap(*parts[1], level + 1)}", level
+
+
+def _divides(expr: Expr, envs: Sequence[Env]) -> bool:
+    """Whether both sides and the quotient are whole numbers under every assignment."""
+    left, right = (a for a in expr.args if isinstance(a, Expr))
+    return all(isinstance(evaluate(e, env), int) for env in envs for e in (left, right, expr))
+
+
+@dataclass(frozen=True)
+class Word:
+    """Text that is never broken."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """`head(items)tail`: on one line where it fits. `joint` separates the items: a comma, or nothing for
+    the parts of a comprehension."""
+
+    head: str
+    items: tuple[Doc, ...]
+    tail: str = ")"
+    joint: str = ","
+
+
+Doc = Word | Bracket
+
+
+def flat(doc: Doc) -> str:
+    """`doc` on one line."""
+    if isinstance(doc, Word):
+        return doc.text
+    inner = f"{doc.joint} ".join(flat(i) for i in doc.items)
+    return f"{doc.head}{inner}{doc.tail}"
+
+
+def layout(doc: Doc, room: int, prefix: str = "", suffix: str = "") -> list[str]:
+    """The lines of `prefix doc suffix`, broken at brackets, outermost first, where they are longer than `room`."""
+    line = prefix + flat(doc) + suffix
+    if len(line) <= room or isinstance(doc, Word) or not doc.items:
+        return [line]
+    body = f"{doc.joint} ".join(flat(i) for i in doc.items)
+    lines = [prefix + doc.head]
+    if len(body) <= room - 4 and not _is_literal(doc):
+        lines.append(" " * 4 + body)
+    else:
+        comma = doc.joint if len(doc.items) > 1 else ""
+        for item in doc.items:
+            lines += indented(layout(item, room - 4, "", comma))
+    return [*lines, doc.tail + suffix]
+
+
+def prefixed(text: str, doc: Doc) -> Doc:
+    """`text` right before `doc`: `name=`, `*`."""
+    if isinstance(doc, Word):
+        return Word(text + doc.text)
+    return Bracket(text + doc.head, doc.items, doc.tail, doc.joint)
+
+
+def call_doc(text: str) -> Doc:
+    """A text that ends in a bracket, so that it can be broken there."""
+    if len(text) < WIDTH // 2 or text[-1] not in ")]" or (text.startswith("(") and _opening(text) == 0):
+        return Word(text)
+    at = _opening(text)
+    return Bracket(text[: at + 1], tuple(call_doc(i) for i in _items(text[at + 1 : -1])), text[-1])
+
+
+def _opening(text: str) -> int:
+    """Where the bracket that ends `text` begins."""
+    stack: list[int] = []
+    opened = 0
+    for at, c in _outside_strings(text):
+        if c in "([{":
+            stack.append(at)
+        elif c in ")]}":
+            opened = stack.pop()
+    return opened
+
+
+def _items(text: str) -> Iterable[str]:
+    """What stands between the commas of a bracket."""
+    depth, start = 0, 0
+    for at, c in _outside_strings(text):
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0:
+            yield text[start:at].strip()
+            start = at + 1
+    if text[start:].strip():
+        yield text[start:].strip()
+
+
+def _outside_strings(text: str) -> Iterable[tuple[int, str]]:
+    """Every character that is not inside a string, with its place."""
+    inside = escaped = False
+    for at, c in enumerate(text):
+        if inside:
+            inside = escaped or c != '"'
+            escaped = c == "\\" and not escaped
+        elif c == '"':
+            inside = True
+        else:
+            yield at, c
+
+
+def _is_literal(doc: Bracket) -> bool:
+    """Whether it is a tuple, list or dict of several items: those have a line each once they are broken."""
+    return doc.joint == "," and len(doc.items) > 1 and not re.search(r"[\w)\]][(\[]$", doc.head)
+
+
+def docstring(text: str, indent: int = 0) -> list[str]:
+    """The lines of a docstring; whatever `text` holds, it ends where it should."""
+    room, pad = WIDTH - indent, " " * indent
+    paragraphs = [_safe(line) for line in _paragraphs(text)]
+    space = " " if paragraphs[0].endswith('"') else ""
+    if len(paragraphs) == 1 and len(paragraphs[0] + space) + 6 <= room:
+        return [f'{pad}"""{paragraphs[0]}{space}"""']
+    lines: list[str] = []
+    for paragraph in paragraphs:
+        quotes = " " * 6 if not lines else ""  # the first line leaves room for them
+        lines += [w.strip() for w in textwrap.wrap(quotes + paragraph, room, break_long_words=False)] or [""]
+    return [f'{pad}"""{lines[0]}', *(f"{pad}{line}" if line else "" for line in lines[1:]), f'{pad}"""']
+
+
+def comment(text: str) -> list[str]:
+    """The lines of a comment, without indent; whatever `text` holds, it ends with its lines."""
+    safe = [_printable(line) for line in _paragraphs(text)]
+    return [f"# {line}".rstrip() for p in safe for line in textwrap.wrap(p, WIDTH - 10, break_long_words=False) or [""]]
+
+
+def _paragraphs(text: str) -> list[str]:
+    """The lines of a comment; one that was only wrapped goes on in the line before."""
+    lines: list[str] = []
+    last = ""
+    for line in text.strip().split("\n"):
+        line = line.strip()
+        if lines and line and len(last) > _WRAPPED and not re.match(r"[\w, ]+:", line):
+            lines[-1] += " " + line
+        else:
+            lines.append(line)
+        last = line
+    return lines
+
+
+def _safe(text: str) -> str:
+    """Text that cannot end a docstring, nor mean anything else than itself in one."""
+    return _printable(text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"'))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def indented(lines: Iterable[str], by: int = 4) -> list[str]:
+    """Lines moved to the right; empty ones stay empty."""
+    return [" " * by + line if line else line for line in lines]
+
+
+def if_else(cond: str, opposite: str, then: list[str], other: list[str]) -> Iterable[str]:
+    """`if cond: then else: other`; without `then` it is `if opposite: other`, and an `if` in `other` is an `elif`."""
+    if not then:
+        cond, then, other = opposite, other, then
+    yield f"if {cond}:"
+    yield from indented(then)
+    if not other:
+        return
+    if other[0].startswith("if ") and all(line.startswith((" ", "elif ", "else:")) for line in other[1:]):
+        yield f"el{other[0]}"
+        yield from other[1:]
+    else:
+        yield "else:"
+        yield from indented(other)

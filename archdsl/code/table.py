@@ -1,0 +1,85 @@
+"""What the tables of all backends have in common: how arguments are written, and what every framework writes alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.code.code import Arg, Code, Emitter, Layer, Value
+from archdsl.code.python import PRODUCT, SUM
+from archdsl.language.ops import linear, merge
+from archdsl.language.ops.op import Op
+from archdsl.language.ops.pattern import parse_pattern
+from archdsl.language.types import Dim, TensorType
+
+__all__ = ["ARITHMETIC", "Pair", "Types", "args", "letters", "module", "same", "sized"]
+
+Types = tuple[TensorType, ...]
+Pair = tuple[Dim, Dim]
+
+# What the sides of an operator must at least bind as (see `Code.text`).
+_MARKS = {"+": ("s", "s"), "-": ("s", "p"), "*": ("p", "p"), "/": ("p", "u")}
+
+
+def same(pair: Pair) -> Value:
+    """One number for a pair of equal ones, as people write it."""
+    height, width = pair
+    return height if height == width and (height.expr == width.expr or height.expr is None) else pair
+
+
+def module(layer: Layer, text: str = "{self}({0})", **more: Any) -> Code:
+    """An op that only its module does: it has weights, or acts differently in training."""
+    return Code(text, layer, stateful=True, **more)
+
+
+def args(*positional: Value, **named: tuple[Value, Any]) -> tuple[Arg, ...]:
+    """Arguments: positional ones, then `name=(value, the framework's default)`."""
+    return tuple(Arg(v) for v in positional) + tuple(Arg(v, n, d) for n, (v, d) in named.items())
+
+
+def sized(**hinted: Value) -> tuple[Arg, ...]:
+    """Positional arguments, with what to call each where a constructor has to be given it."""
+    return tuple(Arg(v, hint=h) for h, v in hinted.items())
+
+
+def _operator(symbol: str, fresh: bool) -> Emitter:
+    """`a + b`; a vector counts as [c, 1, …]."""
+    left, right = _MARKS[symbol]
+
+    def emit(op: merge.Operator, types: Types) -> Code:
+        rank = max(t.rank for t in types)
+        trailing = tuple(rank - t.rank for t in types)
+        text = f"{{0!{left}}} {symbol} {{1!{right}}}"
+        return Code(text, level=_level(symbol), fresh=fresh, elementwise=True, trailing=trailing)
+
+    return emit
+
+
+def _with_number(op: merge.WithNumber, types: Types) -> Code:
+    sides = ("number", "0") if op.number_first else ("0", "number")
+    text = f" {op.symbol} ".join(f"{{{s}!{m}}}" for s, m in zip(sides, _MARKS[op.symbol], strict=True))
+    return Code(text, values={"number": op.number}, level=_level(op.symbol), elementwise=True)
+
+
+def _level(symbol: str) -> int:
+    return SUM if symbol in "+-" else PRODUCT
+
+
+# Operators are Python's own in every framework.
+ARITHMETIC: dict[type[Op], Emitter] = {
+    merge.Add: _operator("+", fresh=True),
+    merge.Sub: _operator("-", fresh=True),
+    merge.Mul: _operator("*", fresh=True),
+    merge.Div: _operator("/", fresh=False),
+    merge.WithNumber: _with_number,
+}
+
+
+def letters(op: linear.Einsum) -> tuple[str, tuple[str, ...], str]:
+    """A letter for the batch, and one an axis for each operand and the output: the author's where it is one."""
+    pattern = parse_pattern(op.name, op.pattern)
+    sides = (*pattern.inputs, pattern.output)
+    names = list(dict.fromkeys(n for side in sides for (n,) in side))
+    free = [c for c in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in names]
+    known = {n: n if len(n) == 1 and n.isascii() and n.isalpha() else free.pop() for n in names}
+    *operands, output = ("".join(known[n] for (n,) in side) for side in sides)
+    return "b" if "b" in free else free[0], tuple(operands), output

@@ -1,0 +1,1 @@
+"""What a spec means: one graph with its names, shapes, contracts and price."""

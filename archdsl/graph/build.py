@@ -1,0 +1,25 @@
+"""From a program to the graph of one of its models: elaborated, through all passes, and legal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from archdsl.graph.elaborate import Program, elaborate
+from archdsl.graph.graph import Graph
+from archdsl.graph.passes import run
+from archdsl.language.diagnostics import Diagnostic, SpecError
+
+__all__ = ["graph_of"]
+
+
+def graph_of(
+    program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
+) -> tuple[Graph, tuple[Diagnostic, ...]]:
+    """The graph of `model`, and warnings about it. settings, input: as `--set` and `--input` give them.
+
+    Raises SpecError where there is none, with every independent reason; contracts are not looked at.
+    """
+    result = elaborate(program, model, settings, input)
+    if result.graph is None:
+        raise SpecError(result.diagnostics)
+    return run(result.graph), result.diagnostics

@@ -1,0 +1,69 @@
+"""`expect` lines: what a model promises of itself, at its declared defaults and input."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache, partial
+from typing import Any
+
+from archdsl.graph.cost import Cost, cost
+from archdsl.graph.elaborate import Contract, Program, elaborate
+from archdsl.graph.graph import Graph
+from archdsl.language.diagnostics import Diagnostic
+from archdsl.language.errors.models import ContractBroken
+from archdsl.language.types import Dim
+
+__all__ = ["check_contracts", "hold"]
+
+_MEMORY = {"train": "train_bytes", "infer": "infer_bytes"}
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+def check_contracts(program: Program, model: str) -> list[Diagnostic]:
+    """The contracts of `model` that do not hold. They speak of its defaults, whatever is set from outside."""
+    result = elaborate(program, model)
+    return [] if result.graph is None else hold(result.graph, result.contracts)
+
+
+def hold(graph: Graph, contracts: tuple[Contract, ...]) -> list[Diagnostic]:
+    """The contracts that `graph`, elaborated at its defaults, does not keep."""
+    found = []
+    measured = cache(partial(cost, graph))
+    for contract in contracts:
+        diagnostic = _check(graph, contract, measured)
+        if diagnostic is not None:
+            found.append(diagnostic)
+    return found
+
+
+def _check(graph: Graph, contract: Contract, measured: Callable[..., Cost]) -> Diagnostic | None:
+    node = contract.node
+    found, wanted = _measure(measured, contract), Fraction(contract.value.value)
+    if node.op == "within":
+        ok = abs(found - wanted) <= abs(wanted) * (node.tolerance or 0)
+    else:
+        ok = _COMPARE[node.op](found, wanted)
+    if ok:
+        return None
+    end = node.args[-1].span.end + 1 if node.args else node.quantity.span.end
+    quantity = node.span.source.span(node.quantity.span.start, end).text
+    relation = f"within {node.tolerance_text} of " if node.op == "within" else "" if node.op == "==" else f"{node.op} "
+    off = f"it is {float((found - wanted) / wanted):+.3%} off" if abs(found - wanted) < wanted else ""
+    return ContractBroken(graph.block, quantity, f"{found:,}", relation + _shown(wanted), off).at(node.span)
+
+
+def _measure(measured: Callable[..., Cost], contract: Contract) -> int:
+    name, args = contract.node.quantity.name, contract.args
+    if name != "memory":
+        return int(getattr(measured(1, "float32"), name))
+    batch, dtype = args.get("batch", Dim(1)), args.get("dtype", "float32")
+    assert isinstance(batch, Dim) and isinstance(dtype, str)
+    return int(getattr(measured(int(batch), dtype), _MEMORY[str(args["0"])]))
+
+
+def _shown(value: Fraction) -> str:
+    return f"{int(value):,}" if value.denominator == 1 else f"{float(value):,}"

@@ -1,0 +1,342 @@
+"""What happens when data flows into an op, a block, a flow or a repeat: nodes of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from archdsl.graph.elaborate.body import Body
+from archdsl.graph.elaborate.division import not_whole
+from archdsl.graph.elaborate.finish import finish
+from archdsl.graph.elaborate.values import (
+    ApplyBlock,
+    ApplyOp,
+    Chosen,
+    Repeat,
+    Sequence,
+    Shared,
+    Template,
+    Tensor,
+    Value,
+    describe,
+    holds_shared,
+    holds_tensor,
+    key,
+)  # fmt: skip
+from archdsl.graph.graph import Call, Chain, Graph, Node, Ref, Select, Step, Target
+from archdsl.language.diagnostics import Label
+from archdsl.language.errors.names import MissingArgument
+from archdsl.language.errors.values import NegativeRepeat, NotATensor, SharedMisfit
+from archdsl.language.ops.op import Op, Reject, Shape, settings
+from archdsl.language.source import Span
+from archdsl.language.types import POISON, Poison, TensorType
+
+__all__ = ["apply", "apply_op", "make_op"]
+
+
+Called = tuple[Call, tuple[TensorType, ...], bool]  # the types in the caller's names; whether `out` is a list
+
+
+def apply(body: Body, template: Value, x: Value, span: Span) -> Value:
+    """The value of `x -> template`: a tensor, several in a tuple, or POISON. `span` is the template's place."""
+    if template is POISON or x is POISON:
+        return POISON
+    if not isinstance(x, Tensor):
+        what = "what flows on" if not isinstance(x, tuple) else "what flows on here"
+        hint = "name the outputs: `a, b = …`" if isinstance(x, tuple) else ""
+        body.session.report(NotATensor(what, describe(x), hint), span)
+        return POISON
+    match template:
+        case Chosen():
+            with body.within(guard=template.choice):
+                chosen = apply(body, template.item, x, span)
+            if not isinstance(chosen, Tensor):
+                return chosen
+            return body.add(template.node, Select(template.choice), (chosen.type,), {"x": chosen}, span)[0]
+        case Sequence():
+            with body.within(body.session.names.get(id(template.site), "") if template.named else ""):
+                value: Value = x
+                for item in template.items:
+                    value = apply(body, item, value, item.span if isinstance(item, Template) else span)
+                return value
+        case Repeat():
+            return _apply_repeat(body, template, x, span)
+        case tuple():
+            return _apply_repeat(body, Repeat(span, None, template, None), x, span)
+        case Shared():
+            return _apply_shared(body, template, x, span)
+        case ApplyOp():
+            made = make_op(body, template, span)
+            if made is None:
+                return POISON
+            inputs = {next(iter(made.ports), "x"): x, **_side_inputs(template)}
+            return apply_op(body, template.site, made, inputs, span, template)
+        case ApplyBlock():
+            return _apply_block(body, template, x, span)
+    raise AssertionError(template)
+
+
+# --- ops -------------------------------------------------------------------------------------------
+
+
+def make_op(body: Body, template: ApplyOp, span: Span) -> Op | None:
+    """The op with its settings; None with a report where one is missing."""
+    op = template.op
+    known = settings(op)
+    for s in known:
+        if s.required and s.name not in template.args:
+            example = f"{op.name}({', '.join(k.name for k in known if k.required)})"
+            body.session.report(MissingArgument(op.name, s.name, example), span)
+            return None
+    fields = {s.name: s.field for s in known}
+    values = {
+        fields[n]: True if isinstance(b.value, Tensor) else b.value for n, b in template.args.items() if n in fields
+    }
+    if op.extra:
+        values[op.extra] = tuple((n, b.value) for n, b in template.args.items() if n not in fields)
+    return op(**values)
+
+
+def _side_inputs(template: ApplyOp) -> dict[str, Tensor]:
+    return {n: b.value for n, b in template.args.items() if isinstance(b.value, Tensor)}
+
+
+def apply_op(
+    body: Body, site: object, op: Op, inputs: Mapping[str, Tensor], span: Span, template: ApplyOp | None = None
+) -> Value:
+    """A node for one op; several outputs come as a tuple."""
+    types = _shape(body, op, inputs, span, template)
+    if isinstance(types, Poison):
+        return POISON
+    if op.name == "id":
+        return next(iter(inputs.values()))
+    outputs = body.add(site, op, types, dict(inputs), span)  # type: ignore[arg-type]
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _shape(
+    body: Body, op: Op, inputs: Mapping[str, Tensor], span: Span, template: ApplyOp | None
+) -> tuple[TensorType, ...] | Poison:
+    """The types of an op's outputs, or POISON with a report of what the op has against it."""
+    try:
+        found = op.shape(*(t.type for t in inputs.values()))
+    except Reject as reject:
+        given = template.args if template else {}
+        at = given[reject.at].span if reject.at in given else span
+        tensors = list(inputs.values())
+        labels = [Label(tensors[i].span, text) for i, text in reject.labels if i < len(tensors)]
+        body.session.report(reject.error, at, labels)
+        return POISON
+    if remark := op.remark(*(t.type for t in inputs.values())):
+        body.session.report(remark, span)
+    types = found if isinstance(found, tuple) else (found,)
+    return POISON if body.too_large(types, span) else types
+
+
+# --- blocks ----------------------------------------------------------------------------------------
+
+
+def _apply_block(body: Body, template: ApplyBlock, x: Tensor, span: Span) -> Value:
+    inputs = {"in": x}
+    for name, bound in template.args.items():
+        if isinstance(bound.value, Tensor):
+            inputs[name] = bound.value
+        elif isinstance(bound.value, tuple) and any(isinstance(v, Tensor) for v in bound.value):
+            inputs |= {f"{name}[{i}]": v for i, v in enumerate(bound.value) if isinstance(v, Tensor)}
+    found: Called | None = body.session.elaborate_block(body, template, {p: t.type for p, t in inputs.items()}, span)
+    if found is None:
+        return POISON
+    call, types, listed = found
+    outputs = body.add(template.site, call, types, inputs, span)
+    return outputs if listed else outputs[0]
+
+
+# --- repeats and lists -----------------------------------------------------------------------------
+
+
+def _times(body: Body, template: Repeat) -> int | None:
+    """How often; None with a report where that is no number to count with."""
+    if template.times is None:
+        return 1
+    times = template.times
+    if not times.is_int:
+        not_whole(body, "the number of repeats", times, template.span)
+        return None
+    if int(times) < 0:
+        body.session.report(NegativeRepeat(str(times)), template.span)
+        return None
+    return int(times)
+
+
+def _apply_repeat(body: Body, template: Repeat, x: Tensor, span: Span) -> Value:
+    times = _times(body, template)
+    if times is None:
+        return POISON
+    if times == 0 or template.item == ():
+        return x
+    if holds_tensor(template.item) or holds_shared(template.item):
+        return _unrolled(body, template, times, x, span)
+    target = _chain(body, template, x.type, span)
+    if isinstance(target, Poison):
+        return POISON
+    chain, type = target
+    return x if not chain.steps else body.add(template.site, chain, (type,), {"in": x}, span)[0]
+
+
+def _unrolled(body: Body, template: Repeat, times: int, x: Tensor, span: Span) -> Value:
+    """One node an application: for what reads other tensors or shares weights."""
+    value: Value = x
+    own = body.session.names.get(id(template.site), "")
+    items = template.item if isinstance(template.item, tuple) else (template.item,)
+    i = 0
+    for _ in range(times):
+        for item in items:
+            with body.within(own), body.within(str(i)):
+                value = apply(body, _anonymous(item), value, span)
+            i += 1
+    return value
+
+
+def _anonymous(item: Value) -> Value:
+    """The same without a name of its own: the position in the list is its name."""
+    return replace(item, site=None) if isinstance(item, ApplyOp | ApplyBlock) else item
+
+
+Found = tuple[Target | None, TensorType] | Poison
+
+
+def _chain(body: Body, template: Repeat, type: TensorType, span: Span) -> tuple[Chain, TensorType] | Poison:
+    """A chain and the type that it ends with."""
+    steps: list[Step] = []
+    if isinstance(template.item, tuple) and template.times is None:
+        for item in template.item:
+            found = _target(body, item, type, item.span if isinstance(item, Template) else span)
+            if isinstance(found, Poison):
+                return POISON
+            target, type = found
+            if target is not None:
+                _append(steps, target, 1, type)
+        return Chain(tuple(steps), None), type
+    times = _times(body, template)
+    if times is None:
+        return POISON
+    done = 0
+    while done < times:
+        body.session.spend("evaluation steps", 1, span)
+        found = _target(body, template.item, type, span)
+        if isinstance(found, Poison):
+            return POISON
+        target, after = found
+        if target is None:
+            break
+        count = times - done if after == type else 1
+        type = after
+        _append(steps, target, count, type)
+        done += count
+    return Chain(tuple(steps), template.times), type
+
+
+def _append(steps: list[Step], target: Target, count: int, type: TensorType) -> None:
+    if steps and steps[-1].target == target and steps[-1].types == (type,):
+        steps[-1] = replace(steps[-1], count=steps[-1].count + count)
+    else:
+        steps.append(Step(target, count, (type,)))
+
+
+def _target(body: Body, item: Value, type: TensorType, span: Span) -> Found:
+    """What one item of a chain does to a tensor of `type`: nothing (None), or an op, a call, a chain."""
+    match item:
+        case ApplyOp():
+            return _op_target(body, item, type, span)
+        case ApplyBlock():
+            found: Called | None = body.session.elaborate_block(body, item, {"in": type}, span)
+            if found is None:
+                return POISON
+            call, types, listed = found
+            if listed:
+                body.session.report(NotATensor("what flows on", f"{len(types)} tensors"), span)
+                return POISON
+            return call, types[0]
+        case Repeat():
+            chain = _chain(body, item, type, span)
+            return chain if isinstance(chain, Poison) or chain[0].steps else (None, type)
+        case tuple():
+            chain = _chain(body, Repeat(span, None, item, None), type, span)
+            return chain if isinstance(chain, Poison) or chain[0].steps else (None, type)
+    return _flow_target(body, item, type, span)
+
+
+def _op_target(body: Body, item: ApplyOp, type: TensorType, span: Span) -> Found:
+    op = make_op(body, item, span)
+    if op is None:
+        return POISON
+    entry = Tensor(Ref("in"), type, body, span)
+    types = _shape(body, op, {"x": entry}, span, item)
+    if isinstance(types, Poison):
+        return POISON
+    if len(types) > 1:
+        body.session.report(NotATensor("what flows on", f"{len(types)} tensors", "name them: `a, b = …`"), span)
+        return POISON
+    return (None, type) if op.name == "id" else (op, types[0])
+
+
+def _flow_target(body: Body, item: Value, type: TensorType, span: Span) -> Found:
+    """A parenthesised flow as one item: a body of its own, in the names of this one."""
+    memo = ("flow", id(body.owner), key(item), type, tuple(d.expr for d in type.shape))
+    known = body.session.bodies.get(memo)
+    if known is not None:
+        return known  # type: ignore[no-any-return]
+    inner = body.inner(Graph("", "flow", "", {}, span))
+    start = inner.enter("in", type, span)
+    end = apply(inner, item, start, span)
+    found: Found = POISON
+    if isinstance(end, Tensor):
+        inner.graph.outputs = (end.ref,)
+        finish(body.session, inner.graph, span)
+        found = (None if end is start else Call("", {}, frozenset(), inner.graph)), end.type
+    elif end is not POISON:
+        body.session.report(NotATensor("what flows on", describe(end)), span)
+    body.session.bodies[memo] = found
+    return found
+
+
+# --- shared weights --------------------------------------------------------------------------------
+
+
+def _apply_shared(body: Body, template: Shared, x: Tensor, span: Span) -> Value:
+    found = _target(body, template.item, x.type, span)
+    if isinstance(found, Poison):
+        return POISON
+    target, type = found
+    if target is None:
+        return x
+    first, here = body.shared.setdefault(template.name, weights(target, x.type)), weights(target, x.type)
+    if first != here:
+        body.session.report(SharedMisfit(template.name, _shapes(here), _shapes(first)), span)
+        return POISON
+    port = target.ports[0] if isinstance(target, Op) else "in"
+    return body.add(template.site, target, (type,), {port: x}, span, template.name)[0]
+
+
+def weights(target: Target, type: TensorType) -> list[Shape]:
+    """The shapes of all weights of a target, in order."""
+    if isinstance(target, Op):
+        return [*target.weights(type).values(), *target.state(type).values()]
+    if isinstance(target, Chain):
+        found, at = [], type
+        for step in target.steps:
+            found += weights(step.target, at) * step.count
+            at = step.types[0]
+        return found
+    return [w for node in target.body for w in _node_weights(target.body, node)]
+
+
+def _node_weights(graph: Graph, node: Node) -> list[Shape]:
+    types = graph.input_types(node.name)
+    if isinstance(node.op, Op):
+        return [*node.op.weights(*types).values(), *node.op.state(*types).values()]
+    return weights(node.op, types[0]) if isinstance(node.op, Call | Chain) else []
+
+
+def _shapes(found: list[Shape]) -> str:
+    return ", ".join("x".join(map(str, s)) for s in found[:4]) + (", …" if len(found) > 4 else "")

@@ -1,0 +1,334 @@
+"""Blocks: parameters to values, bodies to graphs, once for equal arguments and input types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from archdsl.graph.elaborate.apply import Called
+from archdsl.graph.elaborate.body import Active, Body, Session
+from archdsl.graph.elaborate.evaluate import evaluate
+from archdsl.graph.elaborate.finish import finish
+from archdsl.graph.elaborate.naming import statement_name
+from archdsl.graph.elaborate.program import Declared
+from archdsl.graph.elaborate.values import (
+    ApplyBlock,
+    ApplyOp,
+    Bound,
+    Repeat,
+    Sequence,
+    Template,
+    Tensor,
+    Value,
+    as_argument,
+    describe,
+    holds_shared,
+    holds_tensor,
+    is_op_list,
+    key,
+    literal,
+)  # fmt: skip
+from archdsl.graph.graph import Argument, Call, Graph
+from archdsl.language.diagnostics import Label
+from archdsl.language.errors.limits import DoesNotShrink, TooDeep
+from archdsl.language.errors.names import MissingArgument
+from archdsl.language.errors.values import BadUnpack, NotATensor, TensorCrosses
+from archdsl.language.ops import OPS
+from archdsl.language.source import Span
+from archdsl.language.syntax import ast
+from archdsl.language.types import POISON, Dim, Expr, TensorType, axis_names, symbol
+
+__all__ = ["bind_names", "body_of", "elaborate_block", "fill_parameters", "missing"]
+
+_SELF_NESTING, _NESTING = 64, 256
+_OPEN = object()  # stands for a body that is being elaborated
+
+
+@dataclass(frozen=True)
+class _Elaborated:
+    """A finished body, its outputs' types in its own names."""
+
+    graph: Graph
+    types: tuple[TensorType, ...]
+    listed: bool
+
+
+def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, TensorType], span: Span) -> Called | None:
+    """What applying a block does, in the caller's names; None where it failed and was reported.
+
+    inputs: the types of `in` and of the tensor parameters, in the caller's names.
+    """
+    session, block = body.session, template.block
+    if not _may_cross(body, template):
+        return None
+    args = tuple(sorted((n, key(b.value)) for n, b in template.args.items() if not holds_tensor(b.value)))
+    memo = (block, args, tuple(inputs.items()))
+    if memo not in session.bodies:
+        session.bodies[memo] = _OPEN
+        session.bodies[memo] = _elaborate(session, template, inputs, span)
+    found = session.bodies[memo]
+    if found is _OPEN:
+        session.report(DoesNotShrink(block.name), span)
+    if not isinstance(found, _Elaborated):
+        return None  # it failed, and that was reported
+    names = _caller_names(found.graph, template, inputs)
+    types = tuple(t.rewritten(lambda d: _in_caller(d, names)) for t in found.types)
+    body.fix(*(Dim(0, names[n]).unwritten() for n in found.graph.fixed if names.get(n) is not None))
+    body.fix(*(d.unwritten() for b in template.args.values() for d in _inner_numbers(b.value)))
+    call = Call(block.name, _call_args(found.graph, template, names), frozenset(template.args), found.graph)
+    return call, types, found.listed
+
+
+def _may_cross(body: Body, template: ApplyBlock) -> bool:
+    """Whether no argument carries a tensor of this body inside an op."""
+    for bound in template.args.values():
+        ops = bound.value if isinstance(bound.value, Template) or is_op_list(bound.value) else None
+        if ops is None or ops == ():
+            continue
+        if holds_shared(ops):
+            what = "shares weights"
+        elif holds_tensor(ops):
+            what = "reads a tensor"
+        else:
+            continue
+        body.session.report(TensorCrosses(what, template.block.name), bound.span)
+        return False
+    return True
+
+
+# --- the caller's side -----------------------------------------------------------------------------
+
+
+def _caller_names(graph: Graph, template: ApplyBlock, inputs: Mapping[str, TensorType]) -> dict[str, Expr | None]:
+    """What the names of the body are in the caller's: sizes of inputs, parameters, bound numbers."""
+    names: dict[str, Expr | None] = {}
+    for port, type in inputs.items():
+        names |= {f"{port}.{axis}": d.written for axis, d in zip(axis_names(type.rank), type.shape, strict=True)}
+    for name, value in graph.params.items():
+        given = template.args.get(name)
+        if given is not None:
+            names[name] = given.value.written if isinstance(given.value, Dim) else None
+        elif isinstance(value, Dim):
+            default = graph.defaults.get(name)
+            names[name] = default.substitute(names) if default is not None else None
+    for name, value in graph.bound.items():
+        names[name] = value.written.substitute(names)
+    return names
+
+
+def _in_caller(size: Dim, names: Mapping[str, Expr | None]) -> Dim:
+    """A size of the callee, written in the caller's names."""
+    if size.expr is None and not size.lost:
+        return size
+    written = size.expr.substitute(names) if size.expr is not None else None
+    hidden = size.lost | (size.expr.names() if size.expr is not None and written is None else frozenset())
+    lost = frozenset().union(*(e.names() for n in hidden if (e := names.get(n)) is not None))
+    return Dim(size.value, None if written is None or written.op == "number" else written, size.origin, lost)
+
+
+def _inner_numbers(value: Value) -> Iterator[Dim]:
+    """The numbers inside of a list or an op, which the callee sees as literals."""
+    match value:
+        case tuple():
+            for v in value:
+                yield from ([v] if isinstance(v, Dim) else _inner_numbers(v))
+        case ApplyOp() | ApplyBlock():
+            for b in value.args.values():
+                yield from ([b.value] if isinstance(b.value, Dim) else _inner_numbers(b.value))
+        case Sequence():
+            yield from _inner_numbers(value.items)
+        case Repeat():
+            yield from _inner_numbers(value.item)
+            if value.times is not None:
+                yield value.times
+
+
+def _call_args(graph: Graph, template: ApplyBlock, names: Mapping[str, Expr | None]) -> dict[str, Argument]:
+    args: dict[str, Argument] = {}
+    for name, value in graph.params.items():
+        given = template.args.get(name)
+        if given is not None:
+            args[name] = as_argument(given.value)
+        else:
+            args[name] = value.rerooted(names[name]) if isinstance(value, Dim) else value
+    return args
+
+
+# --- the body --------------------------------------------------------------------------------------
+
+
+def _elaborate(
+    session: Session, template: ApplyBlock, inputs: Mapping[str, TensorType], span: Span
+) -> _Elaborated | None:
+    block = template.block
+    session.spend("evaluated bodies", 1, span)
+    if len(session.stack) >= _NESTING:
+        session.report(TooDeep(_NESTING, len(session.stack) + 1), span)
+        return None
+    if missing(session, block, template.args, span):
+        return None
+    body = body_of(session, block, "block")
+    for port, type in inputs.items():
+        body.scope[port] = body.enter(port, _rerooted(port, type), block.node.name_span)
+    session.stack.append(Active(block, span, {}, frozenset()))
+    try:
+        if not fill_parameters(body, block, template.args) or not _shrinks(session, block, body, span):
+            return None
+        for statement in block.node.body:
+            if isinstance(statement, ast.Bind):
+                bind_names(body, statement)
+        return _finished(body, block)
+    finally:
+        session.stack.pop()
+
+
+def body_of(session: Session, block: Declared, kind: str) -> Body:
+    """An empty body for a declaration."""
+    node = block.node
+    bound = [n.name for s in node.body if isinstance(s, ast.Bind) for n in s.names]
+    labels = [s.label.name for s in node.body if isinstance(s, ast.Stage)]
+    labels = [n for n in labels if n not in block.file.blocks and n not in OPS]
+    return Body(session, Graph(node.name, kind, node.doc, {}, node.span), block.file, later={*bound, *labels})
+
+
+def _rerooted(port: str, type: TensorType) -> TensorType:
+    """The type of an input in the body's own names."""
+    names = axis_names(type.rank)
+    return TensorType(
+        tuple(d.rerooted(symbol(f"{port}.{a}")) for d, a in zip(type.shape, names, strict=True)), type.dtype
+    )
+
+
+def missing(session: Session, block: Declared, given: Mapping[str, Bound], span: Span) -> bool:
+    """Report every parameter that has neither a value nor a default."""
+    found = [p for p in block.node.params if p.name not in given and p.default is None]
+    for param in found:
+        error = MissingArgument(block.name, param.name, f"{block.name}({param.name}=…)")
+        session.report(error, span, [_declared_here(param)])
+    return bool(found)
+
+
+def fill_parameters(body: Body, block: Declared, given: Mapping[str, Bound]) -> bool:
+    """Give every parameter its value, from left to right; False, with reports, where one has failed."""
+    ok = True
+    for param in block.node.params:
+        bound = given.get(param.name)
+        if bound is not None:
+            value = _received(body, param, bound.value)
+            _note_default(body, param)
+        else:
+            value = _own_default(body, param)
+        ok = ok and value is not POISON
+        body.scope[param.name] = value
+        if not isinstance(value, Tensor) and value is not POISON and not holds_tensor(value):
+            body.graph.params[param.name] = as_argument(value)
+    return ok
+
+
+def _declared_here(param: ast.Param) -> Label:
+    return Label(param.span, f"`{param.name}` has no default")
+
+
+def _received(body: Body, param: ast.Param, value: Value) -> Value:
+    """A given value as the body sees it: numbers under the parameter's name, tensors as inputs."""
+    if isinstance(value, Dim):
+        return value.rerooted(symbol(param.name))
+    if isinstance(value, Tensor):
+        return body.scope[param.name]
+    if isinstance(value, tuple) and any(isinstance(v, Tensor) for v in value):
+        return tuple(
+            body.scope.pop(f"{param.name}[{i}]") if isinstance(v, Tensor) else literal(v) for i, v in enumerate(value)
+        )
+    return literal(value)
+
+
+def _own_default(body: Body, param: ast.Param) -> Value:
+    assert param.default is not None
+    value = evaluate(body, param.default)
+    if isinstance(value, Dim):
+        body.graph.defaults[param.name] = value.written
+        return value.rerooted(symbol(param.name))
+    return value
+
+
+def _note_default(body: Body, param: ast.Param) -> None:
+    """Remember how a default is written although another value was given, for the generated signature."""
+    if isinstance(param.default, ast.Number | ast.Bool):
+        body.graph.defaults[param.name] = Expr("number", (param.default.value,))
+    elif param.default is not None and not isinstance(param.default, ast.Flow | ast.String):
+        with body.session.muted():
+            value = evaluate(body, param.default)
+        if isinstance(value, Dim):
+            body.graph.defaults[param.name] = value.written
+
+
+def bind_names(body: Body, statement: ast.Bind) -> None:
+    """`name = value`, or several names for several values."""
+    with body.within(statement_name(statement)):
+        value = evaluate(body, statement.value)
+    names = [n.name for n in statement.names]
+    body.later.difference_update(names)
+    if len(names) == 1:
+        body.scope[names[0]] = _bound(body, names[0], value)
+        return
+    if value is not POISON and (not isinstance(value, tuple) or len(value) != len(names)):
+        found = f"{len(value)} values" if isinstance(value, tuple) else describe(value)
+        body.session.report(BadUnpack(len(names), found), statement.value.span)
+        value = POISON
+    for i, name in enumerate(names):
+        body.scope[name] = _bound(body, name, value[i]) if isinstance(value, tuple) else POISON
+
+
+def _bound(body: Body, name: str, value: Value) -> Value:
+    """A number takes the name it is bound to."""
+    if isinstance(value, Dim) and name != "out":
+        body.graph.bound[name] = value
+        body.fix(value)
+        return value.rerooted(symbol(name))
+    return value
+
+
+def _finished(body: Body, block: Declared) -> _Elaborated | None:
+    """The graph of a body whose `out` is known."""
+    out = body.scope.get("out", POISON)
+    if out is POISON:
+        return None
+    outputs = out if isinstance(out, tuple) and out else (out,)
+    for value in outputs:
+        if not isinstance(value, Tensor):
+            hint = "something must flow: `in -> …`" if isinstance(value, Template | tuple) else ""
+            at = next(s for s in block.node.body if isinstance(s, ast.Bind) and s.names[0].name == "out")
+            body.session.report(NotATensor("`out`", describe(value), hint), at.value.span)
+            return None
+    tensors = [v for v in outputs if isinstance(v, Tensor)]
+    body.graph.outputs = tuple(t.ref for t in tensors)
+    finish(body.session, body.graph, block.node.name_span)
+    return _Elaborated(body.graph, tuple(t.type for t in tensors), isinstance(out, tuple))
+
+
+# --- recursion -------------------------------------------------------------------------------------
+
+
+def _shrinks(session: Session, block: Declared, body: Body, span: Span) -> bool:
+    """Whether one number of the parameters is smaller than in every use of this block around this one.
+
+    The innermost frame of the stack is this use; it learns its numbers here.
+    """
+    numbers = {n: int(v) for n, v in body.graph.params.items() if isinstance(v, Dim) and v.is_int}
+    around = [a for a in session.stack[:-1] if a.block is block]
+    shrinking = frozenset(n for n, v in numbers.items() if v >= 0)
+    if around:
+        last = around[-1]
+        shrinking = frozenset(n for n in last.shrinking & shrinking if numbers[n] < last.numbers.get(n, -1))
+    session.stack[-1] = Active(block, span, numbers, shrinking)
+    if around and not shrinking:
+        below = [n for n in around[-1].shrinking if numbers.get(n, 0) < 0]
+        hint = (
+            f"`{below[0]}` would become {numbers[below[0]]}: stop at 0, as in `if {below[0]} > 0 else`" if below else ""
+        )
+        session.report(DoesNotShrink(block.name, hint) if hint else DoesNotShrink(block.name), span)
+        return False
+    if len(around) >= _SELF_NESTING:
+        session.report(TooDeep(_SELF_NESTING, len(around) + 1), span)
+        return False
+    return True

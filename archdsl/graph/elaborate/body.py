@@ -1,0 +1,232 @@
+"""What elaboration carries along: a `Session` for a whole run, a `Body` for each graph that is being built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archdsl.graph.elaborate.values import Tensor, Value
+from archdsl.graph.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target
+from archdsl.language.diagnostics import Diagnostic, Error, Frame, Label
+from archdsl.language.errors.limits import NumberTooLarge, OverBudget
+from archdsl.language.ops.op import Op
+from archdsl.language.source import Span
+from archdsl.language.syntax import ast
+from archdsl.language.types import Dim, TensorType
+
+if TYPE_CHECKING:
+    from archdsl.graph.elaborate.program import Declared, Scope
+
+__all__ = ["BUDGETS", "Abort", "Active", "Body", "Session"]
+
+BUDGETS = {
+    "evaluated bodies": 10_000,
+    "evaluation steps": 5_000_000,
+    "list elements": 250_000,
+    "nodes": 250_000,
+    "layers, repeats counted out": 1_000_000,
+}
+_LARGEST_AXIS, _LARGEST_TENSOR = 2**31, 2**40
+
+
+class Abort(Exception):
+    """A budget ran out: nothing more is elaborated; what was found so far is reported."""
+
+
+@dataclass(frozen=True)
+class Active:
+    """A block that is being elaborated. `shrinking` are its numbers that got smaller in every use inside itself."""
+
+    block: Declared
+    call: Span
+    numbers: dict[str, int]
+    shrinking: frozenset[str]
+
+
+def _kind(op: Target | Select) -> str:
+    """What an application is called where its place in the text has no name."""
+    if isinstance(op, Select):
+        return "choice"
+    return "group" if isinstance(op, Chain) else op.block or "group" if isinstance(op, Call) else op.name
+
+
+def _numbers(op: object) -> Iterator[Dim]:
+    """The numbers that an op, a call or a chain is made with."""
+    match op:
+        case Op():
+            for f in op.declared:
+                yield from _numbers(getattr(op, f.name))
+        case Call():
+            yield from _numbers(tuple(op.args.values()))
+        case Chain():
+            for step in op.steps:
+                yield from _numbers(step.target)
+                yield from (t.c for t in step.types)
+        case tuple():
+            for value in op:
+                yield from _numbers(value)
+        case Dim():
+            yield op
+
+
+def _label(active: Active, uses: list[Active]) -> str:
+    """`mask(depth=2)`: with the number that tells its uses apart, where a block is inside itself."""
+    known = next((u.shrinking for u in reversed(uses) if u.shrinking), frozenset())
+    shown = sorted(known)[:1] if len(uses) > 1 else []
+    return active.block.name + "".join(f"({n}={active.numbers[n]})" for n in shown if n in active.numbers)
+
+
+@dataclass
+class Session:
+    """One run of the elaborator: findings, budgets, what is known already, and the stack of calls.
+
+    keep: trees from outside the program, alive as long as `names` speaks of them by their `id`.
+    """
+
+    names: dict[int, str]
+    elaborate_block: Callable[..., Any]
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    bodies: dict[Any, Any] = field(default_factory=dict)
+    stack: list[Active] = field(default_factory=list)
+    keep: list[ast.Node] = field(default_factory=list)
+    spent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BUDGETS, 0))
+    _seen: set[tuple[str, int, int, int]] = field(default_factory=set)
+    _muted: int = 0
+
+    def report(self, error: Error, span: Span, labels: Iterable[Label] = ()) -> None:
+        """Say it, once a place: the same line fails alike in every instance of a block."""
+        place = (error.code, id(span.source), span.start, span.end)
+        if not self._muted and place not in self._seen:
+            self._seen.add(place)
+            self.diagnostics.append(error.at(span, labels, self.trace()))
+
+    def trace(self) -> tuple[Frame, ...]:
+        """The stack of block calls, innermost first."""
+        inside: dict[Declared, list[Active]] = {}
+        for active in self.stack:
+            inside.setdefault(active.block, []).append(active)
+        return tuple(Frame(_label(a, inside[a.block]), a.call) for a in reversed(self.stack))
+
+    def spend(self, what: str, amount: int, span: Span) -> None:
+        """Take from a budget. Raises Abort once it is gone."""
+        self.spent[what] += amount
+        self.limit(what, self.spent[what], span)
+
+    def limit(self, what: str, amount: int, span: Span) -> None:
+        """Raises Abort, with a report, where `amount` is over the budget."""
+        if amount > BUDGETS[what]:
+            self._muted = 0
+            self.report(OverBudget(what, BUDGETS[what]), span)
+            raise Abort
+
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """Nothing is reported inside: for what is only evaluated to know how it is written."""
+        self._muted += 1
+        try:
+            yield
+        finally:
+            self._muted -= 1
+
+
+@dataclass(eq=False)
+class Body:
+    """A graph under construction and what its text can see.
+
+    scope: bound names, parameters and `in`. later: names that are bound further down. prefix: of the names of what
+    is applied now. index: of the list items that are being evaluated. guards: the choices that led here.
+    shared: the weights of each `share`, by its name. counters: words that count when they are called (in recipes),
+    whatever else has their name.
+    """
+
+    session: Session
+    graph: Graph
+    file: Scope
+    scope: dict[str, Value] = field(default_factory=dict)
+    later: set[str] = field(default_factory=set)
+    prefix: tuple[str, ...] = ()
+    index: tuple[int, ...] = ()
+    guards: tuple[Choice, ...] = ()
+    shared: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
+    outer: Body | None = None
+    counters: tuple[str, ...] = ()
+
+    @property
+    def owner(self) -> Body:
+        """The body of the block that this one, if it is a flow's, is written in."""
+        return self if self.outer is None else self.outer.owner
+
+    def inner(self, graph: Graph) -> Body:
+        """A body for a parenthesised flow in this one."""
+        return Body(self.session, graph, self.file, outer=self)
+
+    def name(self, site: ast.Node | None, kind: str) -> str:
+        """The full name in this body of what is applied at `site`; `kind` where the text gives it none."""
+        own = self.session.names.get(id(site), kind if site is not None else "")
+        wanted = ".".join(p for p in (*self.prefix, own, *map(str, self.index)) if p) or kind
+        name, n = wanted, 1
+        while name in self.graph:
+            n += 1
+            name = f"{wanted}_{n}"
+        return name
+
+    @contextmanager
+    def within(self, part: str = "", guard: Choice | None = None) -> Iterator[None]:
+        """Names inside get the prefix `part`; nodes inside carry `guard`."""
+        before = self.prefix, self.guards
+        if part:
+            self.prefix = (*self.prefix, part)
+        if guard is not None:
+            self.guards = (*self.guards, guard)
+        try:
+            yield
+        finally:
+            self.prefix, self.guards = before
+
+    @contextmanager
+    def item(self, *index: int) -> Iterator[None]:
+        """Names inside end in `.i`."""
+        before = self.index
+        self.index = (*self.index, *index)
+        try:
+            yield
+        finally:
+            self.index = before
+
+    def enter(self, name: str, type: TensorType, span: Span) -> Tensor:
+        """An input of the body."""
+        ref = self.graph.add(Node(name, Input(), (type,), span))
+        return Tensor(ref, type, self, span)
+
+    def add(
+        self,
+        site: ast.Node | None,
+        op: Target | Select,
+        types: tuple[TensorType, ...],
+        inputs: dict[str, Tensor],
+        span: Span,
+        shared: str | None = None,
+    ) -> tuple[Tensor, ...]:
+        """A node, named after `site`; its outputs."""
+        self.session.spend("nodes", 1, span)
+        self.fix(*_numbers(op), *(t.c for t in types))
+        node = Node(self.name(site, _kind(op)), op, types, span, self.guards, shared)
+        self.graph.add(node, {port: t.ref for port, t in inputs.items()})
+        return tuple(Tensor(Ref(node.name, i), t, self, span) for i, t in enumerate(types))
+
+    def fix(self, *dims: Dim) -> None:
+        """Note what numbers that are built in depend on without showing it."""
+        for d in dims:
+            if d.lost:
+                self.owner.graph.fixed |= d.lost
+
+    def too_large(self, types: Iterable[TensorType], span: Span) -> bool:
+        """Report a tensor that no machine could hold."""
+        for t in types:
+            if any(s >= _LARGEST_AXIS for s in t.sizes) or t.elements >= _LARGEST_TENSOR:
+                what = f"the tensor {t}" if len(str(t)) < 80 else "a tensor"
+                self.session.report(NumberTooLarge(what, "2^31 an axis or 2^40 in all"), span)
+                return True
+        return False

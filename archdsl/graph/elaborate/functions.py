@@ -1,0 +1,148 @@
+"""The built-in functions: numbers and lists, nothing that reaches outside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from archdsl.graph.elaborate.values import Value, describe
+from archdsl.language.errors.values import BadFunction
+from archdsl.language.types import Dim, Expr, combine, dim
+
+__all__ = ["Misuse", "call_function", "square_root"]
+
+
+class Misuse(Exception):
+    """A function got what it does not take. `position` is of the argument to blame, or None."""
+
+    def __init__(self, name: str, wanted: str, found: str, position: int | None = None) -> None:
+        super().__init__(name)
+        self.error = BadFunction(name, wanted, found)
+        self.position = position
+
+
+def call_function(name: str, args: Sequence[Value], keywords: dict[str, Value], spend: Callable[[int], None]) -> Value:
+    """The value of `name(*args, **keywords)`.
+
+    spend: called with the length of every list before it is made.
+    Raises Misuse.
+    """
+    if keywords and not (name == "round" and set(keywords) == {"to"}):
+        raise Misuse(name, "no such keyword", f"`{next(iter(keywords))}=`")
+    match name:
+        case "range":
+            return _range(args, spend)
+        case "zip":
+            lists = [_list(name, a, i) for i, a in enumerate(args)]
+            if not lists:
+                raise Misuse(name, "at least one list", "nothing")
+            spend(min(map(len, lists)) * len(lists))
+            return tuple(zip(*lists, strict=False))
+        case "enumerate":
+            items = _list(name, _only(name, args), 0)
+            spend(2 * len(items))
+            return tuple((dim(i), v) for i, v in enumerate(items))
+        case "len":
+            return dim(len(_list(name, _only(name, args), 0)))
+        case "min" | "max":
+            return _extreme(name, args)
+        case "sum":
+            total = dim(0)
+            for v in _list(name, _only(name, args), 0):
+                total = total + _number(name, v, 0)
+            return total
+        case "abs":
+            x = _number(name, _only(name, args), 0)
+            return x if x.value >= 0 else -x.rerooted(None)
+        case "sqrt":
+            x = _number(name, _only(name, args), 0)
+            if x.value < 0:
+                raise Misuse(name, "a number that is not negative", describe(x), 0)
+            root = square_root(x)
+            written = (
+                combine("**", x.written, Expr("number", (Fraction(1, 2),))) if root.value != int(root.value) else None
+            )
+            return root.rerooted(written)
+        case _:
+            return _rounded(name, args, keywords)
+
+
+def _only(name: str, args: Sequence[Value]) -> Value:
+    if len(args) != 1:
+        raise Misuse(name, "one argument", f"{len(args)} of them")
+    return args[0]
+
+
+def _number(name: str, value: Value, position: int) -> Dim:
+    if not isinstance(value, Dim) or isinstance(value.value, bool):
+        raise Misuse(name, "numbers", describe(value), position)
+    return value
+
+
+def _list(name: str, value: Value, position: int) -> tuple[Value, ...]:
+    if not isinstance(value, tuple):
+        raise Misuse(name, "a list", describe(value), position)
+    return value
+
+
+def _range(args: Sequence[Value], spend: Callable[[int], None]) -> Value:
+    if not 1 <= len(args) <= 3:
+        raise Misuse("range", "one to three whole numbers", f"{len(args)} of them")
+    numbers = []
+    for i, a in enumerate(args):
+        n = _number("range", a, i)
+        if not n.is_int:
+            raise Misuse("range", "whole numbers", describe(n), i)
+        numbers.append(int(n))
+    if len(numbers) == 3 and numbers[2] == 0:
+        raise Misuse("range", "a step other than 0", "0", 2)
+    found = range(*numbers)
+    length = max(0, (found.stop - found.start + found.step - (1 if found.step > 0 else -1)) // found.step)
+    spend(length)
+    return tuple(Dim(i) for i in found)
+
+
+def _extreme(name: str, args: Sequence[Value]) -> Dim:
+    many = _list(name, args[0], 0) if len(args) == 1 and isinstance(args[0], tuple) else tuple(args)
+    numbers = [_number(name, v, i) for i, v in enumerate(many)]
+    if not numbers:
+        raise Misuse(name, "at least one number", "nothing")
+    best = (min if name == "min" else max)(numbers, key=lambda d: d.value)
+    if all(n.expr is None for n in numbers) or not all(n.is_int for n in numbers):
+        return best.rerooted(None)
+    return Dim(best.value, combine(name, *(n.written for n in numbers)))
+
+
+def square_root(x: Dim) -> Dim:
+    """Of a number that is not negative: exact where the root is rational, else to 15 digits."""
+    value = Fraction(x.value)
+    top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
+    if top * top == value.numerator and bottom * bottom == value.denominator:
+        return dim(Fraction(top, bottom))
+    return Dim(Fraction(f"{math.sqrt(value):.15g}"))
+
+
+def _rounded(name: str, args: Sequence[Value], keywords: dict[str, Value]) -> Dim:
+    """`floor`, `ceil`, `round`; `round(x, to=8)` to the nearest multiple, halves up."""
+    x = _number(name, args[0] if args else _only(name, args), 0)
+    unit = dim(1)
+    if name == "round" and (len(args) == 2 or keywords):
+        unit = _number(name, keywords["to"] if keywords else args[1], 1)
+        if unit.value <= 0:
+            raise Misuse(name, "a positive multiple", describe(unit), 1)
+    elif len(args) != 1:
+        raise Misuse(name, "one number", f"{len(args)} of them")
+    if x.is_int and unit.value == 1:
+        return x
+    scaled = Fraction(x.value) / Fraction(unit.value)
+    half = Fraction(1, 2)
+    whole = {"floor": math.floor, "ceil": math.ceil, "round": lambda v: math.floor(v + half)}[name](scaled)
+    return Dim(dim(whole * Fraction(unit.value)).value, _rounded_expr(x, unit) if name == "round" else None)
+
+
+def _rounded_expr(x: Dim, unit: Dim) -> Expr | None:
+    """`(x + to/2) // to * to`, where whole numbers can say it exactly."""
+    if x.expr is None or not (x.is_int and unit.is_int and int(unit) % 2 == 0 and unit.expr is None):
+        return None
+    return ((x + int(unit) // 2) // unit * unit).expr

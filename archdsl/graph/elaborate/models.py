@@ -1,0 +1,237 @@
+"""Models: input, settings from outside, stages, contracts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from archdsl.graph.elaborate.apply import apply
+from archdsl.graph.elaborate.blocks import bind_names, body_of, fill_parameters, missing
+from archdsl.graph.elaborate.body import Body, Session
+from archdsl.graph.elaborate.evaluate import as_template, evaluate
+from archdsl.graph.elaborate.finish import finish
+from archdsl.graph.elaborate.naming import name_expression
+from archdsl.graph.elaborate.program import Declared, bring_library
+from archdsl.graph.elaborate.resolve import resolve_expression
+from archdsl.graph.elaborate.values import Bound, Function, Tensor, Value, describe, is_template
+from archdsl.graph.graph import Graph
+from archdsl.language.diagnostics import nearest
+from archdsl.language.errors.models import BadContract, BadInput, NotAStage, UnknownSetting
+from archdsl.language.errors.names import Unused
+from archdsl.language.source import Source
+from archdsl.language.syntax import ast
+from archdsl.language.syntax.parse import parse_expression
+from archdsl.language.types import DTYPES, POISON, Dim, TensorType
+
+__all__ = ["Contract", "elaborate_model"]
+
+_MOST_AXES = 3
+
+
+@dataclass(frozen=True)
+class Contract:
+    """An `expect` line with its numbers known."""
+
+    node: ast.Expect
+    value: Dim
+    args: Mapping[str, Value]
+
+
+def elaborate_model(
+    session: Session, model: Declared, settings: Mapping[str, str], input: str | None
+) -> tuple[Graph | None, tuple[Contract, ...]]:
+    """A model's graph, or None where something failed, and its contracts."""
+    body = body_of(session, model, "model")
+    given, failed = _settings(body, model, settings)
+    if missing(session, model, given, model.node.name_span):
+        return None, ()
+    ok = fill_parameters(body, model, given) and not failed
+    type = _input(body, model, input)
+    if type is None or not ok:
+        return None, ()
+    declared = next((s.span for s in model.node.body if isinstance(s, ast.InputDecl)), model.node.name_span)
+    body.scope["in"] = body.enter("in", type, declared)
+    stages: dict[str, tuple[ast.Stage, Value]] = {}
+    for statement in model.node.body:
+        if isinstance(statement, ast.Bind):
+            bind_names(body, statement)
+        elif isinstance(statement, ast.Stage):
+            stages[statement.label.name] = statement, _stage(body, statement)
+    flags = [f"--set {name}={text}" for name, text in settings.items()]
+    body.graph.asked = " ".join([*flags, *([f"--input {input}"] if input is not None else [])])
+    graph = _complete(body, model, stages)
+    return graph, _contracts(body, model)
+
+
+# --- what comes from outside -----------------------------------------------------------------------
+
+
+def _settings(body: Body, model: Declared, settings: Mapping[str, str]) -> tuple[dict[str, Bound], bool]:
+    """The values of `--set`, read in the file's scope, and whether any is wrong."""
+    known = [p.name for p in model.node.params]
+    given: dict[str, Bound] = {}
+    failed = False
+    for name, text in settings.items():
+        source = Source(f"--set {name}", text)
+        if name not in known:
+            hint = nearest(name, known) or ("it has " + ", ".join(f"`{k}`" for k in known) if known else "it has none")
+            shown = Source("--set", f"{name}={text}")
+            called = name if name.isprintable() else name.encode("unicode_escape").decode()
+            body.session.report(UnknownSetting(model.name, called, hint), shown.span(0, len(name)))
+            failed = True
+            continue
+        value = _setting(body, source)
+        failed = failed or value is POISON
+        given[name] = Bound(value, source.span())
+    return given, failed
+
+
+def _setting(body: Body, source: Source) -> Value:
+    node, found = parse_expression(source)
+    body.session.diagnostics += found
+    if node is None or found:
+        return POISON
+    if unknown := resolve_expression(node, body.file.blocks):
+        bring_library(body.file, {d.span.text for d in unknown}, body.session.names)
+        unknown = resolve_expression(node, body.file.blocks)
+    body.session.diagnostics += unknown
+    body.session.keep.append(node)
+    name_expression(node, body.file.blocks, body.session.names)
+    return POISON if unknown else evaluate(body, node)
+
+
+def _input(body: Body, model: Declared, override: str | None) -> TensorType | None:
+    """The type of what goes in; None with a report."""
+    if override is not None:
+        return _input_override(body, override)
+    declared = next((s for s in model.node.body if isinstance(s, ast.InputDecl)), None)
+    if declared is None:
+        return None
+    sizes = evaluate(body, declared.sizes)
+    if sizes is POISON:
+        return None
+    assert isinstance(sizes, tuple)
+    for size, node in zip(sizes, declared.sizes.items, strict=True):
+        if not isinstance(size, Dim) or not size.is_int or size.value < 1:
+            body.session.report(BadInput(describe(size), "`[3, 224, 224]`: whole numbers from 1"), node.span)
+            return None
+    if not 1 <= len(sizes) <= _MOST_AXES:
+        body.session.report(BadInput(f"a list of {len(sizes)}"), declared.sizes.span)
+        return None
+    type = TensorType(tuple(s for s in sizes if isinstance(s, Dim)))
+    return None if body.too_large((type,), declared.sizes.span) else type
+
+
+def _input_override(body: Body, text: str) -> TensorType | None:
+    source = Source("--input", text)
+    parts = re.split(r"[x×,]", text.strip().strip("[]").replace(" ", ""))
+    if not 1 <= len(parts) <= _MOST_AXES or not all(re.fullmatch(r"[0-9]{1,9}", p) and int(p) > 0 for p in parts):
+        shown = text if len(text) <= 40 else text[:37] + "..."
+        body.session.report(BadInput(f"`{shown}`", "`--input 3x32x32`"), source.span())
+        return None
+    type = TensorType(tuple(Dim(int(p)) for p in parts))
+    return None if body.too_large((type,), source.span()) else type
+
+
+# --- stages ----------------------------------------------------------------------------------------
+
+
+def _stage(body: Body, stage: ast.Stage) -> Value:
+    """The value of a stage; it becomes `in` and takes its label's name."""
+    name, before = stage.label.name, body.scope["in"]
+    with body.within(name):
+        value = evaluate(body, stage.value)
+        if is_template(value) and value != ():
+            value = apply(body, as_template(body, value, stage.value), before, stage.value.span)
+        elif value == ():
+            value = before
+    if value is not POISON and not isinstance(value, Tensor):
+        body.session.report(NotAStage(describe(value), _stage_hint(stage, value)), stage.value.span)
+        value = POISON
+    body.later.discard(name)
+    body.scope[name] = body.scope["in"] = value
+    return value
+
+
+def _stage_hint(stage: ast.Stage, value: Value) -> str:
+    if isinstance(value, tuple) and all(isinstance(v, Dim) for v in value):
+        return f"a list of sizes is no layer; write `[conv(c, 3) for c in {stage.value.span.text}]`"
+    if isinstance(value, tuple):
+        return "put several tensors together: `concat(a, b)`"
+    if isinstance(value, Dim):
+        return f"to bind a number, write `{stage.label.name} = {stage.value.span.text}`"
+    return "functions calculate" if isinstance(value, Function) else ""
+
+
+def _complete(body: Body, model: Declared, stages: Mapping[str, tuple[ast.Stage, Value]]) -> Graph | None:
+    if not stages or any(not isinstance(v, Tensor) for _, v in stages.values()):
+        return None
+    values = {n: v for n, (_, v) in stages.items() if isinstance(v, Tensor)}
+    graph = body.graph
+    graph.outputs = (list(values.values())[-1].ref,)
+    finish(body.session, graph, model.node.name_span)
+    graph.stages = {n: v.ref for n, v in values.items() if v.ref.node in graph}
+    graph.stage_spans = {n: stages[n][0].value.span for n in graph.stages}
+    graph.stage_docs = {n: s.doc for n, (s, _) in stages.items() if s.doc}
+    read = _names_read(model.node)
+    for name, (stage, _) in stages.items():
+        if name not in graph.stages and name not in read:
+            body.session.report(
+                Unused(name, "a later stage begins with another tensor, so this one is dropped"), stage.label.span
+            )
+    return graph
+
+
+def _names_read(node: ast.Block) -> set[str]:
+    """Every word of a model's stages and bindings: enough to know that a label is read on purpose."""
+    values = [s.value for s in node.body if isinstance(s, ast.Stage | ast.Bind)]
+    return {w for v in values for w in re.findall(r"\w+", v.span.text)}
+
+
+# --- contracts -------------------------------------------------------------------------------------
+
+
+_COUNTS = ("params", "macs", "state")
+
+
+def _contracts(body: Body, model: Declared) -> tuple[Contract, ...]:
+    found = []
+    for statement in model.node.body:
+        if not isinstance(statement, ast.Expect):
+            continue
+        value = evaluate(body, statement.value)
+        args = {a.name or str(i): _contract_arg(body, a, i) for i, a in enumerate(statement.args)}
+        problem = _problem(statement.quantity.name, args)
+        if problem:
+            body.session.report(BadContract(problem), statement.quantity.span)
+        elif isinstance(value, Dim) and not isinstance(value.value, bool):
+            found.append(Contract(statement, value, args))
+        elif value is not POISON:
+            error = BadContract(f"a contract compares with a number, not with {describe(value)}")
+            body.session.report(error, statement.value.span)
+    return tuple(found)
+
+
+def _contract_arg(body: Body, arg: ast.Arg, position: int) -> Value:
+    """`train` of `memory(train, batch=128)` is a word, the rest are values."""
+    if position == 0 and isinstance(arg.value, ast.Name) and arg.name is None:
+        return arg.value.name
+    return evaluate(body, arg.value)
+
+
+def _problem(quantity: str, args: Mapping[str, Value]) -> str:
+    """What makes a contract meaningless; empty where it has a meaning."""
+    if quantity in _COUNTS:
+        return f"`{quantity}` takes no arguments" if args else ""
+    if quantity != "memory":
+        return f"nothing is known of `{quantity}`"
+    if args.get("0") not in ("train", "infer"):
+        return "`memory` wants to know which: `memory(train)` or `memory(infer)`"
+    unknown = sorted(set(args) - {"0", "batch", "dtype"})
+    if unknown:
+        return f"`memory` has no `{unknown[0]}`"
+    batch = args.get("batch", Dim(1))
+    if not isinstance(batch, Dim) or not batch.is_int or batch.value < 1:
+        return "`batch` is a whole number from 1"
+    return "" if args.get("dtype", "float32") in DTYPES else "`dtype` is one of " + ", ".join(f'"{d}"' for d in DTYPES)

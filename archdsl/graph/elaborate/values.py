@@ -1,0 +1,316 @@
+"""The values of the language while a spec is elaborated.
+
+A number is a `Dim`, a text a `str`, a list a tuple. A `Tensor` is a value of a body. The rest are
+templates: ops and blocks with some or all of their arguments, which hold nothing until they are applied.
+`key` makes templates comparable by what they say, without places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeGuard
+
+from archdsl.graph.graph import Argument, BlockValue, Choice, Ref
+from archdsl.language.ops.op import Op
+from archdsl.language.source import Span
+from archdsl.language.syntax import ast
+from archdsl.language.types import POISON, Dim, Poison, TensorType
+
+if TYPE_CHECKING:
+    from archdsl.graph.elaborate.program import Declared
+
+__all__ = [
+    "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Counted", "Function", "Repeat", "Sequence", "Shared", "Template",
+    "Tensor", "Value", "as_argument", "describe", "holds_shared", "holds_tensor", "is_op_list", "is_template",
+    "is_tensor_list", "key", "literal", "name_of", "show", "tensors_in",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An output of a node of `body` (the `Body` that holds it); `span` is the expression that gave it."""
+
+    ref: Ref
+    type: TensorType
+    body: object = field(repr=False)
+    span: Span = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An argument that was given: its value and where."""
+
+    value: Value
+    span: Span
+
+
+@dataclass(frozen=True)
+class Template:
+    """Something that a flow can go through.
+
+    site: the name, call or list of the text whose application this is; it decides the node's name.
+    """
+
+    span: Span
+    site: ast.Node | None
+
+    def at(self, site: ast.Node) -> Template:
+        """The same, applied under the name of `site`."""
+        return replace(self, site=site, span=site.span)
+
+
+@dataclass(frozen=True)
+class ApplyOp(Template):
+    """An op with arguments."""
+
+    op: type[Op]
+    args: dict[str, Bound]
+
+
+@dataclass(frozen=True)
+class ApplyBlock(Template):
+    """A block with some of its arguments."""
+
+    block: Declared
+    args: dict[str, Bound]
+
+
+@dataclass(frozen=True)
+class Sequence(Template):
+    """`bn -> relu -> conv(c, 3)` without a source. `named` where it is applied through a name."""
+
+    items: tuple[Value, ...]
+    named: bool = False
+
+    def at(self, site: ast.Node) -> Template:
+        return replace(self, site=site, span=site.span, named=True)
+
+
+@dataclass(frozen=True)
+class Repeat(Template):
+    """`item * times`; also a list of ops, with `times` None and the list in `item`."""
+
+    item: Value
+    times: Dim | None
+
+
+@dataclass(frozen=True)
+class Chosen(Template):
+    """The op that the conditional at `node` chose."""
+
+    choice: Choice
+    item: Value
+    node: ast.Node
+
+    def at(self, site: ast.Node) -> Template:
+        return replace(self, item=self.item.at(site) if isinstance(self.item, Template) else self.item)
+
+
+@dataclass(frozen=True)
+class Shared(Template):
+    """`share(item)`: one set of weights, living under `name` in `body`."""
+
+    item: Template
+    name: str
+    body: object = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A built-in function of numbers and lists, `range`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Counted:
+    """`epochs(5)` or `steps(64K)` of a recipe; `unit` is the word."""
+
+    n: Dim
+    unit: str
+
+
+Value = Dim | str | Tensor | Template | Function | Counted | Poison | tuple["Value", ...]
+
+
+def is_template(value: Value) -> TypeGuard[Template | tuple[Value, ...]]:
+    """Whether a flow can go through it: an op, a block, a flow without a source, a list of them."""
+    return isinstance(value, Template) or is_op_list(value)
+
+
+def is_op_list(value: Value) -> bool:
+    """Whether it is a list of nothing but ops (an empty list counts: it is the identity)."""
+    return isinstance(value, tuple) and all(is_template(v) or v is POISON for v in value)
+
+
+def is_tensor_list(value: Value) -> TypeGuard[tuple[Tensor, ...]]:
+    return isinstance(value, tuple) and bool(value) and all(isinstance(v, Tensor) for v in value)
+
+
+def tensors_in(value: Value) -> Iterator[Tensor]:
+    """Every tensor that `value` holds, however deep."""
+    match value:
+        case Tensor():
+            yield value
+        case tuple():
+            for v in value:
+                yield from tensors_in(v)
+        case ApplyOp() | ApplyBlock():
+            for b in value.args.values():
+                yield from tensors_in(b.value)
+        case Sequence():
+            yield from tensors_in(value.items)
+        case Repeat() | Chosen() | Shared():
+            yield from tensors_in(value.item)
+
+
+def holds_tensor(value: Value) -> bool:
+    """Whether it is, or holds, a tensor."""
+    return next(tensors_in(value), None) is not None
+
+
+def holds_shared(value: Value) -> bool:
+    """Whether applying it uses weights that live elsewhere."""
+    match value:
+        case Shared():
+            return True
+        case tuple():
+            return any(holds_shared(v) for v in value)
+        case Sequence():
+            return holds_shared(value.items)
+        case Repeat() | Chosen():
+            return holds_shared(value.item)
+    return False
+
+
+def key(value: Value) -> Hashable:
+    """What `value` says, without places: equal keys elaborate alike."""
+    match value:
+        case Dim():
+            return (type(value.value) is bool, value.value)
+        case tuple():
+            return ("list", *(key(v) for v in value))
+        case ApplyOp():
+            return (value.op, *((n, key(b.value)) for n, b in sorted(value.args.items())))
+        case ApplyBlock():
+            return (value.block, *((n, key(b.value)) for n, b in sorted(value.args.items())))
+        case Sequence():
+            return ("flow", value.named, *((key(v), _site(v)) for v in value.items))
+        case Repeat():
+            return ("repeat", key(value.item), value.times and value.times.value)
+        case Chosen():
+            return ("chosen", value.choice.key, value.choice.taken, key(value.item))
+        case Shared():
+            return ("share", id(value.body), value.name)
+        case Tensor():
+            return ("tensor", id(value.body), value.ref)
+        case Function():
+            return ("function", value.name)
+    return value
+
+
+def _site(value: Value) -> int:
+    return id(value.site) if isinstance(value, Template) else 0
+
+
+def literal(value: Value) -> Value:
+    """With every number a plain literal: for a value that leaves the block whose names it was written in."""
+    match value:
+        case Dim():
+            return value.rerooted(None)
+        case tuple():
+            return tuple(literal(v) for v in value)
+        case ApplyOp() | ApplyBlock():
+            return replace(value, args={n: Bound(literal(b.value), b.span) for n, b in value.args.items()})
+        case Sequence():
+            return replace(value, items=tuple(literal(v) for v in value.items))
+        case Repeat():
+            return replace(value, item=literal(value.item), times=value.times and value.times.rerooted(None))
+        case Chosen():
+            return literal(value.item)
+    return value
+
+
+def name_of(value: Value) -> str:
+    """What a template is called: `conv`, `resnext`, or the kind of thing it is."""
+    match value:
+        case ApplyOp():
+            return value.op.name
+        case ApplyBlock():
+            return value.block.name
+        case Repeat() | Chosen() | Shared():
+            return name_of(value.item)
+        case Sequence():
+            return "_".join(name_of(v) for v in value.items[:3]) or "id"
+        case tuple():
+            return name_of(value[0]) if value else "id"
+    return "value"
+
+
+def as_argument(value: Value) -> Argument:
+    """A value as the graph keeps it: numbers and texts as they are, ops and blocks by what they say."""
+    if isinstance(value, Dim | str):
+        return value
+    if isinstance(value, tuple) and not (value and is_op_list(value)):
+        return tuple(as_argument(v) for v in value)
+    return BlockValue(name_of(value), show(value), key(value))
+
+
+def show(value: Value) -> str:
+    """A value as the author could have written it."""
+    match value:
+        case Dim():
+            return str(value)
+        case str():
+            return f'"{value}"'
+        case tuple():
+            return "[" + ", ".join(show(v) for v in value) + "]"
+        case ApplyOp() | ApplyBlock():
+            args = ", ".join(f"{n}={_show_argument(b.value)}" for n, b in value.args.items())
+            return f"{name_of(value)}({args})" if args else name_of(value)
+        case Sequence():
+            return " -> ".join(show(v) for v in value.items)
+        case Repeat():
+            return f"{show(value.item)} * {value.times}" if value.times is not None else show(value.item)
+        case Chosen() | Shared():
+            return show(value.item)
+        case Tensor():
+            return value.ref.node
+        case Function():
+            return value.name
+        case Counted():
+            return f"{value.unit}({value.n})"
+    return "?"
+
+
+def _show_argument(value: Value) -> str:
+    """An argument; a pair of equals was written as one number."""
+    equals = isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], Dim) and value[0] == value[1]
+    return show(value[0] if equals else value)  # type: ignore[index]
+
+
+def describe(value: Value) -> str:
+    """What kind of thing a value is, for a sentence: `the number 3`, `a tensor [64, 8, 8]`."""
+    match value:
+        case Dim():
+            if isinstance(value.value, bool):
+                return f"the truth value {value}"
+            return f"the {'number' if value.is_int else 'fraction'} {value}"
+        case str():
+            return f'the text "{value if len(value) <= 40 else value[:37] + "..."}"'
+        case Tensor():
+            return f"a tensor {value.type}"
+        case ApplyOp():
+            return f"the op `{value.op.name}`"
+        case ApplyBlock():
+            return f"the block `{value.block.name}`"
+        case Function():
+            return f"the function `{value.name}`"
+        case Counted():
+            return f"the count {show(value)}"
+        case Template():
+            return "a flow without a source"
+        case tuple():
+            return f"a list of {len(value)}"
+    return "something that failed"

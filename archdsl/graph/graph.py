@@ -1,0 +1,249 @@
+"""The graph: hierarchical, typed, and the only owner of networkx.
+
+A `Graph` is the body of one block for given arguments and input types; a call is one node that
+holds the callee's body, and a repeat is one node with a count. Nothing is flattened. Bodies are
+shared between calls alike (`Call.body is other.body`), so walk them once each, by identity.
+The sizes of a body are written in that block's own names (`in.c`, `c`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import networkx as nx
+
+from archdsl.language.ops.op import Op
+from archdsl.language.source import Span
+from archdsl.language.types import Dim, Expr, TensorType
+
+__all__ = ["Argument", "BlockValue", "Call", "Chain", "Choice", "Graph", "Input", "Node", "Ref", "Select", "Step",
+           "Target", "bodies", "parts"]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One value of a body: an output of a node."""
+
+    node: str
+    output: int = 0
+
+
+@dataclass(frozen=True)
+class BlockValue:
+    """A block or op as the value of a parameter. `name` is its block's or op's, `text` as written."""
+
+    name: str
+    text: str = field(compare=False)
+    key: Hashable = field(default=None, repr=False)
+
+
+Argument = Dim | str | bool | BlockValue | tuple["Argument", ...]
+
+
+@dataclass(frozen=True)
+class Input:
+    """The op of a node where a body begins: `in`, or a tensor parameter."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A conditional that was decided: the one at `span`, `cond` in the block's names.
+
+    key: the same for the same conditional of the same block, in all of its bodies.
+    cond: None where it cannot be said in the block's names.
+    """
+
+    key: str
+    cond: Expr | None
+    taken: bool
+    span: Span
+
+
+@dataclass(frozen=True)
+class Select:
+    """The op of a node whose only input is what a conditional chose; same type in, same type out."""
+
+    choice: Choice
+
+
+@dataclass(frozen=True)
+class Call:
+    """One application of a block.
+
+    block: its name, or "" for a parenthesised flow; a flow's body speaks the names of the block
+        that it is written in.
+    args: by parameter, in declared order, as written in the caller's names; what was left out
+        stands with its default. `given` names those that the call itself gave.
+    """
+
+    block: str
+    args: Mapping[str, Argument]
+    given: frozenset[str]
+    body: Graph
+
+
+@dataclass(frozen=True)
+class Step:
+    """`count` successive applications of `target`, alike to the last number.
+
+    types: of the output, in the caller's names.
+    """
+
+    target: Target
+    count: int
+    types: tuple[TensorType, ...]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A repeat (`unit(c) * n`) or a list (`[unit(c) for …]`): applied one after another.
+
+    times: `n` for a repeat, None for a list. Run-length: equal neighbours are one Step.
+    Item i of all of them is named `[i]`.
+    """
+
+    steps: tuple[Step, ...]
+    times: Dim | None
+
+    @property
+    def length(self) -> int:
+        return sum(s.count for s in self.steps)
+
+
+Target = Op | Call | Chain
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a body.
+
+    name: its path inside the body, dots between the parts: `f.conv1`, `T`, `in`. The graph's paths
+        are these names joined by dots along the calls, `[i]` for items of a chain.
+    types: of its outputs.
+    guards: the choices it depends on, outermost first.
+    shared: the name under which its weights live when it is a use of `share(…)`, else None.
+    """
+
+    name: str
+    op: Target | Select | Input
+    types: tuple[TensorType, ...]
+    span: Span
+    guards: tuple[Choice, ...] = ()
+    shared: str | None = None
+
+
+@dataclass(eq=False)
+class Graph:
+    """The body of a block, model or parenthesised flow, for given arguments and input types.
+
+    block: its name ("" for a flow). kind: `block`, `model` or `flow`.
+    params: every parameter's value, re-rooted: a number `c` is written `c` in here.
+    defaults: how a parameter's default is written in the block's names, where it has a plain one.
+    bound: numbers the author bound (`width = c/4`), as written, in order.
+    outputs: what `out` is; several for a list. stages: a model's labels, each with its value;
+        stage_docs and stage_spans: their comments, and where the text after the label stands.
+    asked: what was set from outside, as flags: `--set t=4 --input 3x32x32`.
+    layers: how many ops it holds, repeats counted out.
+    fixed: names that something in it depends on without showing it (`dv` was rounded from `c`): a literal stands there.
+    """
+
+    block: str
+    kind: str
+    doc: str
+    params: dict[str, Argument]
+    span: Span
+    nx: nx.MultiDiGraph[str] = field(default_factory=nx.MultiDiGraph, repr=False)
+    defaults: dict[str, Expr] = field(default_factory=dict)
+    bound: dict[str, Dim] = field(default_factory=dict)
+    outputs: tuple[Ref, ...] = ()
+    stages: dict[str, Ref] = field(default_factory=dict)
+    stage_docs: dict[str, str] = field(default_factory=dict)
+    stage_spans: dict[str, Span] = field(default_factory=dict)
+    asked: str = ""
+    layers: int = 0
+    fixed: set[str] = field(default_factory=set)
+
+    def add(self, node: Node, inputs: Mapping[str, Ref] | None = None) -> Ref:
+        """Add a node fed by `inputs` (port -> value); its types are already checked."""
+        inputs = inputs or {}
+        self.nx.add_node(node.name, node=node, inputs=dict(inputs))
+        for port, ref in inputs.items():
+            self.nx.add_edge(ref.node, node.name, key=port, output=ref.output)
+        return Ref(node.name)
+
+    def __getitem__(self, name: str) -> Node:
+        return self.nx.nodes[name]["node"]  # type: ignore[no-any-return]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.nx
+
+    def __iter__(self) -> Iterator[Node]:
+        """In the order of building, which is topological."""
+        return (data["node"] for _, data in self.nx.nodes(data=True))
+
+    def __len__(self) -> int:
+        return len(self.nx)
+
+    def inputs(self, name: str) -> dict[str, Ref]:
+        """Port -> value for one node, ports in the order in which they were given."""
+        return self.nx.nodes[name]["inputs"].copy()  # type: ignore[no-any-return]
+
+    def consumers(self, name: str) -> list[tuple[str, str]]:
+        """(node, port) that read any output of `name`."""
+        return [(target, port) for _, target, port in self.nx.out_edges(name, keys=True)]
+
+    def sources_of(self, names: Iterable[str]) -> set[str]:
+        """`names` and every node that they read, directly or not."""
+        found = set(names)
+        for name in list(found):
+            found |= nx.ancestors(self.nx, name)
+        return found
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Drop nodes, with their edges."""
+        self.nx.remove_nodes_from(list(names))
+
+    def replace(self, node: Node) -> None:
+        """Put another node in the place of the one of its name; its edges stay."""
+        self.nx.nodes[node.name]["node"] = node
+
+    def type_of(self, ref: Ref) -> TensorType:
+        return self[ref.node].types[ref.output]
+
+    def input_types(self, name: str) -> tuple[TensorType, ...]:
+        """What a node reads, in the order of its ports."""
+        return tuple(self.type_of(ref) for ref in self.inputs(name).values())
+
+    @cached_property
+    def entries(self) -> tuple[Node, ...]:
+        """`in` and the tensor parameters."""
+        return tuple(n for n in self if isinstance(n.op, Input))
+
+
+def parts(target: Target | Select | Input) -> Iterator[tuple[Op | Call, int]]:
+    """The ops and calls that a node applies, each with how often, in order; runs stay runs."""
+    if isinstance(target, Op | Call):
+        yield target, 1
+    elif isinstance(target, Chain):
+        for step in target.steps:
+            for part, count in parts(step.target):
+                yield part, count * step.count
+
+
+def bodies(graph: Graph) -> tuple[Graph, ...]:
+    """Every distinct body, once: callees before callers, `graph` itself last."""
+    found: dict[Graph, None] = {}
+    seen: set[Graph] = set()
+    stack = [(graph, False)]
+    while stack:
+        body, finished = stack.pop()
+        if finished:
+            found[body] = None
+        elif body not in seen:
+            seen.add(body)
+            stack.append((body, True))
+            called = [part.body for node in body for part, _ in parts(node.op) if isinstance(part, Call)]
+            stack.extend((callee, False) for callee in reversed(called) if callee not in seen)
+    return tuple(found)

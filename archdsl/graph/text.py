@@ -1,0 +1,225 @@
+"""A graph as text: canonical, deterministic, made to be read and compared.
+
+Each distinct body stands once, numbered by first appearance where a block has several:
+
+    model tiny(classes=10)
+      in: [3, 8, 8]
+      stem = conv(c=16, k=3) in: [16, 8, 8]
+      T = unit#2(c=16) * 2 stem: [16, 8, 8]
+      out = head
+      stage stem = stem
+
+A size that the author did not write as a plain number shows both: `64{c/4}`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from functools import reduce
+
+from archdsl.graph.graph import (
+    Argument,
+    BlockValue,
+    Call,
+    Chain,
+    Choice,
+    Graph,
+    Input,
+    Node,
+    Ref,
+    Select,
+    Target,
+    parts,
+)
+from archdsl.language.ops.merge import WithNumber
+from archdsl.language.ops.op import Op, settings
+from archdsl.language.source import Span
+from archdsl.language.types import Dim, Expr, Number, TensorType
+
+__all__ = [
+    "argument",
+    "by_appearance",
+    "expression",
+    "guard_text",
+    "op_settings",
+    "stage_words",
+    "target_text",
+    "to_text",
+    "value_text",
+]
+
+_LEVELS = {"or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6,
+           "/": 6, "//": 6, "%": 6, "neg": 7, "**": 8}  # fmt: skip
+_LOOSE = {"or", "and", "==", "!=", "<", "<=", ">", ">=", "%"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def expression(expr: Expr) -> str:
+    """An expression as the language writes it: `c/4`, `in.c == c and stride == 1`."""
+    return _infix(expr, 0)
+
+
+def _infix(expr: Expr, outer: int) -> str:
+    if expr.op == "name":
+        return str(expr.args[0])
+    if expr.op == "number":
+        return _number(expr.args[0])  # type: ignore[arg-type]
+    operands = [a for a in expr.args if isinstance(a, Expr)]
+    level = _LEVELS.get(expr.op)
+    if level is None:
+        return f"{expr.op}({', '.join(_infix(a, 0) for a in operands)})"
+    if len(operands) == 1:
+        text = ("-" if expr.op == "neg" else "not ") + _infix(operands[0], level)
+    else:
+        first, *rest = operands
+        sign = f" {expr.op} " if expr.op in _LOOSE else expr.op
+        left = _infix(first, level + (expr.op == "**"))
+        text = sign.join([left, *(_infix(a, level + (expr.op != "**")) for a in rest)])
+    return f"({text})" if level < outer else text
+
+
+def _number(value: Number) -> str:
+    return str(Dim(value)) if not isinstance(value, Fraction) or value.denominator > 1 else str(value.numerator)
+
+
+def value_text(value: Dim) -> str:
+    """A number, and how it was written where that says more: `64`, `64{c/4}`."""
+    return str(value) if value.expr is None else f"{value}{{{expression(value.expr)}}}"
+
+
+def argument(value: object, number: Callable[[Dim], str] = value_text) -> str:
+    """The value of a parameter or setting; `number` writes the Dims."""
+    if isinstance(value, Dim):
+        return number(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, BlockValue):
+        return _CONTROL.sub(" ", value.text or value.name)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(argument(v, number) for v in value) + "]"
+    return quoted(value) if isinstance(value, str) else str(value)
+
+
+def quoted(text: str) -> str:
+    """A string as the language writes it, in one line."""
+    inner = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{_CONTROL.sub(" ", inner)}"'
+
+
+def op_settings(op: Op, everything: bool = False) -> dict[str, object]:
+    """The settings of an op that differ from their defaults (or all), by name, in declared order.
+
+    A pair of two equal numbers is given as one. A tensor is an input, not a setting, and is left out.
+    """
+    found: dict[str, object] = {}
+    for setting in settings(type(op)):
+        value = getattr(op, setting.field)
+        if setting.kind == "tensor" or ((value is None or value == setting.default) and not everything):
+            continue
+        equal_pair = setting.kind == "pair" and isinstance(value, tuple) and value[0] == value[1]
+        found[setting.name] = value[0] if equal_pair else value
+    extra = getattr(op, op.extra) if op.extra else ()
+    if isinstance(op, WithNumber) and op.number_first:
+        found["number_first"] = True
+    return found | dict(extra)
+
+
+def type_text(types: tuple[TensorType, ...]) -> str:
+    shapes = ["[" + ", ".join(value_text(d) for d in t.shape) + "]" for t in types]
+    return shapes[0] if len(shapes) == 1 else f"({', '.join(shapes)})"
+
+
+def target_text(target: Target, name: Callable[[Graph], str], number: Callable[[Dim], str] = value_text) -> str:
+    """What a node applies; `name` names the bodies of calls, `number` writes the Dims."""
+    if isinstance(target, Chain):
+        steps = [f"{target_text(s.target, name, number)}{f' x{s.count}' if s.count > 1 else ''}" for s in target.steps]
+        if target.times is None:
+            return f"[{', '.join(steps)}]"
+        inner = steps[0].removesuffix(f" x{target.length}") if len(steps) == 1 else f"({', '.join(steps)})"
+        return f"{inner} * {number(target.times)}"
+    if isinstance(target, Call):
+        return f"{name(target.body)}({_arguments(target.args, number)})"
+    return f"{target.name}({_arguments(op_settings(target), number)})"
+
+
+def _arguments(args: Mapping[str, object], number: Callable[[Dim], str]) -> str:
+    return ", ".join(f"{key}={argument(value, number)}" for key, value in args.items())
+
+
+def to_text(graph: Graph) -> str:
+    """The canonical text of a graph: the model first, then its bodies as they appear."""
+    names = body_names(graph)
+    return "\n\n".join("\n".join(_body(body, names)) for body in names) + "\n"
+
+
+def body_names(graph: Graph) -> dict[Graph, str]:
+    """A name for each distinct body, in order of appearance: `unit` where there is one, else `unit#1`, `unit#2`."""
+    order = list(by_appearance(graph))
+    counts: dict[str, int] = {}
+    for body in order:
+        counts[body.block] = counts.get(body.block, 0) + 1
+    names: dict[Graph, str] = {}
+    numbers: dict[str, int] = {}
+    for body in order:
+        block = body.block
+        numbers[block] = numbers.get(block, 0) + 1
+        names[body] = (block or "flow") + (f"#{numbers[block]}" if counts[block] > 1 else "")
+    return names
+
+
+def by_appearance(graph: Graph) -> Iterator[Graph]:
+    """Every distinct body, once: `graph` first, then those it calls in order, then those they call."""
+    queue, seen = [graph], {graph}
+    for body in queue:
+        yield body
+        for node in body:
+            for part, _ in parts(node.op):
+                if isinstance(part, Call) and part.body not in seen:
+                    seen.add(part.body)
+                    queue.append(part.body)
+
+
+def _body(body: Graph, names: Mapping[Graph, str]) -> Iterator[str]:
+    params: dict[str, Argument] = body.params
+    yield f"{body.kind} {names[body]}({_arguments(params, value_text)})"
+    yield from (f"  # {line}" for line in body.doc.splitlines())
+    for name, value in body.bound.items():
+        yield f"  let {name} = {value_text(value)}"
+    for node in body:
+        yield "  " + _node(body, node, names)
+    yield f"  out = {', '.join(ref_text(r) for r in body.outputs)}"
+    for label, ref in body.stages.items():
+        yield f"  stage {label} = {ref_text(ref)}"
+
+
+def _node(body: Graph, node: Node, names: Mapping[Graph, str]) -> str:
+    types = type_text(node.types)
+    if isinstance(node.op, Input):
+        return f"{node.name}: {types}"
+    what = "select" if isinstance(node.op, Select) else target_text(node.op, names.__getitem__)
+    reads = ", ".join(f"{port}={ref_text(ref)}" for port, ref in body.inputs(node.name).items())
+    shared = f" shared {node.shared}" if node.shared else ""
+    guards = (*node.guards, node.op.choice) if isinstance(node.op, Select) else node.guards
+    when = f" if {'; '.join(guard_text(g) for g in guards)}" if guards else ""
+    return f"{node.name} = {what} <- {reads or '()'}: {types}{shared}{when}"
+
+
+def guard_text(choice: Choice) -> str:
+    """The condition of a choice as it came out; where the block's names cannot say it, its text."""
+    cond = expression(choice.cond) if choice.cond is not None else " ".join(choice.span.text.split())
+    return cond if choice.taken else f"not ({cond})"
+
+
+def ref_text(ref: Ref) -> str:
+    return ref.node if ref.output == 0 else f"{ref.node}[{ref.output}]"
+
+
+def stage_words(graph: Graph, label: str) -> str:
+    """A stage in the words of the spec: what stands after its label; for a value bound beside them, its flow."""
+    if label in graph.stage_spans:
+        return " ".join(graph.stage_spans[label].text.split())
+    spans = [n.span for n in graph if n.name.partition(".")[0] == label and n.span.source is graph.span.source]
+    inside = [s for s in spans if graph.span.start <= s.start and s.end <= graph.span.end]
+    return " ".join(reduce(Span.to, inside).text.split()) if inside else ""

@@ -1,0 +1,304 @@
+"""Mistakes about training: recipes, data, devices, runs."""
+
+from __future__ import annotations
+
+from archdsl.language.diagnostics import Error
+
+__all__ = [
+    "BatchNotShared",
+    "BatchOfOne",
+    "DataChanged",
+    "DeviceMissing",
+    "Diverged",
+    "InputNotImages",
+    "LoggerMissing",
+    "NoClasses",
+    "NothingToResume",
+    "OutOfMemory",
+    "OutputNotClasses",
+    "RunChanged",
+    "RunExists",
+    "RunUnusable",
+    "RunUnwritable",
+    "SettingValue",
+]
+
+
+class SettingValue(Error):
+    """A setting of the training is outside of what it can be.
+
+    Settings say where and how a recipe is run: the device, the precision, the seed (docs/training.md). They are checked
+    before anything starts.
+
+        archdsl train lenet5 --data digits --device gpu     # wrong: it is called cuda
+        archdsl train lenet5 --data digits --device cuda    # right
+    """
+
+    code = "E0801"
+    title = "`--{flag} {value}` cannot be used"
+    label = "{why}"
+    help = "{fix}"
+    flag: str
+    value: str
+    why: str
+    fix: str
+
+
+class InputNotImages(Error):
+    """The model does not read images.
+
+    Data are images for now: a model that trains reads `[1, h, w]` (grey) or `[3, h, w]` (colours).
+
+        input [4, 32, 32]    # wrong
+        input [3, 32, 32]    # right
+    """
+
+    code = "E0811"
+    title = "the model reads {shape}, but the data are images"
+    label = "images are [1, h, w] or [3, h, w]"
+    help = "say `--input 3x32x32`, or change the model's `input`"
+    shape: str
+
+
+class OutputNotClasses(Error):
+    """The model does not end in one number for each class.
+
+    A model that trains gives `[classes]`, or `[classes, 1, 1]`.
+
+        head: conv(classes, 1)           # wrong: a map for each class
+        head: gap -> dense(classes)      # right
+    """
+
+    code = "E0813"
+    title = "the model gives {shape}, but training needs one number for each class"
+    help = "end it in `gap -> dense(classes)`"
+    shape: str
+
+
+class DeviceMissing(Error):
+    """The device that was asked for is not there, or cannot do what was asked of it.
+
+    `--device auto` takes a GPU where there is one that the framework can use, else the processor.
+    `float16` needs a GPU; `bfloat16` works on both.
+
+        archdsl train lenet5 --data digits --device cuda    # wrong on a machine without a GPU
+        archdsl train lenet5 --data digits                  # right everywhere
+    """
+
+    code = "E0820"
+    title = "`--{flag} {value}` is not possible here"
+    label = "{why}"
+    help = "{fix}"
+    flag: str
+    value: str
+    why: str
+    fix: str
+
+
+class Diverged(Error):
+    """A number of the training became infinite or not a number: it has blown up.
+
+    The place is the first node of the network where that happened, in the order in which it runs. Nearly always the
+    learning rate is too high for this network and batch, or the node divides by something that can be 0. The run's
+    folder keeps the best weights from before.
+
+        archdsl train lenet5 --data digits --lr 100                                       # wrong
+        archdsl train lenet5 --data digits --lr 0.05 --schedule 'cosine(warmup=epochs(1))'    # right
+    """
+
+    code = "E0821"
+    title = "the training broke down in epoch {epoch}, at step {step}"
+    label = "{what}"
+    help = "lower the learning rate, `--lr {lower}`, or let it rise: `--schedule 'cosine(warmup=epochs(1))'`"
+    epoch: int
+    step: int
+    what: str
+    lower: str
+
+
+class OutOfMemory(Error):
+    """The training does not fit into the memory of its device.
+
+    Most of it are the activations, which grow with the batch. `archdsl show --batch N` says how much a batch takes.
+
+        archdsl train attention92 --data flowers --batch 256           # wrong, if it does not fit
+        archdsl train attention92 --data flowers --batch 64 --amp      # right: less, and half as wide
+    """
+
+    code = "E0822"
+    title = "a batch of {batch} does not fit into the memory of the {device}"
+    help = "take a smaller batch: `--batch {smaller}`"
+    batch: int
+    device: str
+    smaller: int
+
+
+class BatchNotShared(Error):
+    """The batch cannot be divided evenly among the processes that train together.
+
+    The recipe's batch is that of one optimizer step on all devices together, so that a recipe means the same on one
+    GPU and on eight. Each process has an equal part of it. Nothing is scaled for you (docs/scaling.md).
+
+        archdsl train lenet5 --data digits --batch 50 --devices 4     # wrong
+        archdsl train lenet5 --data digits --batch 52 --devices 4     # right
+    """
+
+    code = "E0824"
+    title = "a batch of {batch} cannot be divided among {processes} processes"
+    label = "each has an equal part of it"
+    help = "{fix}"
+    batch: int
+    processes: int
+    fix: str
+
+
+class LoggerMissing(Error):
+    """A package that `--log` names is not installed.
+
+    TensorBoard's files and metrics.csv are written without it.
+
+        archdsl train lenet5 --data digits --log wandb     # wrong before `pip install wandb`
+    """
+
+    code = "E0825"
+    title = "`--log {name}` needs a package that is not installed"
+    help = "`pip install {name}`, or leave it out"
+    name: str
+
+
+class BatchOfOne(Error):
+    """Batch norm cannot be trained with one value for each channel.
+
+    The model normalises a map of 1 x 1 over the batch, and the batch is one image: the variance of one number is
+    nothing.
+
+        archdsl train lenet5 --data digits --batch-size 1      # wrong for a model that does so
+        archdsl train lenet5 --data digits --batch-size 32     # right
+    """
+
+    code = "E0823"
+    title = "this model cannot be trained on one image at a time"
+    label = "batch norm would see one value for each channel"
+    help = "take a larger batch: `--batch-size 32`"
+
+
+class RunExists(Error):
+    """There is a run of that name already.
+
+    A run is never written over: its numbers may stand in a paper.
+
+        archdsl train lenet5 --data digits --name first     # wrong the second time
+        archdsl train lenet5 --data digits --name second    # right
+        archdsl train lenet5 --data digits                  # right: named by the time
+    """
+
+    code = "E0830"
+    title = "there is a run `{path}` already"
+    help = "take another `--name`, or none: the time will name it"
+    path: str
+
+
+class RunUnwritable(Error):
+    """The folder of a run cannot be made or written.
+
+    The reason is the system's own: permissions, a full disk, or a file that stands where a folder should.
+
+        archdsl train lenet5 --data digits --output /root/runs    # wrong for most people
+        archdsl train lenet5 --data digits --output ~/runs        # right
+    """
+
+    code = "E0831"
+    title = "`{path}` cannot be written: {reason}"
+    help = "name a folder that you can write with `--output`"
+    path: str
+    reason: str
+
+
+class RunUnusable(Error):
+    """This folder is not a run, or the run is not complete.
+
+    `archdsl eval` takes the folder that `archdsl train` wrote. It reads `config.json`, `model.py` and
+    `best.safetensors`, which is there once the first epoch has ended. `archdsl train --resume` reads `metrics.csv` too,
+    and the last state: `last.ckpt` of PyTorch, `last.weights.h5` of Keras.
+
+        archdsl eval runs                                    # wrong: the folder of all runs
+        archdsl eval runs/lenet5-digits-20260101-120000      # right
+    """
+
+    code = "E0832"
+    title = "`{path}` is not a run that can be used"
+    label = "{why}"
+    help = "{hint}"
+    path: str
+    why: str
+    hint: str
+
+
+class RunChanged(Error):
+    """A file of the run is not the one that was written with its weights.
+
+    `model.py` is run as a program, so it has to be exactly the text that was trained, and weights belong to one
+    text. To go on with an edited network, copy both files elsewhere and use them from Python.
+
+        archdsl eval RUN       # wrong after RUN/model.py was edited
+    """
+
+    code = "E0833"
+    title = "`{path}` was changed after the training"
+    help = "put the file back as it was, or train again"
+    path: str
+
+
+class DataChanged(Error):
+    """The data are not those that the run was trained with.
+
+    The names or sizes of files differ, so the accuracy would not be the one that the run reports. Say `--data` to
+    evaluate on other data of the same classes. A training goes on with its own data only.
+
+        archdsl eval RUN                      # wrong once the images were changed
+        archdsl eval RUN --data flowers-2     # right: you mean it
+    """
+
+    code = "E0834"
+    title = "the data `{name}` were changed after the training"
+    label = "{what}"
+    help = "{fix}"
+    name: str
+    what: str
+    fix: str
+
+
+class NoClasses(Error):
+    """The data to evaluate on have other classes than those that the run learned.
+
+    The network's outputs are the classes of its training, in their order. Other data need the same names.
+
+        archdsl eval RUN --data cars      # wrong for a run that learned flowers
+    """
+
+    code = "E0835"
+    title = "the data `{name}` have other classes than the run learned"
+    label = "{what}"
+    help = "evaluate on data with the folders of the training"
+    name: str
+    what: str
+
+
+class NothingToResume(Error):
+    """The run has done all that its recipe says.
+
+    `--resume` goes on to the end of the recipe's budget, or of the larger one that `--epochs`, `--steps` or `--budget`
+    gives; the learning rate then follows the schedule of the longer training. A training that was ended by its patience
+    is done.
+
+        archdsl train --resume RUN                  # wrong after the last epoch
+        archdsl train --resume RUN --epochs 20      # right: 20 epochs in all
+    """
+
+    code = "E0836"
+    title = "`{path}` has nothing left to train"
+    label = "{why}"
+    help = "{fix}"
+    path: str
+    why: str
+    fix: str

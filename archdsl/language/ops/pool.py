@@ -1,0 +1,190 @@
+"""Pools: windows, the whole image, and `reduce` over named axes."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar
+
+from archdsl.language.errors.shapes import PaddingTooLarge, WrongInput, ZerosUnsaid
+from archdsl.language.ops.axes import image
+from archdsl.language.ops.conv import by, slide
+from archdsl.language.ops.op import Op, Reject, op, setting
+from archdsl.language.ops.pattern import Regrouping, reduce_plan
+from archdsl.language.types import Dim, TensorType
+
+__all__ = ["AvgPool", "GlobalAvgPool", "GlobalMaxPool", "MaxPool", "Reduce"]
+
+Pair = tuple[Dim, Dim]
+
+
+def _windows(op: str, x: TensorType, k: Pair, stride: Pair, padding: Pair, ceil: Dim) -> TensorType:
+    """[c, h', w'] of a pool. Raises Reject."""
+    c, h, w = image(op, x)
+    for p, window in zip(padding, k, strict=True):
+        if 2 * int(p) > int(window):
+            limit = by(tuple(n // 2 for n in k))
+            raise Reject(PaddingTooLarge(op, by(padding), limit, "a window could see nothing but padding"), "padding")
+    return x.with_shape(c, *slide(op, (h, w), k, stride, padding, ceil=bool(ceil)))
+
+
+@op
+class MaxPool(Op):
+    """The largest number of each k x k window: [c, h, w] -> [c, h', w'].
+
+    `stride` is k where left out. Left out, `padding` is k//2 for an odd window and 0 for an even one; what
+    is padded is minus infinity, so it never wins. h' = floor((h + 2*padding - k) / stride) + 1, w' alike.
+    `ceil=true` rounds up instead: a last window that reaches over the end counts if it starts before it.
+    Window, stride and padding are an int or [height, width].
+
+    Params: none.  MACs: 0.
+    Errors: E0201 (no image), E0207 (window larger than the image), E0216 (padding over half a window).
+    Source: Ranzato et al. 2007; Krizhevsky et al. 2012 for windows that overlap.
+    """
+
+    k: Pair = setting("pair", low=1)
+    stride: Pair | None = setting("pair", low=1, auto=True)
+    padding: Pair | None = setting("pair", low=0, auto=True)
+    ceil: Dim = setting("bool", False)
+
+    examples: ClassVar = [
+        ((4, 8, 8), {"k": 2}, (4, 4, 4)),
+        ((4, 9, 8), {"k": 3, "stride": 2}, (4, 5, 4)),
+        ((4, 8, 8), {"k": 3, "stride": 2, "padding": 0, "ceil": True}, (4, 4, 4)),
+        ((4, 8, 9), {"k": (1, 2), "stride": (1, 2)}, (4, 8, 4)),
+    ]
+
+    @property
+    def strides(self) -> Pair:
+        return self.k if self.stride is None else self.stride
+
+    @property
+    def pads(self) -> Pair:
+        """Minus infinities on either side, by axis."""
+        if self.padding is not None:
+            return self.padding
+        height, width = (k // 2 if int(k) % 2 else Dim(0) for k in self.k)
+        return height, width
+
+    def shape(self, x: TensorType) -> TensorType:
+        return _windows(self.name, x, self.k, self.strides, self.pads, self.ceil)
+
+    def saved(self, x: TensorType) -> int:
+        return self.shape(x).elements
+
+
+@op
+class AvgPool(Op):
+    """The mean of each k x k window: [c, h, w] -> [c, h', w'].
+
+    `stride` is k where left out, and nothing is padded unless `padding` says so. With padding,
+    `count_zeros` must say what the mean is over: true counts the padding as zeros, false leaves it out.
+    h' = floor((h + 2*padding - k) / stride) + 1, w' alike; `ceil=true` rounds up instead, and what a
+    window has beyond the padded image never counts.
+
+    Params: none.  MACs: 0.
+    Errors: E0201 (no image), E0206 (padding without `count_zeros`), E0207 (window larger than the
+    image), E0216 (padding over half a window).
+    Source: LeCun et al. 1998; as a shortcut He et al. 2019 (arXiv:1812.01187).
+    """
+
+    k: Pair = setting("pair", low=1)
+    stride: Pair | None = setting("pair", low=1, auto=True)
+    padding: Pair = setting("pair", 0, low=0)
+    count_zeros: Dim | None = setting("bool", auto=True)
+    ceil: Dim = setting("bool", False)
+
+    examples: ClassVar = [
+        ((4, 8, 8), {"k": 2}, (4, 4, 4)),
+        ((4, 9, 8), {"k": 3, "stride": 2, "padding": 1, "count_zeros": False}, (4, 5, 4)),
+        ((4, 9, 8), {"k": 3, "stride": 1, "padding": 1, "count_zeros": True}, (4, 9, 8)),
+        ((4, 8, 8), {"k": 3, "stride": 2, "ceil": True}, (4, 4, 4)),
+    ]
+
+    @property
+    def strides(self) -> Pair:
+        return self.k if self.stride is None else self.stride
+
+    def shape(self, x: TensorType) -> TensorType:
+        if self.count_zeros is None and any(int(p) for p in self.padding):
+            raise Reject(ZerosUnsaid(self.name), at="padding")
+        return _windows(self.name, x, self.k, self.strides, self.padding, self.ceil)
+
+
+def _pooled(op: str, x: TensorType) -> TensorType:
+    """[c, h, w] -> [c, 1, 1] and [c, n] -> [c]. Raises Reject."""
+    if x.rank not in (2, 3):
+        advice = (
+            "there are no positions left to pool: leave it out" if x.rank == 1 else "`reduce` names the axes it is over"
+        )
+        raise Reject(WrongInput(op, "`[c, h, w]` or `[c, n]`", str(x), advice), labels=((0, str(x)),))
+    return x.with_shape(x.c, 1, 1) if x.rank == 3 else x.with_shape(x.c)
+
+
+@op
+class GlobalAvgPool(Op):
+    """The mean over all positions of each channel: [c, h, w] -> [c, 1, 1], tokens [c, n] -> [c].
+
+    Params: none.  MACs: 0.
+    Errors: E0201 (neither image nor tokens).
+    Source: Lin et al. 2014 (arXiv:1312.4400).
+    """
+
+    name = "gap"
+    examples: ClassVar = [((4, 5, 6), {}, (4, 1, 1)), ((4, 5), {}, (4,))]
+
+    def shape(self, x: TensorType) -> TensorType:
+        return _pooled(self.name, x)
+
+
+@op
+class GlobalMaxPool(Op):
+    """The largest number over all positions of each channel: [c, h, w] -> [c, 1, 1], tokens [c, n] -> [c].
+
+    Params: none.  MACs: 0.
+    Errors: E0201 (neither image nor tokens).
+    Source: Woo et al. 2018 (arXiv:1807.06521).
+    """
+
+    name = "gmp"
+    examples: ClassVar = [((4, 5, 6), {}, (4, 1, 1)), ((4, 5), {}, (4,))]
+
+    def shape(self, x: TensorType) -> TensorType:
+        return _pooled(self.name, x)
+
+    def saved(self, x: TensorType) -> int:
+        return int(x.c)
+
+
+@op
+class Reduce(Op):
+    """Mean, largest number or sum over the axes that the right side leaves out: `reduce("c h w -> 1 h w", "mean")`.
+
+    The left side names every axis, splitting them in parentheses where needed (`"c (h a) (w b) -> c h w"`
+    with `a=2, b=2`); the right side names those that stay, in the same order, and may keep a `1` in place of
+    an axis that goes. Sizes of split axes are further keywords.
+
+    Params: none.  MACs: 0.
+    Errors: E0209 (pattern not well formed), E0210 (pattern does not fit), E0211 (another order).
+    Source: the notation is that of einops (Rogozhnikov 2022).
+    """
+
+    pattern: str = setting("text")
+    how: str = setting("word", words=("mean", "max", "sum"))
+    sizes: tuple[tuple[str, Dim], ...] = ()
+
+    extra = "sizes"
+    examples: ClassVar = [
+        ((4, 5, 6), {"pattern": "c h w -> 1 h w", "how": "mean"}, (1, 5, 6)),
+        ((4, 5, 6), {"pattern": "c h w -> c", "how": "max"}, (4,)),
+        ((4, 6, 6), {"pattern": "c (h a) (w b) -> c h w", "how": "sum", "a": 2, "b": 3}, (4, 3, 2)),
+    ]
+
+    def plan(self, x: TensorType) -> Regrouping:
+        """The three steps it comes down to: split, reduce `dropped`, merge."""
+        return reduce_plan(self.name, self.pattern, x, self.sizes)
+
+    def shape(self, x: TensorType) -> TensorType:
+        return x.with_shape(*self.plan(x).merged)
+
+    def saved(self, x: TensorType) -> int:
+        return prod(self.shape(x).sizes) if self.how == "max" else 0

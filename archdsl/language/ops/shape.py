@@ -1,0 +1,163 @@
+"""The same numbers in another arrangement, and parts of them. None has weights or multiply-adds."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from archdsl.language.errors.shapes import SizesDoNotAdd, SliceOutside, TooManyParts, WhichSetting
+from archdsl.language.ops.axes import Axis, axis_of, divide
+from archdsl.language.ops.op import Op, Reject, op, setting
+from archdsl.language.ops.pattern import Regrouping, permute_plan, reshape_plan
+from archdsl.language.types import Dim, TensorType
+
+__all__ = ["Flatten", "Permute", "Reshape", "Slice", "Split"]
+
+MOST_PARTS = 1024
+
+
+@op
+class Flatten(Op):
+    """All numbers as one axis, the last varying fastest: [c, h, w] -> [c*h*w]."""
+
+    examples: ClassVar = [((4, 5, 6), {}, (120,)), ((4, 5), {}, (20,)), ((4,), {}, (4,))]
+
+    def shape(self, x: TensorType) -> TensorType:
+        total = x.c
+        for size in x.shape[1:]:
+            total = total * size
+        return x.with_shape(total)
+
+
+@op
+class Reshape(Op):
+    """Axes split and merged, in their order: `reshape("(g c) h w -> g c h w", g=4)`.
+
+    The left side names every axis of the tensor; parentheses hold axes that are one axis of it, the first
+    varying slowest; `1` is an axis of size one. Sizes of split axes are further keywords, one of each axis
+    may be left out.
+
+    Errors: E0209 (pattern not well formed), E0210 (pattern does not fit), E0211 (the order would change).
+    Source: the notation is that of einops (Rogozhnikov 2022).
+    """
+
+    pattern: str = setting("text")
+    sizes: tuple[tuple[str, Dim], ...] = ()
+
+    extra = "sizes"
+    examples: ClassVar = [
+        ((8, 5, 6), {"pattern": "(g c) h w -> g c h w", "g": 4}, (4, 2, 5, 6)),
+        ((4, 5, 6), {"pattern": "c h w -> c (h w)"}, (4, 30)),
+        ((4, 5), {"pattern": "c n -> c 1 n"}, (4, 1, 5)),
+    ]
+
+    def plan(self, x: TensorType) -> Regrouping:
+        """The steps it comes down to."""
+        return reshape_plan(self.name, self.pattern, x, self.sizes)
+
+    def shape(self, x: TensorType) -> TensorType:
+        return x.with_shape(*self.plan(x).merged)
+
+
+@op
+class Permute(Op):
+    """Axes split, put into another order and merged: `permute("(g c) h w -> (c g) h w", g=4)` shuffles channels.
+
+    Reads as `reshape` does, but the right side may have the names in any order.
+
+    Errors: E0209 (pattern not well formed), E0210 (pattern does not fit).
+    Source: the notation is that of einops (Rogozhnikov 2022); channel shuffle: Zhang et al. 2018 (arXiv:1707.01083).
+    """
+
+    pattern: str = setting("text")
+    sizes: tuple[tuple[str, Dim], ...] = ()
+
+    extra = "sizes"
+    examples: ClassVar = [
+        ((8, 5, 6), {"pattern": "(g c) h w -> (c g) h w", "g": 4}, (8, 5, 6)),
+        ((4, 5, 6), {"pattern": "c h w -> (h w) c"}, (30, 4)),
+        ((4, 6, 6), {"pattern": "c (h a) (w b) -> (a b c) h w", "a": 2, "b": 3}, (24, 3, 2)),
+    ]
+
+    def plan(self, x: TensorType) -> Regrouping:
+        """The steps it comes down to."""
+        return permute_plan(self.name, self.pattern, x, self.sizes)
+
+    def shape(self, x: TensorType) -> TensorType:
+        return x.with_shape(*self.plan(x).merged)
+
+
+@op
+class Split(Op):
+    """Several tensors of one: `q, k, v = in -> split(3)` in equal parts, `split([16, 16, 32])` of these sizes.
+
+    `n` is the number of parts or the list of their sizes, `sizes` the list by its own name. Along `axis`, the
+    channels by default, in order.
+
+    Errors: E0204 (n does not divide), E0212 (sizes do not add up), E0208 (no such axis), E0214 (n and sizes),
+    E0218 (too many).
+    """
+
+    n: Dim | tuple[Dim, ...] | None = setting("ints", low=1, auto=True)
+    axis: Axis = setting("axis", 0)
+    sizes: tuple[Dim, ...] | None = setting("ints", low=1, auto=True)
+
+    examples: ClassVar = [
+        ((6, 5, 5), {"n": 3}, [(2, 5, 5), (2, 5, 5), (2, 5, 5)]),
+        ((6, 5), {"n": (1, 5)}, [(1, 5), (5, 5)]),
+        ((6, 5), {"sizes": (2, 3), "axis": 1}, [(6, 2), (6, 3)]),
+    ]
+
+    def parts(self, x: TensorType) -> tuple[Dim, ...]:
+        """The size of each part. Raises Reject."""
+        if (self.n is None) == (self.sizes is None):
+            given = "neither" if self.n is None else "both"
+            advice = "`split(2)` makes equal parts, `split([16, 32])` parts of these sizes"
+            raise Reject(WhichSetting(self.name, "a number of parts or their sizes", given, advice))
+        axis = axis_of(self.name, self.axis, x)
+        whole = x.shape[axis]
+        if isinstance(self.n, Dim):
+            return self._equal(whole, self.n, "positions" if axis else "channels")
+        parts = self.n if self.n is not None else _listed(self.sizes)
+        if len(parts) > MOST_PARTS:
+            raise Reject(TooManyParts(len(parts), MOST_PARTS))
+        total = sum(int(p) for p in parts)
+        if total != whole:
+            raise Reject(
+                SizesDoNotAdd(" + ".join(str(p) for p in parts[:12]), total, int(whole)), labels=((0, str(x)),)
+            )
+        return parts
+
+    def _equal(self, whole: Dim, n: Dim, unit: str) -> tuple[Dim, ...]:
+        if n > MOST_PARTS:
+            raise Reject(TooManyParts(int(n), MOST_PARTS), at="n")
+        return (divide(self.name, whole, n, "parts", unit=unit, at="n"),) * int(n)
+
+    def shape(self, x: TensorType) -> tuple[TensorType, ...]:
+        axis = axis_of(self.name, self.axis, x)
+        return tuple(x.with_shape(*x.shape[:axis], part, *x.shape[axis + 1 :]) for part in self.parts(x))
+
+
+def _listed(value: Dim | tuple[Dim, ...] | None) -> tuple[Dim, ...]:
+    """A list of sizes where one number may stand for it."""
+    return value if isinstance(value, tuple) else () if value is None else (value,)
+
+
+@op
+class Slice(Op):
+    """The indices from `a` up to, not including, `b` along `axis` (the channels): `slice(0, 16)`.
+
+    Errors: E0213 (outside the axis, or empty), E0208 (no such axis).
+    """
+
+    a: Dim = setting("int", low=0)
+    b: Dim = setting("int", low=1)
+    axis: Axis = setting("axis", 0)
+
+    examples: ClassVar = [((6, 5, 5), {"a": 1, "b": 4}, (3, 5, 5)), ((6, 5), {"a": 0, "b": 2, "axis": -1}, (6, 2))]
+
+    def shape(self, x: TensorType) -> TensorType:
+        axis = axis_of(self.name, self.axis, x)
+        whole = x.shape[axis]
+        if not self.a < self.b <= whole:
+            raise Reject(SliceOutside(int(self.a), int(self.b), int(whole)), labels=((0, str(x)),))
+        return x.with_shape(*x.shape[:axis], self.b - self.a, *x.shape[axis + 1 :])

@@ -1,0 +1,169 @@
+"""`Recipe`: the lines of a recipe with all their values, and what they say of each step and epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+from archdsl.language.recipe.words import (
+    Adam,
+    AdamW,
+    Clip,
+    Constant,
+    Cosine,
+    Count,
+    CrossEntropy,
+    Early,
+    Ema,
+    Linear,
+    Plateau,
+    Sgd,
+    StepDecay,
+    Word,
+)
+from archdsl.language.source import Source, Span
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Recipe", "draw_seed", "epoch_order", "learning_rate", "plateau_drops"]
+
+W = TypeVar("W", bound=Word)
+
+_OPTIMIZER, _LOSS, _BUDGET = AdamW(lr=3e-3, weight_decay=0.05), CrossEntropy(), Count(5, "epochs")
+_RISE = 10  # the part of the budget that the rate rises over, where no schedule is given
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained. Fields are the lines; what a recipe leaves out has the values here.
+
+    data: None where the recipe has no such line, and the user has to name data.
+    augment: in the order in which it happens.
+    schedule: where none is given, a cosine after a rise over a tenth of the budget.
+    batch: images in one optimizer step, on all devices together. Images that do not fill one are left
+        out of that epoch.
+    places: where the lines and the words of `augment` are written, see `place`.
+    """
+
+    name: str = "recipe"
+    data: Word | None = None
+    augment: tuple[Word, ...] = ()
+    optimizer: Sgd | Adam | AdamW = _OPTIMIZER
+    clip: Clip | None = None
+    schedule: Constant | StepDecay | Plateau | Cosine | Linear = None  # type: ignore[assignment]  # until made
+    loss: CrossEntropy = _LOSS
+    batch: int = 64
+    budget: Count = _BUDGET
+    average: Ema | None = None
+    stop: Early | None = None
+    places: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.schedule is None:
+            object.__setattr__(self, "schedule", Cosine(warmup=self.budget.part(_RISE)))
+
+    def place(self, line: str) -> Span:
+        """Where a line is written, or a word of `augment`, whose third one is `augment.2`.
+
+        A recipe that no text says, or a line that it leaves out, stands in `text`.
+        """
+        if line in self.places:
+            return self.places[line]
+        source = Source(f"recipe {self.name}", self.text)
+        start = source.text.find(f"\n  {line.partition('.')[0]}:")
+        start = start + len("\n  ") if start >= 0 else 0
+        return source.span(start, source.text.find("\n", start))
+
+    @property
+    def text(self) -> str:
+        """The recipe in the language, with every value: read again, it is the same recipe."""
+        width = max(len(label) for label, _ in self._lines()) + 1
+        lines = (f"  {label + ':':{width}} {value}\n" for label, value in self._lines())
+        return f"recipe {self.name} {{\n{''.join(lines)}}}\n"
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        flows: dict[str, Sequence[object | None]] = {
+            "data": [self.data], "augment": self.augment, "optimizer": [self.optimizer, self.clip],
+            "schedule": [self.schedule], "loss": [self.loss], "batch": [self.batch], "budget": [self.budget],
+            "average": [self.average], "stop": [self.stop],
+        }  # fmt: skip
+        for label, items in flows.items():
+            if text := " -> ".join(str(item) for item in items if item is not None):
+                yield label, text
+
+    def find(self, word: type[W]) -> W | None:
+        """The word of `augment` of that kind, where it has one."""
+        return next((w for w in self.augment if isinstance(w, word)), None)
+
+    def batch_of(self, count: int) -> int:
+        """Images in a batch, of `count` in all."""
+        return min(self.batch, count)
+
+    def batches_of(self, count: int, whole: bool) -> int:
+        """Batches that `count` images make; `whole`: without one that is not full."""
+        size = self.batch_of(count)
+        return count // size if whole else math.ceil(count / size)
+
+    def steps(self, per_epoch: int) -> int:
+        """Optimizer steps of the whole training, at least one, where an epoch has `per_epoch`."""
+        return max(1, self.budget.steps(per_epoch))
+
+    def epochs(self, per_epoch: int) -> int:
+        """Epochs of the whole training; the last may be a part of one."""
+        return math.ceil(self.steps(per_epoch) / per_epoch)
+
+
+def learning_rate(recipe: Recipe, step: int, per_epoch: int, drops: int = 0) -> float:
+    """Learning rate of optimizer step `step`, counted from 0 over the whole training.
+
+    per_epoch: steps of an epoch. drops: how often `plateau` has lowered the rate (`plateau_drops`).
+    In a warm-up of n steps, step i has (i + 1)/n of the rate. The step after the budget's last would have the
+    schedule's `final` rate.
+    """
+    schedule, rate = recipe.schedule, recipe.optimizer.lr
+    if isinstance(schedule, Plateau):
+        return rate * schedule.factor**drops
+    warmup = schedule.warmup.steps(per_epoch)
+    if step < warmup:
+        return rate * (step + 1) / warmup
+    if isinstance(schedule, StepDecay):
+        return rate * schedule.factor ** sum(step >= at.steps(per_epoch) for at in schedule.at)
+    if isinstance(schedule, Constant):
+        return rate
+    done = min(1.0, (step - warmup) / max(1, recipe.steps(per_epoch) - warmup))
+    left = 1 - done if isinstance(schedule, Linear) else (1 + math.cos(math.pi * done)) / 2
+    return rate * (schedule.final + (1 - schedule.final) * left)
+
+
+def plateau_drops(schedule: Plateau, losses: Sequence[float]) -> int:
+    """How often the rate was lowered. losses: on the held-out images, of the epochs so far.
+
+    It follows from them alone, so that a training which goes on needs to keep nothing.
+    """
+    best, since, drops = math.inf, 0, 0
+    for loss in losses:
+        best, since = (loss, 0) if loss < best else (best, since + 1)
+        if since >= schedule.patience:
+            drops, since = drops + 1, 0
+    return drops
+
+
+def draw_seed(seed: int, step: int, stream: int = 0) -> int:
+    """Seed of what is drawn in optimizer step `step`, counted from 0: it depends on nothing that was drawn before.
+
+    So a training that goes on draws what it would have drawn, with no generator's state kept.
+    stream: another number gives independent draws in the same step. Returns 0 to 2^32 - 1.
+    """
+    return int.from_bytes(sha256(f"{seed} {step} {stream}".encode()).digest()[:4])
+
+
+def epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """The order of `count` training images in epoch `epoch`, counted from 0: the same in every backend."""
+    import numpy as np
+
+    return np.random.default_rng((seed, epoch)).permutation(count)

@@ -1,0 +1,1 @@
+"""From text to a tree and back: tokens, grammar, tree, mistakes, the canonical layout."""

@@ -1,8 +1,0 @@
-"""Recipes: how a model is trained, as the values that a `recipe` of the language says."""
-
-from __future__ import annotations
-
-from archdsl.recipe.recipe import Recipe
-from archdsl.recipe.words import LINES, Count, Word, written
-
-__all__ = ["LINES", "Count", "Recipe", "Word", "written"]

@@ -1,0 +1,231 @@
+"""What a model is, in tables: by stage, by line, by block, and the elaborated spec itself.
+
+`rich` is imported where a table is made, not with this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from archdsl.graph.cost import Cost, Count, of_op
+from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select
+from archdsl.graph.text import argument, op_settings, stage_words
+from archdsl.language.ops.op import Op
+from archdsl.language.types import TensorType
+
+_WIDEST = 84  # columns of an elaborated spec, before its shapes: longer lines stand out
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+__all__ = ["as_json", "by_block", "by_line", "expand", "table"]
+
+
+def as_json(graph: Graph, found: Cost) -> dict[str, Any]:
+    """The figures of a model for a program; sizes are lists of ints, memory is in bytes."""
+    return {
+        "model": graph.block,
+        "params": found.params,
+        "state": found.state,
+        "macs": found.macs,
+        "input": list(graph.entries[0].types[0].sizes),
+        "output": list(graph.type_of(graph.outputs[0]).sizes),
+        "stages": [
+            {"name": s.name, "params": s.params, "macs": s.macs, "output": list(s.output)} for s in found.stages
+        ],
+        "memory": {
+            "batch": found.batch,
+            "dtype": found.dtype,
+            "train_bytes": found.train_bytes,
+            "infer_bytes": found.infer_bytes,
+        },
+        "attention": asdict(found.attention),
+    }
+
+
+def table(graph: Graph, found: Cost) -> RenderableType:
+    """A model by stage: what it says, its output, parameters and MACs; then totals and memory."""
+    from rich.console import Group
+    from rich.text import Text
+
+    rows = [
+        (s.name, _one_line(stage_words(graph, s.name)), shape_text(s.output), f"{s.params:,}", f"{s.macs:,}")
+        for s in found.stages
+    ]
+    inputs = ", ".join(shape_text(e.types[0].sizes) for e in graph.entries)
+    whole = (f"{found.params:,}", f"{found.macs:,}")
+    grid = _table("", ("stage", "is", "output", "params", "MACs"), rows, ("total", "", "", *whole))
+    memory = (
+        f"input {inputs} · {found.state:,} running statistics · memory at batch {found.batch}, {found.dtype}: "
+        f"{bytes_text(found.train_bytes)} to train, {bytes_text(found.infer_bytes)} to infer"
+    )
+    doc = graph.doc.strip().partition("\n")[0]
+    head = [Text(graph.block, style="bold"), *([Text(doc, style="italic")] if doc else [])]
+    return Group(*head, grid, Text(memory), *([Text(_attention(found))] if found.attention.layers else []))
+
+
+def _attention(found: Cost) -> str:
+    """What attention costs, in both forms of its memory."""
+    a = found.attention
+    return (
+        f"attention in {a.layers} {'layer' if a.layers == 1 else 'layers'}: {a.macs:,} MACs · keeps "
+        f"{bytes_text(a.kept_bytes)} to train as generated, {bytes_text(a.naive_bytes)} in the naive form"
+    )
+
+
+def by_line(graph: Graph, found: Cost) -> RenderableType:
+    """What each source line costs in the whole model, every use counted."""
+    sources = {line.source for line in found.lines}
+    rows = [
+        (str(line.line) if len(sources) == 1 else f"{line.source}:{line.line}", _one_line(line.text),
+         f"{line.params:,}", f"{line.macs:,}")
+        for line in found.lines
+    ]  # fmt: skip
+    total = ("total", "", f"{found.params:,}", f"{found.macs:,}")
+    return _table(graph.block, ("line", "text", "params", "MACs"), rows, total)
+
+
+def by_block(graph: Graph, found: Cost) -> RenderableType:
+    """What the ops in the text of each block cost in the whole model; the blocks it calls have rows of their own."""
+    rows = [(b.name, str(b.uses), f"{b.params:,}", f"{b.macs:,}") for b in found.blocks]
+    total = ("total", "", f"{found.params:,}", f"{found.macs:,}")
+    return _table(graph.block, ("block", "uses", "params", "MACs"), rows, total)
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], total: Sequence[str]) -> Table:
+    """A table whose last columns, the figures, stand to the right. Text of the spec is never markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(
+        title=Text(title, style="bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, show_footer=True
+    )
+    for head, foot in zip(heads, total, strict=True):
+        figure = head in ("params", "MACs", "uses")
+        grid.add_column(
+            head, foot, justify="right" if figure else "left", no_wrap=figure or head in ("stage", "output", "line"),
+            overflow="fold",
+        )  # fmt: skip
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    return grid
+
+
+def shape_text(sizes: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, sizes))}]"
+
+
+def bytes_text(count: int) -> str:
+    """`24.1 GiB`, `512 B`."""
+    for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.{0 if count >= 100 * size else 1}f} {unit}"
+    return f"{count} B"
+
+
+def _one_line(text: str) -> str:
+    """Printable and in one line, whatever a spec holds."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
+# --- the elaborated spec ---------------------------------------------------------------------------
+
+
+def expand(graph: Graph, found: Cost) -> str:
+    """The elaborated spec as text: every path, what stands there with its parameters resolved, its shape, its cost.
+
+    A body that was already shown is referred to by the path where it stands, so the text is as
+    long as the distinct bodies are, however often they are used.
+    """
+    params = ", ".join(f"{name}={argument(value, str)}" for name, value in graph.params.items())
+    rows = [(f"{graph.kind} {graph.block}({params})", "", found.bodies[graph].total)]
+    rows += [(f"  in: {e.types[0]}", "", Count()) for e in graph.entries]
+    rows += _expanded(graph, found)
+    wide = min(max(len(text) for text, _, _ in rows), _WIDEST)
+    shapes = max(len(shape) for _, shape, _ in rows)
+    lines = [f"{text:<{wide}}  {shape:<{shapes}}  {_cost_text(count)}".rstrip() for text, shape, count in rows]
+    return "\n".join(lines) + "\n"
+
+
+Row = tuple[str, str, Count]
+
+
+def _expanded(graph: Graph, found: Cost) -> Iterator[Row]:
+    """Rows in the order of the graph, what a call holds below it. Iterative: calls may nest deeply."""
+    shown: dict[Graph, str] = {}
+    stack: list[Iterator[tuple[Row, Graph | None, str]]] = [_rows(graph, found, "", 1, shown)]
+    while stack:
+        step = next(stack[-1], None)
+        if step is None:
+            stack.pop()
+            continue
+        row, body, path = step
+        yield row
+        if body is not None and body not in shown:
+            shown[body] = path
+            stack.append(_rows(body, found, f"{path}.", len(stack) + 1, shown))
+
+
+def _rows(
+    body: Graph, found: Cost, prefix: str, depth: int, shown: dict[Graph, str]
+) -> Iterator[tuple[Row, Graph | None, str]]:
+    for node in body:
+        if isinstance(node.op, Input | Select):
+            continue
+        shared = f"  shared as {prefix}{node.shared}" if node.shared else ""
+        for item in _items(body, node, found):
+            path = prefix + item.name
+            inner = item.target.body if isinstance(item.target, Call) else None
+            like = f"  as {shown[inner]}" if inner is not None and inner in shown else ""
+            text = f"{'  ' * depth}{path} = {_resolved(item.target)}{like}{shared}"
+            yield (text, ", ".join(map(str, item.types)), item.count), inner, path
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A run of equal applications within one node."""
+
+    name: str
+    target: Op | Call
+    types: tuple[TensorType, ...]
+    count: Count
+
+
+def _items(body: Graph, node: Node, found: Cost) -> Iterator[_Item]:
+    if isinstance(node.op, Op | Call):
+        yield _Item(node.name, node.op, node.types, found.bodies[body].nodes[node.name])
+    elif isinstance(node.op, Chain):
+        yield from _chain_items(node.op, node.name, body.input_types(node.name), found)
+
+
+def _chain_items(chain: Chain, name: str, given: tuple[TensorType, ...], found: Cost) -> Iterator[_Item]:
+    first = 0
+    for step in chain.steps:
+        last = first + step.count - 1
+        here = f"{name}[{first}]" if last == first else f"{name}[{first}…{last}]"
+        if isinstance(step.target, Chain):
+            yield from _chain_items(step.target, here, given, found)
+        else:
+            one = _of_call(step.target, found) if isinstance(step.target, Call) else of_op(step.target, *given)
+            yield _Item(here, step.target, step.types, one.times(step.count))
+        given, first = step.types, last + 1
+
+
+def _of_call(call: Call, found: Cost) -> Count:
+    return found.bodies[call.body].total
+
+
+def _resolved(target: Op | Call) -> str:
+    """An op or call with the numbers that it really has."""
+    values = target.args if isinstance(target, Call) else op_settings(target)
+    name = (target.block or "flow") if isinstance(target, Call) else target.name
+    return f"{name}({', '.join(f'{key}={argument(value, str)}' for key, value in values.items())})"
+
+
+def _cost_text(count: Count) -> str:
+    parts = [f"{count.params:,} params"] if count.params else []
+    return ", ".join([*parts, f"{count.macs:,} MACs"] if count.macs else parts)
