@@ -35,7 +35,7 @@ from archdsl.language.recipe.words import (
     ResizedCrop,
     Rotate,
     Shift,
-    Standardize,
+    StandardizeImages,
     Subset,
 )
 from archdsl_keras.framework import load_keras
@@ -434,7 +434,7 @@ def test_the_order_is_the_recipes(framework: str) -> None:
 def test_what_others_do(framework: str) -> None:
     """What acts on the data or on whole batches is no business of `Augment`; windows of streamed images neither."""
     image = drawn(2, 3, 8, 8)
-    words = (Subset(3), LabelNoise(0.5), Mixup(), Cutmix(), Standardize("pixel"))
+    words = (Subset(3), LabelNoise(0.5), Mixup(), Cutmix(), StandardizeImages("pixel"))
     assert (augmented(framework, image, *words) == image).all()
     assert (augmented(framework, image, ResizedCrop(), in_memory=False) == image).all()
     assert (augmented(framework, image, ResizedCrop((0.1, 0.2))) != image).any()

@@ -27,7 +27,7 @@ from archdsl.language.recipe.words import (
     LabelNoise,
     PadCrop,
     Sgd,
-    Standardize,
+    StandardizeImages,
     StepDecay,
     Subset,
     Synthetic,
@@ -84,7 +84,7 @@ def trained(output: Path, recipe: Recipe = RECIPE, spec: str = SPEC, **more: Any
 
 
 def test_the_words_about_data_are_done_before_training(given: Given, tmp_path: Path) -> None:
-    words = (LabelNoise(0.5), Subset(20), Standardize("pixel"))
+    words = (LabelNoise(0.5), Subset(20), StandardizeImages("pixel"))
     run = trained(tmp_path, replace(RECIPE, augment=words), settings=Settings(seed=3))
     assert len(given.images) == 200 and (np.bincount(given.images.labels) > 5).all()
     assert given.normalise.by == "pixel" and given.normalise.mean.shape == (1, 8, 8)
@@ -191,7 +191,7 @@ def test_a_run_can_be_made_longer_on_another_device(given: Given, tmp_path: Path
 
 
 def test_a_damaged_file_is_named(given: Given, tmp_path: Path) -> None:
-    folder = trained(tmp_path, replace(RECIPE, augment=(Standardize("pixel"),))).folder
+    folder = trained(tmp_path, replace(RECIPE, augment=(StandardizeImages("pixel"),))).folder
     (folder / "normalise.npz").write_bytes(b"PK")
     assert mistake(lambda: resume(str(folder), budget={"epochs": "3"})).label == "normalise.npz is damaged"
 

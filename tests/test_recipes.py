@@ -41,7 +41,7 @@ from archdsl.language.recipe.words import (
     Rotate,
     Sgd,
     Shift,
-    Standardize,
+    StandardizeImages,
     StepDecay,
     Subset,
     parameters,
@@ -86,7 +86,7 @@ SAID: dict[str, dict[str, object]] = {
     "columbia2020": {"optimizer": NESTEROV, "schedule": StepDecay(epochs(80, 120), 0.1), "batch": 64},
     "ee569": {"augment": (Subset(5000), Hflip(), RandomErasing(0.5, (0.02, 0.4), (0.3, 1 / 0.3))),
               "optimizer": Adam(1e-3), "schedule": Cosine(*epochs(25)), "batch": 64, "budget": Count(250, "epochs")},
-    "report2021": {"augment": (Standardize("pixel"), Shift(0.1), Hflip()), "optimizer": Adam(1e-4), "batch": 64,
+    "report2021": {"augment": (StandardizeImages("pixel"), Shift(0.1), Hflip()), "optimizer": Adam(1e-4), "batch": 64,
                    "schedule": Plateau(0.2, 7), "stop": Early(15), "budget": Count(80, "epochs")},
 }  # fmt: skip
 

@@ -59,7 +59,7 @@ from archdsl.language.recipe.words import (
     Rotate,
     Sgd,
     Shift,
-    Standardize,
+    StandardizeImages,
     StepDecay,
     Word,
 )
@@ -234,7 +234,7 @@ ALL = (ResizedCrop((0.5, 1)), PadCrop(1), Hflip(), Rotate(), Shift(), ColorJitte
 def test_everything_at_once(tmp_path: Path) -> None:
     recipe = replace(
         STEADY,
-        augment=(*ALL, Standardize("image")),
+        augment=(*ALL, StandardizeImages("image")),
         clip=Clip(1),
         loss=CrossEntropy(0.1),
         average=Ema(0.9),

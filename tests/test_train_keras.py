@@ -52,7 +52,7 @@ from archdsl.language.recipe.words import (
     PadCrop,
     Plateau,
     Sgd,
-    Standardize,
+    StandardizeImages,
     StepDecay,
 )
 from archdsl.language.source import Source
@@ -209,7 +209,7 @@ def rows_of(recipe: Recipe, to: str, module: Any, output: Path, patch: pytest.Mo
 @pytest.mark.parametrize("by", ["channel", "pixel", "image"])
 def test_both_train_alike_from_the_same_weights(by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Order, optimizer, decay, schedule, loss, clipping, average, normalisation, batch norm and evaluation at once."""
-    recipe = replace(FULL, augment=(Standardize(by),), optimizer=AdamW(lr=0.02), loss=CrossEntropy(0.2))
+    recipe = replace(FULL, augment=(StandardizeImages(by),), optimizer=AdamW(lr=0.02), loss=CrossEntropy(0.2))
     ours = rows_of(recipe, "keras", archdsl_keras.train, tmp_path / "keras", monkeypatch)
     theirs = rows_of(recipe, "torch", archdsl_torch.train, tmp_path / "torch", monkeypatch)
     np.testing.assert_allclose(ours[:, :3], theirs[:, :3])  # epoch, step, lr

@@ -47,7 +47,7 @@ def open_hub(word: Hub, at: Span, say: Callable[[str], None]) -> Data:
     train = parts[word.train]
     image, label = _image_column(word, train, at), _label_column(word, train, at)
     test = word.test or next((name for name in TEST if name in parts and name != word.train), "")
-    read = _Reader(word, image, label, at)
+    read = _Tables(word, image, label, at)
     if test:
         return _divided(word, source, read, (word.train, train), (test, parts[test]))
     return _undivided(word, source, read, train)
@@ -155,7 +155,7 @@ class _Images(Sequence[bytes | str]):
         return bytes(lengths.tobytes()) + names.encode(errors="surrogateescape")
 
 
-class _Reader:
+class _Tables:
     """Makes parts of a data set's tables."""
 
     def __init__(self, word: Hub, image: str, label: str, at: Span) -> None:
@@ -188,7 +188,7 @@ class _Reader:
         return Part(_Images(table, self.image), [f"{name} {row}" for row in range(len(labels))], labels)
 
 
-def _divided(word: Hub, source: Hub, read: _Reader, train: tuple[str, Any], test: tuple[str, Any]) -> Data:
+def _divided(word: Hub, source: Hub, read: _Tables, train: tuple[str, Any], test: tuple[str, Any]) -> Data:
     if missing := sorted({read.image, read.label} - set(test[1].column_names)):
         _refuse(word, f"`{test[0]}` has no column `{missing[0]}`", 'name another part: `test="…"`', read.at)
     (classes, numbers), (others, test_numbers) = read.labels(*train), read.labels(*test)
@@ -202,7 +202,7 @@ def _divided(word: Hub, source: Hub, read: _Reader, train: tuple[str, Any], test
     return Data(word.path, source, read.at, tuple(classes), *parts, split, _digest(*parts), notes=notes)
 
 
-def _undivided(word: Hub, source: Hub, read: _Reader, table: datasets.Dataset) -> Data:
+def _undivided(word: Hub, source: Hub, read: _Tables, table: datasets.Dataset) -> Data:
     import numpy as np
 
     classes, numbers = read.labels(word.train, table)

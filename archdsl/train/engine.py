@@ -30,7 +30,7 @@ from archdsl.language.errors.training import (
 from archdsl.language.ops.norm import BatchNorm
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe.contradictions import Training, contradictions, notes
-from archdsl.language.recipe.words import LabelNoise, ResizedCrop, Standardize, Subset, Word
+from archdsl.language.recipe.words import LabelNoise, ResizedCrop, StandardizeImages, Subset, Word
 from archdsl.language.source import Source, Span, flag
 from archdsl.language.version import __version__
 from archdsl.train.memory import check_memory
@@ -268,7 +268,7 @@ def _count(data: Data, recipe: Recipe) -> int:
 
 
 def _standardized(recipe: Recipe) -> str:
-    return (recipe.find(Standardize) or Standardize()).by
+    return (recipe.find(StandardizeImages) or StandardizeImages()).by
 
 
 def _with_classes(program: Program, model: str, values: Mapping[str, str], count: int) -> dict[str, str]:

@@ -92,7 +92,7 @@ def shape(node: Any) -> str:
             return f"{shape(value)}.{name}"
         case ast.Call(func=func, args=args):
             return f"{shape(func)}({', '.join((f'{a.name}=' if a.name else '') + shape(a.value) for a in args)})"
-        case ast.Slice(value=value, start=start, stop=stop):
+        case ast.Slicing(value=value, start=start, stop=stop):
             return f"{shape(value)}[{shape(start)}:{shape(stop)}]"
         case ast.Index(value=value, index=index):
             return f"{shape(value)}[{shape(index)}]"

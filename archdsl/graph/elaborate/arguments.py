@@ -27,7 +27,7 @@ from archdsl.language.types import POISON, Dim
 
 __all__ = ["bind"]
 
-Values = Sequence[tuple[ast.Arg, Value]]
+Values = Sequence[tuple[ast.CallArg, Value]]
 _WANTED = {
     "int": "a whole number", "number": "a number", "bool": "`true` or `false`", "text": "a text in quotes",
     "pair": "a whole number or a pair `[h, w]`", "ints": "whole numbers", "numbers": "a list of numbers",
@@ -75,7 +75,7 @@ def _bind_op(body: Body, node: ast.Call, func: ApplyOp, values: Values) -> Value
 
 
 def _fill_setting(
-    body: Body, node: ast.Call, op: type[Op], known: Mapping[str, Setting], args: dict[str, Bound], arg: ast.Arg,
+    body: Body, node: ast.Call, op: type[Op], known: Mapping[str, Setting], args: dict[str, Bound], arg: ast.CallArg,
     value: Value, values: Values,
 ) -> bool:  # fmt: skip
     """Put one argument where it belongs; False with a report where it does not fit."""
@@ -250,16 +250,16 @@ def _bind_block(body: Body, node: ast.Call, func: ApplyBlock, values: Values) ->
     return ApplyBlock(node.span, node, func.block, args) if ok else None
 
 
-def _report_too_many(body: Body, callee: str, names: Sequence[str], arg: ast.Arg, values: Values) -> None:
+def _report_too_many(body: Body, callee: str, names: Sequence[str], arg: ast.CallArg, values: Values) -> None:
     """At the first argument that no parameter is left for; further ones are the same mistake."""
     if any(a.name is None and a.span.start < arg.span.start for a, _ in values) and not names:
         return
     body.session.report(TooManyArguments.of(callee, names), arg.span)
 
 
-def _report_unknown(body: Body, callee: str, name: str, names: Sequence[str], arg: ast.Arg) -> None:
+def _report_unknown(body: Body, callee: str, name: str, names: Sequence[str], arg: ast.CallArg) -> None:
     body.session.report(UnknownArgument.of(callee, name, names), arg.name_span or arg.span)
 
 
-def _report_twice(body: Body, callee: str, name: str, first: Bound, arg: ast.Arg) -> None:
+def _report_twice(body: Body, callee: str, name: str, first: Bound, arg: ast.CallArg) -> None:
     body.session.report(ArgumentTwice(callee, name), arg.span, [Label(first.span, "given here already")])

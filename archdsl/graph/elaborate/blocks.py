@@ -225,11 +225,11 @@ def fill_parameters(body: Body, block: Declared, given: Mapping[str, Bound]) -> 
     return ok
 
 
-def _declared_here(param: ast.Param) -> Label:
+def _declared_here(param: ast.ParamDecl) -> Label:
     return Label(param.span, f"`{param.name}` has no default")
 
 
-def _received(body: Body, param: ast.Param, value: Value) -> Value:
+def _received(body: Body, param: ast.ParamDecl, value: Value) -> Value:
     """A given value as the body sees it: numbers under the parameter's name, tensors as inputs."""
     if isinstance(value, Dim):
         return value.rerooted(symbol(param.name))
@@ -242,7 +242,7 @@ def _received(body: Body, param: ast.Param, value: Value) -> Value:
     return literal(value)
 
 
-def _own_default(body: Body, param: ast.Param) -> Value:
+def _own_default(body: Body, param: ast.ParamDecl) -> Value:
     assert param.default is not None
     value = evaluate(body, param.default)
     if isinstance(value, Dim):
@@ -251,7 +251,7 @@ def _own_default(body: Body, param: ast.Param) -> Value:
     return value
 
 
-def _note_default(body: Body, param: ast.Param) -> None:
+def _note_default(body: Body, param: ast.ParamDecl) -> None:
     """Remember how a default is written although another value was given, for the generated signature."""
     if isinstance(param.default, ast.Number | ast.Bool):
         body.graph.defaults[param.name] = Expr("number", (param.default.value,))

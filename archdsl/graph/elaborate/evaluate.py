@@ -124,7 +124,7 @@ def _index(body: Body, node: ast.Index) -> Value:
     return item.at(node) if isinstance(item, Template) else item
 
 
-def _slice(body: Body, node: ast.Slice) -> Value:
+def _slice(body: Body, node: ast.Slicing) -> Value:
     value = evaluate(body, node.value)
     ends: list[int | None] = []
     for at in (node.start, node.stop):
@@ -163,7 +163,7 @@ def _call(body: Body, node: ast.Call) -> Value:
     return POISON
 
 
-def _function(body: Body, node: ast.Call, name: str, values: list[tuple[ast.Arg, Value]]) -> Value:
+def _function(body: Body, node: ast.Call, name: str, values: list[tuple[ast.CallArg, Value]]) -> Value:
     if any(v is POISON for _, v in values):
         return POISON
     args = [v for a, v in values if a.name is None]
@@ -436,7 +436,7 @@ _RULES: dict[type, Callable[[Body, Any], Value]] = {
     ast.Name: _name,
     ast.Attr: _attribute,
     ast.Index: _index,
-    ast.Slice: _slice,
+    ast.Slicing: _slice,
     ast.Call: _call,
     ast.Flow: _flow,
     ast.IfElse: _if_else,

@@ -17,7 +17,7 @@ from archdsl.graph.elaborate.resolve import resolve_expression
 from archdsl.graph.elaborate.values import Bound, Function, Tensor, Value, describe, is_template
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import nearest
-from archdsl.language.errors.models import BadContract, BadInput, NotAStage, UnknownSetting
+from archdsl.language.errors.models import BadContract, BadSizes, NotAStage, UnknownSetting
 from archdsl.language.errors.names import Unused
 from archdsl.language.source import Source
 from archdsl.language.syntax import ast
@@ -114,10 +114,10 @@ def _input(body: Body, model: Declared, override: str | None) -> TensorType | No
     assert isinstance(sizes, tuple)
     for size, node in zip(sizes, declared.sizes.items, strict=True):
         if not isinstance(size, Dim) or not size.is_int or size.value < 1:
-            body.session.report(BadInput(describe(size), "`[3, 224, 224]`: whole numbers from 1"), node.span)
+            body.session.report(BadSizes(describe(size), "`[3, 224, 224]`: whole numbers from 1"), node.span)
             return None
     if not 1 <= len(sizes) <= _MOST_AXES:
-        body.session.report(BadInput(f"a list of {len(sizes)}"), declared.sizes.span)
+        body.session.report(BadSizes(f"a list of {len(sizes)}"), declared.sizes.span)
         return None
     type = TensorType(tuple(s for s in sizes if isinstance(s, Dim)))
     return None if body.too_large((type,), declared.sizes.span) else type
@@ -128,7 +128,7 @@ def _input_override(body: Body, text: str) -> TensorType | None:
     parts = re.split(r"[x×,]", text.strip().strip("[]").replace(" ", ""))
     if not 1 <= len(parts) <= _MOST_AXES or not all(re.fullmatch(r"[0-9]{1,9}", p) and int(p) > 0 for p in parts):
         shown = text if len(text) <= 40 else text[:37] + "..."
-        body.session.report(BadInput(f"`{shown}`", "`--input 3x32x32`"), source.span())
+        body.session.report(BadSizes(f"`{shown}`", "`--input 3x32x32`"), source.span())
         return None
     type = TensorType(tuple(Dim(int(p)) for p in parts))
     return None if body.too_large((type,), source.span()) else type
@@ -213,7 +213,7 @@ def _contracts(body: Body, model: Declared) -> tuple[Contract, ...]:
     return tuple(found)
 
 
-def _contract_arg(body: Body, arg: ast.Arg, position: int) -> Value:
+def _contract_arg(body: Body, arg: ast.CallArg, position: int) -> Value:
     """`train` of `memory(train, batch=128)` is a word, the rest are values."""
     if position == 0 and isinstance(arg.value, ast.Name) and arg.name is None:
         return arg.value.name

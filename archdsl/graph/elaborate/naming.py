@@ -154,7 +154,7 @@ class _Namer:
                     yield from self._sites(item)
             case ast.ListComp():
                 yield from self._sites(value.item)
-            case ast.Index() | ast.Slice():
+            case ast.Index() | ast.Slicing():
                 yield from ((value, "item") for _ in range(applied))
                 yield from self._sites(value.value)
 
@@ -235,7 +235,7 @@ def _names_used_as_ops(declaration: ast.Block) -> set[str]:
                     visit(item, applied)
             case ast.ListComp():
                 visit(value.item, applied)
-            case ast.Unary() | ast.Index() | ast.Slice():
+            case ast.Unary() | ast.Index() | ast.Slicing():
                 visit(value.value, False)
 
     for s in declaration.body:

@@ -20,7 +20,7 @@ from archdsl.graph.elaborate.resolve import resolve_expression
 from archdsl.graph.elaborate.values import Counted, Function, Value, describe, show
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import Diagnostic, Error, Label, SpecError, nearest
-from archdsl.language.errors.models import Misplaced, UnknownLine
+from archdsl.language.errors.models import ForeignStatement, UnknownLine
 from archdsl.language.errors.names import (
     ArgumentTwice,
     Duplicate,
@@ -64,7 +64,7 @@ def check_recipe(recipe: Declared) -> list[Diagnostic]:
 
     What hangs on a parameter without one is looked at once it is given.
     """
-    reader = _Reader(recipe, {})
+    reader = _RecipeReader(recipe, {})
     reader.read()
     return reader.session.diagnostics
 
@@ -76,7 +76,7 @@ def resolve_recipe(recipe: Declared, call: ast.Expr | None = None, changes: Mapp
     (`SHORT`), as the flags of `archdsl train` have them.
     Raises SpecError for everything that is wrong with them.
     """
-    reader = _Reader(recipe, changes or {})
+    reader = _RecipeReader(recipe, changes or {})
     found = reader.read(call or ast.Name(recipe.name, span=recipe.node.name_span))
     if reader.session.diagnostics:
         raise SpecError(reader.session.diagnostics)
@@ -84,7 +84,7 @@ def resolve_recipe(recipe: Declared, call: ast.Expr | None = None, changes: Mapp
     return found
 
 
-class _Reader:
+class _RecipeReader:
     """Reads one recipe. `failed`: something has, or a parameter has no value, so there is no recipe to give."""
 
     def __init__(self, recipe: Declared, changes: Mapping[str, str]) -> None:
@@ -163,7 +163,7 @@ class _Reader:
         for statement in self.recipe.node.body:
             if not isinstance(statement, ast.Stage):
                 hint = "a recipe is made of lines such as `optimizer: sgd(lr=0.1)`"
-                self._report(Misplaced("this line", "recipe", hint), statement.span)
+                self._report(ForeignStatement("this line", "recipe", hint), statement.span)
                 continue
             label = statement.label
             if label.name not in LABELS:
@@ -267,7 +267,7 @@ class _Reader:
         values = {name: self._fitted(word.name, known[name], value) for name, value in given.items()}
         return None if any(v is None for v in values.values()) else word(**values)
 
-    def _bound(self, callee: str, known: Sequence[str], args: Sequence[ast.Arg]) -> dict[str, ast.Expr]:
+    def _bound(self, callee: str, known: Sequence[str], args: Sequence[ast.CallArg]) -> dict[str, ast.Expr]:
         """Which parameter each argument fills."""
         given: dict[str, ast.Expr] = {}
         for arg in args:

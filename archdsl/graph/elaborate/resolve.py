@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from archdsl.graph.elaborate.naming import FUNCTIONS
 from archdsl.graph.elaborate.program import Declared
 from archdsl.language.diagnostics import Diagnostic, Error, Label, nearest
-from archdsl.language.errors.models import Misplaced, NoInput, NoOutput, NoStages
+from archdsl.language.errors.models import ForeignStatement, NoInput, NoOutput, NoStages
 from archdsl.language.errors.names import Duplicate, NotYetBound, Reserved, UnknownArgument, UnknownName, Unused
 from archdsl.language.ops import OPS
 from archdsl.language.ops.op import settings
@@ -112,7 +112,7 @@ class _Resolver:
             case ast.InputDecl():
                 if not model:
                     self._report(
-                        Misplaced(
+                        ForeignStatement(
                             "`input`", "block", "a block's input is whatever flows into it; only a model says its size"
                         ),
                         s.span,
@@ -121,14 +121,14 @@ class _Resolver:
                     self.expression(s.sizes, set())
             case ast.Expect():
                 if not model:
-                    self._report(Misplaced("`expect`", "block", "contracts speak of a whole model"), s.span)
+                    self._report(ForeignStatement("`expect`", "block", "contracts speak of a whole model"), s.span)
                 else:
                     self.expression(s.value, set())
 
     def _bind(self, n: ast.Name, model: bool, bound: dict[str, Span]) -> None:
         if model and n.name == "out":
             hint = "a model's output is its last stage: write `head: …`"
-            self._report(Misplaced("`out`", "model", hint), n.span)
+            self._report(ForeignStatement("`out`", "model", hint), n.span)
             return
         self._bindable(n.name, n.span)
         if n.name == "in":
@@ -144,7 +144,7 @@ class _Resolver:
         self.expression(s.value, set())
         name = s.label.name
         if not model:
-            self._report(Misplaced("a stage", "block", f"bind a name instead: `{name} = …`"), s.label.span)
+            self._report(ForeignStatement("a stage", "block", f"bind a name instead: `{name} = …`"), s.label.span)
             self._read.add(name)
         elif name in ("in", "out"):
             what = "what flows into a stage" if name == "in" else "what comes out of a block"

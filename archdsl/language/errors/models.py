@@ -35,7 +35,7 @@ class NoStages(Error):
     model: str
 
 
-class Misplaced(Error):
+class ForeignStatement(Error):
     """A statement that belongs to another kind of declaration: a stage in a block, `out` in a model."""
 
     code = "E0504"
@@ -47,7 +47,7 @@ class Misplaced(Error):
     hint: str
 
 
-class BadInput(Error):
+class BadSizes(Error):
     """An input that is not a list of one to three sizes, channels first."""
 
     code = "E0505"

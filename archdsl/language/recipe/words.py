@@ -15,7 +15,7 @@ __all__ = [
     "LINES", "Adam", "AdamW", "Cifar10", "Cifar100", "Clip", "ColorJitter", "Constant", "Cosine", "Count",
     "CrossEntropy", "Cutmix", "Digits", "Early", "Ema", "Folder", "Hflip", "Hub", "Imagenet", "LabelNoise", "Linear",
     "Mixup", "PadCrop", "Parameter", "Plateau", "RandomErasing", "ResizedCrop", "Rotate", "Sgd", "Shift",
-    "Standardize", "StepDecay", "Subset", "Synthetic", "Word", "parameter", "parameters",
+    "StandardizeImages", "StepDecay", "Subset", "Synthetic", "Word", "parameter", "parameters",
 ]  # fmt: skip
 
 
@@ -316,7 +316,7 @@ class Cutmix(Word):
 
 
 @_word("augment", "standardize")
-class Standardize(Word):
+class StandardizeImages(Word):
     """Subtract a mean and divide by a deviation: of each `channel` or each `pixel` (and channel) over the training
     images, or of each `image` by itself. Without this word it is by channel.
     """

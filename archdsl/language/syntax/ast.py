@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 from archdsl.language.source import Span
 
 __all__ = [
-    "Arg", "Attr", "Binary", "Bind", "Block", "Bool", "BoolOp", "Call", "Clause", "Comment", "Compare",
+    "Attr", "Binary", "Bind", "Block", "Bool", "BoolOp", "Call", "CallArg", "Clause", "Comment", "Compare",
     "Expect", "Expr", "Flow", "IfElse", "Imported", "Index", "InputDecl", "ListComp", "ListExpr", "Missing", "Name",
-    "Node", "Number", "Param", "Slice", "Spec", "Stage", "Stmt", "String", "Unary", "Use", "parts", "without_spans",
+    "Node", "Number", "ParamDecl", "Slicing", "Spec", "Stage", "Stmt", "String", "Unary", "Use", "parts",
+    "without_spans",
 ]  # fmt: skip
 
 
@@ -72,7 +73,7 @@ class Index(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Slice(Node):
+class Slicing(Node):
     """`xs[1:n]`; either end may be missing."""
 
     value: Expr
@@ -81,7 +82,7 @@ class Slice(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Arg(Node):
+class CallArg(Node):
     """One argument of a call; `name` is None for a positional one."""
 
     name: str | None
@@ -94,7 +95,7 @@ class Call(Node):
     """`conv(c, 3, stride=2)`. `func` is an expression; only names and parameters make sense."""
 
     func: Expr
-    args: tuple[Arg, ...]
+    args: tuple[CallArg, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class Missing(Node):
 
 Target = Name | tuple["Target", ...]
 Expr = (
-    Number | Bool | String | Name | Attr | Index | Slice | Call | Unary | Binary | Compare | BoolOp | Flow | IfElse
+    Number | Bool | String | Name | Attr | Index | Slicing | Call | Unary | Binary | Compare | BoolOp | Flow | IfElse
     | ListExpr | ListComp | Missing
 )  # fmt: skip
 
@@ -218,7 +219,7 @@ class Expect(Node):
     """
 
     quantity: Name
-    args: tuple[Arg, ...]
+    args: tuple[CallArg, ...]
     op: str
     value: Expr
     tolerance: Fraction | None
@@ -229,7 +230,7 @@ Stmt = Bind | Stage | InputDecl | Expect
 
 
 @dataclass(frozen=True, slots=True)
-class Param(Node):
+class ParamDecl(Node):
     """`stride=1`: a parameter of a block or model; `default` may be a flow."""
 
     name: str
@@ -243,7 +244,7 @@ class Block(Node):
 
     kind: str
     name: str
-    params: tuple[Param, ...]
+    params: tuple[ParamDecl, ...]
     body: tuple[Stmt, ...]
     doc: str
     name_span: Span
@@ -293,7 +294,7 @@ def parts(value: Expr) -> Iterator[Expr]:
             yield value.value
         case Index():
             yield from (value.value, value.index)
-        case Slice():
+        case Slicing():
             yield from (p for p in (value.value, value.start, value.stop) if p is not None)
         case Binary() | Compare():
             yield from (value.left, value.right)

@@ -67,9 +67,9 @@ class Builder:
         params = tuple(parts[3]) if len(parts) > 4 else ()
         return ast.Block(kind.text, name.text, params, (), "", name.span, span=_over(kind, parts[-1]))
 
-    def param(self, parts: Parts) -> ast.Param:
+    def param(self, parts: Parts) -> ast.ParamDecl:
         name, *default = parts
-        return ast.Param(name.text, default[1] if default else None, name.span, span=_over(name, parts[-1]))
+        return ast.ParamDecl(name.text, default[1] if default else None, name.span, span=_over(name, parts[-1]))
 
     # --- statements ---
 
@@ -91,7 +91,7 @@ class Builder:
         tolerance = Fraction(percent.value) / 100
         return ast.Expect(quantity, args, "within", value, tolerance, percent.text + "%", span=span)
 
-    def quantity(self, parts: Parts) -> tuple[ast.Name, tuple[ast.Arg, ...]]:
+    def quantity(self, parts: Parts) -> tuple[ast.Name, tuple[ast.CallArg, ...]]:
         return _name(parts[0]), parts[1][0] if len(parts) > 1 else ()
 
     # --- expressions ---
@@ -153,15 +153,15 @@ class Builder:
     def index(self, parts: Parts) -> ast.Index:
         return ast.Index(_plain(parts[0]), parts[2], span=_over(parts[0], parts[3]))
 
-    def slice(self, parts: Parts) -> ast.Slice:
+    def slice(self, parts: Parts) -> ast.Slicing:
         value, *inner, close = parts
         at = next(i for i, part in enumerate(inner) if isinstance(part, Token) and part.type == "COLON")
         start = inner[1] if at == 2 else None
         stop = inner[at + 1] if at + 1 < len(inner) else None
-        return ast.Slice(_plain(value), start, stop, span=_over(value, close))
+        return ast.Slicing(_plain(value), start, stop, span=_over(value, close))
 
-    def arguments(self, parts: Parts) -> tuple[tuple[ast.Arg, ...], Token]:
-        args: tuple[ast.Arg, ...] = tuple(parts[1]) if len(parts) > 2 else ()
+    def arguments(self, parts: Parts) -> tuple[tuple[ast.CallArg, ...], Token]:
+        args: tuple[ast.CallArg, ...] = tuple(parts[1]) if len(parts) > 2 else ()
         named = False
         for arg in args:
             if named and arg.name is None:
@@ -169,11 +169,11 @@ class Builder:
             named = named or arg.name is not None
         return args, parts[-1]
 
-    def arg(self, parts: Parts) -> ast.Arg:
+    def arg(self, parts: Parts) -> ast.CallArg:
         first, *value = parts
         if value:
-            return ast.Arg(first.text, value[1], first.span, span=_over(first, value[1]))
-        return ast.Arg(None, first, None, span=first.span)
+            return ast.CallArg(first.text, value[1], first.span, span=_over(first, value[1]))
+        return ast.CallArg(None, first, None, span=first.span)
 
     # --- lists of things ---
 

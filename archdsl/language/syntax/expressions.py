@@ -119,7 +119,7 @@ class Writer:
                 return (self.expr(inner, _ATOM), ".", name)
             case ast.Index(value=inner, index=index):
                 return (self.expr(inner, _ATOM), "[", self.expr(index, tight=True), "]")
-            case ast.Slice(value=inner, start=start, stop=stop):
+            case ast.Slicing(value=inner, start=start, stop=stop):
                 ends = [self.expr(end, tight=True) if end else "" for end in (start, stop)]
                 return (self.expr(inner, _ATOM), "[", ends[0], ":", ends[1], "]")
             case ast.Call(func=func, args=args):
@@ -207,10 +207,10 @@ class Writer:
     def item(self, node: ast.Expr) -> Doc:
         return self.expr(node, tight=True)
 
-    def arg(self, arg: ast.Arg) -> Doc:
+    def arg(self, arg: ast.CallArg) -> Doc:
         return (f"{arg.name}=", self.item(arg.value)) if arg.name else self.item(arg.value)
 
-    def arguments(self, args: Sequence[ast.Arg], end: int) -> Doc:
+    def arguments(self, args: Sequence[ast.CallArg], end: int) -> Doc:
         """`end` is where the closing parenthesis stands. A list alone shares its lines with the parentheses."""
         after = self.comments.next()
         if len(args) == 1 and args[0].name is None and isinstance(args[0].value, ast.ListExpr | ast.ListComp):

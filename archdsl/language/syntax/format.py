@@ -146,7 +146,7 @@ class _Formatter:
                 return f"  {written(comment)}"
         return ""
 
-    def param(self, param: ast.Param) -> Doc:
+    def param(self, param: ast.ParamDecl) -> Doc:
         return param.name if param.default is None else (f"{param.name}=", self.writer.item(param.default))
 
     # --- statements ---

@@ -316,7 +316,7 @@ def _parts(node: object) -> list[object]:
     values = [getattr(node, f.name) for f in fields(node)] if isinstance(node, ast.Node) else [node]
     for value in values:
         for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, ast.Arg | ast.Clause | ast.Param):
+            if isinstance(part, ast.CallArg | ast.Clause | ast.ParamDecl):
                 found += _parts(part)
             elif isinstance(part, ast.Node):
                 found.append(part)
