@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +37,10 @@ ROOMS: dict[str, list[set[str]]] = {  # inside a wing, likewise
 }
 MOST_DOORS = 12
 FRAMEWORKS = {"torch", "lightning", "keras", "tensorflow", "jax", "torchvision", "kornia"}
+WORDS = (  # of PyTorch and Keras, and of those below Keras
+    "torch", "keras", "tensorflow", "jax", "lightning", "nn.", "F.relu", "ops.relu", ".mT", "inplace=", "Sequential", "ModuleList",
+    "ModuleDict", "ParameterList", "OrderedDict", "add_weight", "training=", "kwargs", "state_dict", ".expand(", ".shape[", "Chain(",
+)  # fmt: skip
 OWN = sorted((ROOT / "archdsl").rglob("*.py"))
 FILES = [*OWN, *sorted((ROOT / "backends").rglob("*.py"))]
 
@@ -85,6 +90,13 @@ def test_imports_go_down_the_rooms_of_a_wing(name: str) -> None:
         for other in imports(file) & inside.keys():
             own, its = module.split(".")[2], other.split(".")[2]
             assert own == its or floor[its] < floor[own], f"{module} imports {other}, which does not lie below it"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "archdsl" / "code").rglob("*.py")), ids=lambda f: f.name)
+def test_code_says_no_word_of_a_framework(file: Path) -> None:
+    """Its backend says them, in its table and as methods of its writer."""
+    text = file.read_text(encoding="utf-8")
+    assert not [word for word in WORDS if re.search(rf"(?<!\w){re.escape(word)}", text, re.IGNORECASE)]
 
 
 def test_no_circle_of_files() -> None:

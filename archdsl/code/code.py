@@ -39,7 +39,7 @@ class Arg:
 
 @dataclass(frozen=True)
 class Layer:
-    """A constructor: `nn.Conv2d(3, 64, 7, stride=2)`. A name without a dot is a class of `layers/`."""
+    """A constructor: `Conv(3, 64, 7, stride=2)`. A name without a dot is a class of the backend's own."""
 
     cls: str
     args: tuple[Arg, ...] = ()
@@ -57,7 +57,7 @@ class Code:
     member: the module that `{self}` is where that is not `layer`, because it alone is not the op.
     before: modules that stand before `layer` in a line of modules, by name.
     alone: the module that does the same as an item of a list, where it has no name for anything beside itself.
-    inplace: it can overwrite its input.  fresh: its output is new, and its own backward never reads it.
+    inplace: the argument, last in `text` and `layer`, with which it overwrites its input.  fresh: its output is new, and its own backward never reads it.
     elementwise: it broadcasts, so that an input without batch may stay so. `trailing` axes of 1 are appended to
         its inputs, one number each.
     batchless: its output has no batch axis (a learned tensor).
@@ -72,7 +72,7 @@ class Code:
     values: Mapping[str, Value] = field(default_factory=dict)
     args: tuple[Arg, ...] = ()
     level: int = ATOM
-    inplace: bool = False
+    inplace: Arg | None = None
     fresh: bool = False
     elementwise: bool = False
     trailing: tuple[int, ...] = ()

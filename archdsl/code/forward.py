@@ -33,7 +33,6 @@ __all__ = ["Dialect", "forward"]
 ROOM = WIDTH - 8  # for a statement of a method
 _HOLE = re.compile(r"\{(\w+)(?:!(\w))?\}")
 _WANTED = {None: CHOICE, "a": ATOM, "s": SUM, "p": PRODUCT, "u": UNARY}
-_INPLACE = re.compile(r"\)$")
 
 
 class Dialect(Protocol):
@@ -41,12 +40,14 @@ class Dialect(Protocol):
 
     reserved: names that no variable may have.
     tapped: whether every value is shown to a tap while it is made (see `archdsl.code.taps`).
-    passed: what every call of a member ends in: `, training=training`, or nothing.
+    passed: what every call of a member ends in, a comma first, or nothing.
+    idle: text that two ops leave between them and that does nothing: it is left out.
     """
 
     reserved: frozenset[str]
     tapped: bool
     passed: str
+    idle: str
 
     def value(self, value: Val) -> tuple[str, int]:
         """A value and how tightly it binds."""
@@ -180,9 +181,9 @@ class _Forward:
             return wrap(*self.dialect.value(written.values[name]), _WANTED[mark])
 
         template = code.text.replace("{self}({0})", f"{{self}}({{0}}{self.dialect.passed})")
-        text = _HOLE.sub(fill, template).replace("(, ", "(").replace(", )", ")").replace(".mT.mT", "")
+        text = _HOLE.sub(fill, template).replace("(, ", "(").replace(", )", ")").replace(self.dialect.idle, "")
         if code.inplace and not code.stateful and self._overwrites(step, inputs[0]):
-            text = _INPLACE.sub(", inplace=True)", text)
+            text = f"{text[:-1]}, {code.inplace.name}={literal(code.inplace.value)})"
         return text, code.level
 
     def _overwrites(self, step: Step, piece: _Piece) -> bool:

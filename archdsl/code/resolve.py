@@ -128,10 +128,8 @@ class Resolver:
             return self.line([(n, [(b, f.items[i][1]) for b, f in flows]) for i, (n, _) in enumerate(first.items)])
         return self._chain([(b, code) for b, code in items if isinstance(code, ChainCode)])
 
-    def layer(self, layers: Sequence[tuple[Body, Layer]], inplace: bool = False) -> New:
-        args = self.arguments([(b, layer.args) for b, layer in layers])
-        extra = (Written(Const(True), "inplace"),) if inplace else ()
-        return New(layers[0][1].cls, args + extra)
+    def layer(self, layers: Sequence[tuple[Body, Layer]], *more: Arg) -> New:
+        return New(layers[0][1].cls, self.arguments([(b, (*layer.args, *more)) for b, layer in layers]))
 
     def arguments(self, args: Sequence[tuple[Body, tuple[Arg, ...]]]) -> tuple[Written, ...]:
         return tuple(
@@ -155,7 +153,8 @@ class Resolver:
                     items.append(
                         (before, self.layer([(b, c.code.before[i][1]) for b, c in found if isinstance(c, OpCode)]))
                     )
-                items.append((name, self.layer([(b, _layer(c)) for b, c in found], code.code.inplace and fresh)))
+                more = (code.code.inplace,) if code.code.inplace and fresh else ()
+                items.append((name, self.layer([(b, _layer(c)) for b, c in found], *more)))
                 fresh = code.code.fresh
             else:
                 items.append((name, self.built(found)))

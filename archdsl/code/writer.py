@@ -57,7 +57,7 @@ class Writer(ABC):
     method: what a class calls its forward pass.
     passed_on: what the constructor takes last.  numbered: whether members are told their names, items of a row their
         numbers.
-    tapped, passed: see `Dialect`.
+    tapped, passed, idle: see `Dialect`.
     """
 
     reserved: frozenset[str]
@@ -65,6 +65,7 @@ class Writer(ABC):
     method: ClassVar[str]
     passed_on: ClassVar[tuple[str, ...]] = ()
     passed = ""
+    idle = ""
     numbered: ClassVar[bool] = False
 
     def __init__(self, plan: ClassPlan, classes: Collection[str], tapped: bool) -> None:

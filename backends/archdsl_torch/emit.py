@@ -19,6 +19,7 @@ __all__ = ["EMIT"]
 
 # PyTorch's own defaults: what equals them is left out.
 EPS, MOMENTUM, L2_EPS, PRELU = (dim(Fraction(n)) for n in ("1e-5", "0.1", "1e-12", "0.25"))
+INPLACE = Arg(True, "inplace")
 
 
 def one_or_tuple(axes: Iterable[int]) -> str:
@@ -110,8 +111,8 @@ def param(op: learned.Param, types: Types) -> Code:
 # --- stateless ---
 
 
-def activation(name: str, cls: str, inplace: bool = False, fresh: bool = False) -> Emitter:
-    return lambda op, types: Code(f"{name}({{0}})", Layer(cls), inplace=inplace, fresh=fresh)
+def activation(name: str, cls: str, inplace: Arg | None = None) -> Emitter:
+    return lambda op, types: Code(f"{name}({{0}})", Layer(cls), inplace=inplace)
 
 
 def softmax(op: act.Softmax, types: Types) -> Code:
@@ -285,8 +286,8 @@ EMIT: dict[type[Op], Emitter] = {
     norm.L2Norm: l2norm,
     norm.Standardize: standardize,
     act.Identity: lambda op, types: Code("{0}", Layer("nn.Identity")),
-    act.Relu: activation("F.relu", "nn.ReLU", inplace=True),
-    act.Relu6: activation("F.relu6", "nn.ReLU6", inplace=True),
+    act.Relu: activation("F.relu", "nn.ReLU", INPLACE),
+    act.Relu6: activation("F.relu6", "nn.ReLU6", INPLACE),
     act.LeakyRelu: lambda op, types: Code(
         "F.leaky_relu({0}, {slope})", Layer("nn.LeakyReLU", sized(slope=op.slope)), values={"slope": op.slope}
     ),

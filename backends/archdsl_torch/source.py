@@ -39,6 +39,7 @@ class TorchClass(Writer):
     reserved = RESERVED
     taken = MEMBERS
     method = "forward"
+    idle = ".mT.mT"  # tokens turned for one layer and back, and turned again for the next
 
     def base(self) -> str:
         return "nn.Module"
