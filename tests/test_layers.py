@@ -33,13 +33,21 @@ ROOMS: dict[str, list[set[str]]] = {  # inside a wing, likewise
         {"types", "resources", "version"},
         {"syntax", "ops", "recipe"},
     ],
-    "graph": [{"graph"}, {"places", "spec", "text"}, {"passes"}, {"elaborate"}, {"cost", "build"}, {"contracts"}],
+    "graph": [
+        {"graph"},
+        {"overlay", "places", "spec", "text"},
+        {"passes"},
+        {"elaborate"},
+        {"cost", "build"},
+        {"contracts"},
+    ],
 }
 MOST_DOORS = 12
 FRAMEWORKS = {"torch", "lightning", "keras", "tensorflow", "jax", "torchvision", "kornia"}
-WORDS = (  # of PyTorch and Keras, and of those below Keras
-    "torch", "keras", "tensorflow", "jax", "lightning", "nn.", "F.relu", "ops.relu", ".mT", "inplace=", "Sequential", "ModuleList",
-    "ModuleDict", "ParameterList", "OrderedDict", "add_weight", "training=", "kwargs", "state_dict", ".expand(", ".shape[", "Chain(",
+WORDS = (  # of PyTorch, of Keras, and of what is below them
+    "torch", "keras", "tensorflow", "jax", "lightning", "nn.", "F.relu", "ops.relu", ".mT", "inplace=", "Sequential",
+    "ModuleList", "ModuleDict", "ParameterList", "OrderedDict", "add_weight", "training=", "kwargs", "state_dict",
+    ".expand(", ".shape[", "Chain(",
 )  # fmt: skip
 OWN = sorted((ROOT / "archdsl").rglob("*.py"))
 FILES = [*OWN, *sorted((ROOT / "backends").rglob("*.py"))]

@@ -57,7 +57,8 @@ class Code:
     member: the module that `{self}` is where that is not `layer`, because it alone is not the op.
     before: modules that stand before `layer` in a line of modules, by name.
     alone: the module that does the same as an item of a list, where it has no name for anything beside itself.
-    inplace: the argument, last in `text` and `layer`, with which it overwrites its input.  fresh: its output is new, and its own backward never reads it.
+    inplace: the argument with which it overwrites its input.
+    fresh: its output is new, and its own backward never reads it.
     elementwise: it broadcasts, so that an input without batch may stay so. `trailing` axes of 1 are appended to
         its inputs, one number each.
     batchless: its output has no batch axis (a learned tensor).

@@ -11,6 +11,7 @@ from itertools import pairwise
 from archdsl.code.bodies import Applied, Body, OpCode, is_module
 from archdsl.code.classes import Class, guards_of
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target
+from archdsl.graph.overlay import overlay
 from archdsl.language.source import Span
 from archdsl.language.types import Expr
 
@@ -77,7 +78,7 @@ class _Structure:
     def __init__(self, cls: Class) -> None:
         self.cls = cls
         self.graph = cls.graph
-        self.order = _order(cls.bodies)
+        self.order = overlay(list(b.nodes) for b in cls.bodies)
         self.at = {n: [(b, b.nodes[n]) for b in cls.bodies if n in b.nodes] for n in self.order}
         self.alias: dict[Ref, Ref] = {}
         for name, found in self.at.items():
@@ -197,25 +198,6 @@ def _common(a: tuple[Guard, ...], b: tuple[Guard, ...]) -> tuple[Guard, ...]:
     """The guards that both begin with."""
     same = [x for x, y in zip(a, b, strict=False) if x == y]
     return tuple(same)
-
-
-def _order(bodies: Sequence[Body]) -> list[str]:
-    """Every node's name once, inputs before what reads them."""
-    order = list(bodies[0].nodes)
-    known = set(order)
-    for body in bodies[1:]:
-        if all(n in known for n in body.nodes):
-            continue
-        after: dict[str | None, list[str]] = {}
-        last: str | None = None
-        for name in body.nodes:
-            if name in known:
-                last = name
-            else:
-                after.setdefault(last, []).append(name)
-        order = after.get(None, []) + [n for name in order for n in (name, *after.get(name, ()))]
-        known.update(body.nodes)
-    return order
 
 
 def _statement(graph: Graph, node: Node) -> str:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from archdsl.graph.cost import Cost
 from archdsl.graph.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target, bodies, parts
+from archdsl.graph.overlay import overlay
 from archdsl.graph.text import by_appearance, guard_text, stage_words
 from archdsl.language.ops.merge import Add, Div, Mul, Sub, WithNumber
 from archdsl.language.ops.op import Op
@@ -122,31 +123,19 @@ class _Union:
 
     def __init__(self, held: list[Graph], depth: Mapping[Graph, int]) -> None:
         self.bodies = held
-        self.held: dict[str, list[Graph]] = {}
         self.roles: dict[str, Role] = {}
         self.reads: dict[str, dict[str, dict[str, _Way]]] = {}
+        names = overlay([n.name for n in body if not isinstance(n.op, Select)] for body in held)
+        self.held: dict[str, list[Graph]] = {name: [] for name in names}
         known: dict[object, Roles] = {}
         for body in held:
             form = _form(body)
             if form not in known:
                 known[form] = roles(body, depth)
-                self._place([node.name for node in body if not isinstance(node.op, Select)])
             self._add(body, known[form])
         self.outputs = max(len(body.outputs) for body in held)
         self.ends = {ref.node for ref in held[0].stages.values()}
         self.consumers = Counter(s for ports in self.reads.values() for ways in ports.values() for s in ways)
-
-    def _place(self, names: Sequence[str]) -> None:
-        """Bring the names of a body into the order of all, each new one behind what it follows."""
-        order = list(self.held)
-        place = -1
-        for name in names:
-            if name in self.held:
-                place = order.index(name)
-            else:
-                place += 1
-                order.insert(place, name)
-        self.held = {name: self.held.get(name, []) for name in order}
 
     def _add(self, body: Graph, role: Roles) -> None:
         for node in body:
