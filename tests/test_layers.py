@@ -129,3 +129,12 @@ def test_only_the_parser_knows_lark_and_only_the_graph_knows_networkx() -> None:
     for library, owner in owners.items():
         users = [f.relative_to(ROOT).as_posix() for f in FILES if library in {m.split(".")[0] for m in imports(f)}]
         assert users == [owner], f"{users} import {library}"
+
+
+ONE_BACKENDS = {"archdsl_torch": {"norms", "onnx"}, "archdsl_keras": {"framework"}}
+
+
+def test_the_same_thing_stands_in_the_same_file_of_both_backends() -> None:
+    files = {name: {p.stem for p in (ROOT / "backends" / name).glob("*.py")} for name in ONE_BACKENDS}
+    ours, theirs = (files[name] - only for name, only in ONE_BACKENDS.items())
+    assert ours == theirs

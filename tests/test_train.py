@@ -66,7 +66,7 @@ from archdsl.language.recipe.words import (
 from archdsl.language.source import flag
 from archdsl.train import Result, Run, evaluate, resume
 from archdsl.train.settings import Settings
-from archdsl_torch.batches import HeldOut, Images, Training
+from archdsl_torch.batches import Batches, HeldOut, Images
 from archdsl_torch.machine import blocks
 from archdsl_torch.normal import Normal
 
@@ -265,7 +265,7 @@ def test_streamed_images_are_the_kept_ones(tmp_path: Path) -> None:
     cpu = torch.device("cpu")
     kept, streamed = (Images(data.load("train", (3, 8, 8), limit), cpu) for limit in (2**30, 0))
     assert kept.kept and not streamed.kept
-    for one, other in zip(*(Training(images, 5, 9, 3, None, (0, 1)) for images in (kept, streamed)), strict=True):
+    for one, other in zip(*(Batches(images, 5, 9, 3, None, (0, 1)) for images in (kept, streamed)), strict=True):
         assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
     halves = [list(HeldOut(kept, 4, (rank, 2))) for rank in (0, 1)]
     assert sorted(len(labels) for half in halves for _, labels in half) == [2, 2, 4, 4]
@@ -273,12 +273,12 @@ def test_streamed_images_are_the_kept_ones(tmp_path: Path) -> None:
 
 def test_an_epoch_can_begin_in_its_middle() -> None:
     images = Images(open_data(Digits()).load("train", (1, 8, 8)), torch.device("cpu"))
-    whole, rest = (Training(images, 32, 70, 0, None, (0, 1)) for _ in range(2))
+    whole, rest = (Batches(images, 32, 70, 0, None, (0, 1)) for _ in range(2))
     rest.start = 11
     assert [y.tolist() for _, y in rest] == [y.tolist() for _, y in list(whole)[11:]]
     rest.start = 44
     assert len(list(rest)) == 26  # of the 44 of an epoch
-    parts = [Training(images, 32, 70, 0, None, (rank, 2)) for rank in (0, 1)]
+    parts = [Batches(images, 32, 70, 0, None, (rank, 2)) for rank in (0, 1)]
     first = [next(iter(part))[1].tolist() for part in parts]
     assert sorted(first[0] + first[1]) == sorted(next(iter(whole))[1].tolist())
 

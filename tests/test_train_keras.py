@@ -30,6 +30,7 @@ from images import paint
 import archdsl_torch.optimizers
 import archdsl_torch.train
 from archdsl import api
+from archdsl.code.backend import find_backend
 from archdsl.data import Data, open_data
 from archdsl.graph.elaborate import load
 from archdsl.language.recipe import Count
@@ -64,11 +65,11 @@ keras = load_keras()
 
 import archdsl_keras.train  # noqa: E402
 from archdsl_keras.batches import Batches  # noqa: E402
-from archdsl_keras.devices import Place  # noqa: E402
+from archdsl_keras.blame import first_not_finite  # noqa: E402
 from archdsl_keras.learner import Learner  # noqa: E402
+from archdsl_keras.machine import Machine  # noqa: E402
 from archdsl_keras.optimizers import Schedule, make_optimizer  # noqa: E402
-from archdsl_keras.recorder import STATE, Recorder  # noqa: E402
-from archdsl_keras.search import first_not_finite  # noqa: E402
+from archdsl_keras.state import STATE, Recorder  # noqa: E402
 from archdsl_keras.train import legs  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -197,12 +198,12 @@ def rows_of(recipe: Recipe, to: str, module: Any, output: Path, patch: pytest.Mo
     graph = api.elaborated(PLAIN, settings={"classes": 10})[0]
 
     def build(artifact: Any) -> Any:
-        network = backend.build(artifact)
+        network = fresh(artifact)
         backend.set_weights(network, graph, random_weights(graph))
         return network
 
-    backend = module.BACKEND
-    patch.setattr(module, "BACKEND", replace(backend, build=build))
+    backend, fresh = find_backend(to), module.build
+    patch.setattr(module, "build", build)
     return figures(trained(output, recipe, PLAIN, to=to)[0])
 
 
@@ -397,7 +398,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "change", [{"device": "cuda"}, {"precision": "float16"}, {"devices": 2}, {"strategy": "fsdp"}], ids=str
 )
 def test_what_is_not_there(change: dict[str, Any], tmp_path: Path) -> None:
-    if Place(CPU).gpu or Place(Settings()).gpu:
+    if Machine(CPU).gpu or Machine(Settings()).gpu:
         pytest.skip("there is a GPU")
     found = mistake(lambda: trained(tmp_path, settings=replace(CPU, **change)))
     assert found.code == "E0820" and not list(tmp_path.iterdir())

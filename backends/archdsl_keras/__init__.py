@@ -27,19 +27,19 @@ def train(*args: Any, **kwargs: Any) -> Any:
 
 
 def _logits(*args: Any) -> Any:
-    """See `archdsl_keras.train`."""
+    """See `archdsl_keras.infer`."""
     load_keras()
-    from archdsl_keras.train import logits
+    from archdsl_keras.infer import logits
 
     return logits(*args)
 
 
 def _memory(*args: Any) -> int | None:
-    """See `archdsl_keras.devices`."""
+    """See `archdsl_keras.machine`."""
     load_keras()
-    from archdsl_keras.devices import free_memory
+    from archdsl_keras.machine import Machine
 
-    return free_memory(*args)
+    return Machine(*args).free_memory
 
 
 def probe(*args: Any) -> Probe:

@@ -11,7 +11,7 @@ from archdsl.code.backend import Artifact, Trial
 from archdsl.language.recipe import Recipe
 from archdsl.train.settings import Settings
 from archdsl_keras.build import build
-from archdsl_keras.devices import Place
+from archdsl_keras.machine import Machine
 
 __all__ = ["trial"]
 
@@ -20,32 +20,32 @@ _RATE, _MOMENTUM = 1e-6, 0.9  # noise teaches nothing: the weights stay finite, 
 
 def trial(artifact: Artifact, size: tuple[int, ...], batch: int, settings: Settings) -> Trial:
     """See `archdsl.code.backend.Trial`. Optimizer: SGD with momentum; loss: the mean square of the outputs."""
-    place, recipe = Place(settings), Recipe(batch=batch)
-    with place.entered(recipe):
+    machine, recipe = Machine(settings), Recipe(batch=batch)
+    with machine.entered(recipe):
         network = build(artifact)
         x = keras.random.normal((batch, *size[1:], size[0]))
         outputs = network(x)
         several = isinstance(outputs, tuple | list)
         y = [ops.zeros_like(output) for output in outputs] if several else ops.zeros_like(outputs)
         optimizer = keras.optimizers.SGD(_RATE, _MOMENTUM)
-        network.compile(optimizer, loss=["mse"] * len(y) if several else "mse", jit_compile=place.jit)
+        network.compile(optimizer, loss=["mse"] * len(y) if several else "mse", jit_compile=machine.jit)
 
     def infer(steps: int) -> None:
-        with place.entered(recipe):
+        with machine.entered(recipe):
             for _ in range(steps):
                 network.predict_on_batch(x)
 
     def train(steps: int) -> None:
-        with place.entered(recipe):
+        with machine.entered(recipe):
             for _ in range(steps):
                 network.train_on_batch(x, y)
 
-    return Trial(infer, train, lambda: _peak(place), place.name, _how(place))
+    return Trial(infer, train, lambda: _peak(machine), machine.name, _how(machine))
 
 
-def _peak(place: Place) -> int | None:
+def _peak(machine: Machine) -> int | None:
     """None where Keras's framework does not tell."""
-    if not place.gpu:
+    if not machine.gpu:
         return None
     backend = keras.backend.backend()
     if backend == "torch":
@@ -66,7 +66,7 @@ def _peak(place: Place) -> int | None:
     return known.get("peak_bytes_in_use")
 
 
-def _how(place: Place) -> str:
+def _how(machine: Machine) -> str:
     """Keras itself runs a step as one graph of its framework."""
-    jit = place.jit is True or (place.jit == "auto" and keras.backend.backend() != "torch")
-    return f"{'XLA' if jit else 'no XLA'}, {place.precision}, {keras.backend.backend()}"
+    jit = machine.jit is True or (machine.jit == "auto" and keras.backend.backend() != "torch")
+    return f"{'XLA' if jit else 'no XLA'}, {machine.precision}, {keras.backend.backend()}"

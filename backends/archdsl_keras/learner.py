@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -19,6 +18,7 @@ from archdsl.language.recipe import Recipe
 from archdsl.language.recipe.recipe import draw_seed
 from archdsl.weights import keys
 from archdsl_keras.augment import Augment, Mix
+from archdsl_keras.normal import Normal
 from archdsl_keras.optimizers import average_all, make_optimizer
 from archdsl_keras.weights import variables
 
@@ -45,7 +45,8 @@ class Learner(keras.Model):  # type: ignore[misc]  # Keras has no types
         in_memory: bool = True,
     ) -> None:
         super().__init__(dtype="float32")
-        self.network, self.graph, self.recipe, self.normalise, self.seed = network, graph, recipe, normalise, seed
+        self.network, self.graph, self.recipe, self.seed = network, graph, recipe, seed
+        self.normal = Normal(normalise)
         self.classes = int(graph.type_of(graph.outputs[0]).c)
         self.draws = keras.random.SeedGenerator(seed)
         self.augment, self.mix = Augment(recipe, in_memory, self.draws), Mix(recipe, self.draws)
@@ -101,15 +102,6 @@ class Learner(keras.Model):  # type: ignore[misc]  # Keras has no types
         mixed: tuple[Any, Any] = self.mix(self.normal(self.augment(_pixels(images))), targets)
         return mixed
 
-    def normal(self, images: Any) -> Any:
-        """Images [n, h, w, c] of pixels in 0..1, as the network reads them."""
-        if self.normalise.by == "image":
-            axes, least = (1, 2, 3), 1 / math.sqrt(math.prod(images.shape[1:]))
-            deviation = ops.std(images, axes, keepdims=True)
-            return (images - ops.mean(images, axes, keepdims=True)) / ops.maximum(deviation, least)
-        mean, std = (_last(np.asarray(values, "float32")) for values in (self.normalise.mean, self.normalise.std))
-        return (images - mean) / std
-
     def _logits(self, images: Any, training: bool) -> Any:
         return ops.cast(ops.reshape(self.network(images, training=training), (-1, self.classes)), "float32")
 
@@ -160,8 +152,3 @@ def _copy(variable: Any) -> NDArray[Any]:
 def _pixels(images: Any) -> Any:
     """uint8 [n, c, h, w] -> float32 [n, h, w, c] in 0..1."""
     return ops.transpose(ops.cast(images, "float32") / 255, (0, 2, 3, 1))
-
-
-def _last(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[c] as it is; [c, h, w] with the channels last."""
-    return np.moveaxis(values, 0, -1)

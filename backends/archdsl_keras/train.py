@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import chain
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from archdsl.code.backend import Artifact
 from archdsl.data import Normalise, Split
-from archdsl.graph.graph import Graph
 from archdsl.language.recipe import Recipe
 from archdsl.train.bar import Bar
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 from archdsl_keras.batches import Batches
 from archdsl_keras.build import build
-from archdsl_keras.devices import Place, versions
 from archdsl_keras.learner import Learner
+from archdsl_keras.machine import Machine
 from archdsl_keras.progress import Progress
-from archdsl_keras.recorder import Recorder, logits_of
-from archdsl_keras.weights import set_weights
+from archdsl_keras.state import Recorder
 
-__all__ = ["logits", "train"]
+__all__ = ["train"]
 
 
 def train(artifact: Artifact, images: Split, held_out: Split, normalise: Normalise, recipe: Recipe, settings: Settings,
@@ -37,17 +32,17 @@ def train(artifact: Artifact, images: Split, held_out: Split, normalise: Normali
     Raises SpecError where the device is missing, its memory too small, or a number not finite; KeyboardInterrupt where
     the user stops it, once the run is in order.
     """
-    place = Place(settings)
-    place.check(recipe, len(images))
-    with place.entered(recipe):
+    machine = Machine(settings)
+    machine.check(recipe, len(images))
+    with machine.entered(recipe):
         keras.utils.set_random_seed(settings.seed)
         batches = Batches(images, recipe, settings)
         in_memory = images.pixels is not None
         learner = Learner(build(artifact), run.origin.graph, recipe, normalise, settings.seed, in_memory)
-        learner.prepare(batches.per_epoch, place.jit, place.precision == "float16")
+        learner.prepare(batches.per_epoch, machine.jit, machine.precision == "float16")
         recorder = Recorder(run, learner, batches, held_out, settings)
         start = recorder.resume() if run.goes_on else 0
-        run.start(settings.log, device=place.name, precision=place.precision, versions=versions())
+        run.start(settings.log, device=machine.name, precision=machine.precision, versions=machine.versions)
         callbacks: list[keras.callbacks.Callback] = [recorder]
         with run.ending(len(held_out)), ExitStack() as stopped:
             if progress:
@@ -88,26 +83,3 @@ def legs(step: int, total: int, per_epoch: int) -> Iterator[tuple[int, int]]:
             end = min(total, (step // per_epoch + 1) * per_epoch)
         yield step, end
         step = end
-
-
-def logits(
-    artifact: Artifact,
-    graph: Graph,
-    tensors: Mapping[str, NDArray[np.generic]],
-    batches: Iterator[NDArray[np.uint8]],
-    normalise: Normalise,
-    settings: Settings,
-) -> NDArray[np.float32]:
-    """What a network with these weights gives in evaluation: float32 [n, classes].
-
-    batches: uint8 [b, c, h, w]; a network that is compiled is compiled for the size of the first.
-    Raises SpecError where the device is missing or its memory too small.
-    """
-    place, recipe = Place(settings), Recipe()
-    with place.entered(recipe):
-        network = build(artifact)
-        set_weights(network, graph, tensors)
-        learner = Learner(network, graph, recipe, normalise, settings.seed)
-        learner.compile(jit_compile=place.jit)
-        first = next(batches, None)
-        return logits_of(learner, chain([] if first is None else [first], batches), 0 if first is None else len(first))

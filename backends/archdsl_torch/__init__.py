@@ -10,7 +10,9 @@ from typing import Any
 
 from archdsl.code.backend import Backend, Export, Probe, Trial
 from archdsl_torch.build import build, count_params
-from archdsl_torch.weights import get_weights, set_weights, state_names, write_state_dict
+from archdsl_torch.files import SUFFIXES
+from archdsl_torch.files import write as write_file
+from archdsl_torch.weights import get_weights, set_weights, state_names
 from archdsl_torch.write import emit
 
 __all__ = ["BACKEND", "build", "count_params", "emit", "logits", "train"]
@@ -101,7 +103,7 @@ BACKEND = Backend(
     logits=logits,
     memory=_memory,
     exports={
-        "torch": Export((".safetensors",), "torch", write_state_dict, state_names),
+        "torch": Export(SUFFIXES, "torch", write_file, state_names),
         "onnx": Export((".onnx",), "onnx", _write_onnx),
     },
     probes={"onnx": _probe_onnx},

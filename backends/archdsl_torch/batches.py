@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Batch", "HeldOut", "Images", "Training"]
+__all__ = ["Batch", "Batches", "HeldOut", "Images"]
 
 Batch = tuple[Tensor, Tensor]
 
@@ -51,7 +51,7 @@ class Images:
         return tensor.to(self.device, non_blocking=True)
 
 
-class Training:
+class Batches:
     """The rest of an epoch, from optimizer step `start` of the whole training on; no incomplete batch.
 
     size: of a batch on all processes together. steps: of the whole training. share: this process and how many there

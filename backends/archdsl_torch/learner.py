@@ -19,7 +19,7 @@ from archdsl.language.diagnostics import SpecError
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe.recipe import draw_seed, learning_rate
 from archdsl_torch.augment import Augment, Mix
-from archdsl_torch.batches import Batch, Training
+from archdsl_torch.batches import Batch, Batches
 from archdsl_torch.machine import Machine, blocks
 from archdsl_torch.normal import Normal
 from archdsl_torch.norms import share_norms
@@ -79,7 +79,7 @@ class Learner(LightningModule):
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe, normalise: Normalise, classes: int, machine: Machine,
-                 batches: Training, blame: Blame) -> None:  # fmt: skip
+                 batches: Batches, blame: Blame) -> None:  # fmt: skip
         super().__init__()
         self.automatic_optimization = False
         self.average = Average(network, recipe.average.decay) if recipe.average else None

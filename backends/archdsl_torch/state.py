@@ -82,7 +82,7 @@ class Recorder(Callback):
     """Hands each epoch to the run, saves the state, and ends the training where the recipe does.
 
     A state inside an epoch is, for Lightning, that at the epoch's start; only `Position` says how much of it is done.
-    So Lightning always begins an epoch, of which `Training` gives the rest.
+    So Lightning always begins an epoch, of which `Batches` gives the rest.
     """
 
     def __init__(self, run: Run, position: Position) -> None:

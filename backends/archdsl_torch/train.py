@@ -22,7 +22,7 @@ from archdsl.train.failures import shares
 from archdsl.train.ranks import leads, rank
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
-from archdsl_torch.batches import HeldOut, Images, Training
+from archdsl_torch.batches import Batches, HeldOut, Images
 from archdsl_torch.blame import Blame
 from archdsl_torch.build import build
 from archdsl_torch.learner import Learner
@@ -48,7 +48,7 @@ def train(artifact: Artifact, images: Split, held_out: Split, normalise: Normali
     graph = run.origin.graph
     with quiet(), _algorithms(), machine.diagnosed(recipe):
         seed_everything(settings.seed, workers=True, verbose=False)
-        batches = Training(
+        batches = Batches(
             Images(images, machine.device, settings.workers), part * machine.processes,
             recipe.steps(recipe.batches_of(len(images), whole=True)), settings.seed, recipe.find(ResizedCrop), share,
         )  # fmt: skip
@@ -83,7 +83,7 @@ def _restored(run: Run, learner: Learner) -> tuple[Path | None, Position]:
     return path, position
 
 
-def _epochs_left(batches: Training) -> int:
+def _epochs_left(batches: Batches) -> int:
     """Parts of epochs count, too."""
     if batches.start >= batches.steps:
         return 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.code.names import member
 from archdsl.graph.graph import Graph
-from archdsl.weights import keys, pack
+from archdsl.weights import keys
 from archdsl_torch.source import MEMBERS
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, NDArray[np.generic]]
 
-__all__ = ["get_weights", "set_weights", "spell", "state_names", "whole", "write_state_dict"]
+__all__ = ["get_weights", "set_weights", "spell", "state_names", "whole"]
 
 _COUNTER = "num_batches_tracked"  # of a batch norm: no weight, and no statistic that anything is computed from
 
@@ -68,13 +67,3 @@ def set_weights(network: Any, graph: Graph, tensors: Tensors) -> None:
         if key is not None:
             state[name] = torch.from_numpy(np.array(tensors[key]))
     network.load_state_dict(state)
-
-
-def write_state_dict(graph: Graph, tensors: Tensors, path: Path, about: Mapping[str, str]) -> str:
-    """A safetensors file that `load_state_dict` of the generated network takes as it is, counters included."""
-    import numpy as np
-
-    none = np.zeros((), np.int64)
-    state = {name: none if key is None else tensors[key] for name, key in state_names(graph).items()}
-    path.write_bytes(pack(state, {**about, "format": "pt"}))
-    return "`model.load_state_dict(safetensors.torch.load_file(…))` takes it"

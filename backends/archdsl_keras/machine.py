@@ -1,4 +1,4 @@
-"""Where Keras works: device, precision, several devices, and what a lack of memory looks like."""
+"""What `Settings` come to on this machine: device, precision, several devices, a lack of memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from archdsl.train.failures import out_of_memory, shares, uses_gpu
 from archdsl.train.ranks import processes
 from archdsl.train.settings import Settings
 
-__all__ = ["Place", "free_memory", "versions"]
+__all__ = ["Machine"]
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}  # Keras's names
 _NO_MEMORY = ("resourceexhausted", "resource_exhausted", "out of memory", "can't allocate memory")
 
 
-class Place:
+class Machine:
     """What `settings` come to on this machine. Raises SpecError where they ask for what is not there."""
 
     def __init__(self, settings: Settings) -> None:
@@ -62,6 +62,32 @@ class Place:
     def name(self) -> str:
         one = _gpu_name() if self.gpu else f"cpu, {os.cpu_count()} cores"
         return f"{len(self.devices)}x {one}" if self.devices else one
+
+    @property
+    def free_memory(self) -> int | None:
+        """Bytes that are free on the GPU; None on the processor, and where nobody can tell."""
+        if not self.gpu:
+            return None
+        backend = keras.backend.backend()
+        if backend == "torch":
+            import torch
+
+            return int(torch.cuda.mem_get_info()[0])
+        if backend == "jax":
+            import jax
+
+            known = jax.devices("gpu")[0].memory_stats() or {}
+            return known["bytes_limit"] - known["bytes_in_use"] if "bytes_limit" in known else None
+        return None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        backend = keras.backend.backend()
+        return {
+            "python": sys.version.split()[0],
+            "keras": version("keras"),
+            backend: sys.modules[backend].__version__,
+        }
 
     @contextmanager
     def entered(self, recipe: Recipe) -> Iterator[None]:
@@ -166,26 +192,3 @@ def _tensorflow_gpu() -> dict[str, Any]:
 
     found: dict[str, Any] = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
     return found
-
-
-def free_memory(settings: Settings) -> int | None:
-    """Bytes that are free on the GPU that `settings` choose; None on the processor, and where nobody can tell."""
-    if not Place(settings).gpu:
-        return None
-    backend = keras.backend.backend()
-    if backend == "torch":
-        import torch
-
-        return int(torch.cuda.mem_get_info()[0])
-    if backend == "jax":
-        import jax
-
-        known = jax.devices("gpu")[0].memory_stats() or {}
-        return known["bytes_limit"] - known["bytes_in_use"] if "bytes_limit" in known else None
-    return None
-
-
-def versions() -> dict[str, str]:
-    backend = keras.backend.backend()
-    module = sys.modules[backend]
-    return {"python": sys.version.split()[0], "keras": version("keras"), backend: module.__version__}

@@ -1,4 +1,4 @@
-"""Where a number of a training was infinite or none first: the step is done once more, node by node. Imports Keras."""
+"""Where a number that is not finite arose first: the step is done once more, node by node. Imports Keras."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ from archdsl.train.failures import diverged, refuse_infinite
 from archdsl.train.record import Run
 from archdsl.train.settings import Settings
 from archdsl_keras.batches import Batches, held_out_batches, whole
+from archdsl_keras.blame import first_not_finite
 from archdsl_keras.learner import Learner
-from archdsl_keras.search import first_not_finite
 from archdsl_keras.weights import get_weights
 
 __all__ = ["STATE", "Recorder", "logits_of"]
