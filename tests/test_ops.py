@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import hypothesis
@@ -18,9 +18,9 @@ from archdsl.language.ops.conv import Conv, ConvTranspose
 from archdsl.language.ops.learned import Param
 from archdsl.language.ops.linear import Dense, Einsum, Matmul
 from archdsl.language.ops.merge import Add, Concat, Div, Mul, Sub, WithNumber, broadcast
-from archdsl.language.ops.norm import BatchNorm, GroupNorm, LayerNorm, Standardize
+from archdsl.language.ops.norm import BatchNorm, GroupNorm, L2Norm, LayerNorm, Standardize
 from archdsl.language.ops.pattern import Pattern, parse_pattern
-from archdsl.language.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Reduce
+from archdsl.language.ops.pool import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Reduce
 from archdsl.language.ops.regularize import Dropout, DropPath
 from archdsl.language.ops.resize import Pad, PadChannels, Upsample
 from archdsl.language.ops.shape import Permute, Reshape, Slice, Split
@@ -181,6 +181,61 @@ def test_attention_is_what_its_parts_are() -> None:
     assert make(RelAttention, dk=8, dv=4, heads=2, relative="per_head").params(x) == 2 * whole.params(x)
     assert make(RelAttention, dk=8, dv=4, heads=2, relative=False).params(x) == 0
     assert whole == make(RelAttention, dk=8, dv=4, heads=2, relative=True)
+
+
+# The slope of each can be told from what came out; of the others from what went in, or from no tensor at all.
+FROM_OUTPUT = {"relu", "sigmoid", "tanh", "softmax"}
+FROM_NOTHING = {
+    "id", "maxpool", "avgpool", "gap", "gmp", "reduce", "dropout", "droppath", "pad", "pad_channels", "upsample",
+    "flatten", "reshape", "permute", "split", "slice", "concat", "param", "add", "sub", "with_number",
+}  # fmt: skip
+SAVED = [  # beside inputs and outputs: masks, indices, means and deviations
+    (MaxPool, {"k": 3, "stride": 2}, (4, 9, 8), 4 * 5 * 4),
+    (AvgPool, {"k": 2}, (4, 8, 8), 0),
+    (GlobalMaxPool, {}, (4, 5, 6), 4),
+    (GlobalAvgPool, {}, (4, 5, 6), 0),
+    (Reduce, {"pattern": "c h w -> h w", "how": "max"}, (4, 5, 6), 5 * 6),
+    (Reduce, {"pattern": "c h w -> h w", "how": "sum"}, (4, 5, 6), 0),
+    (LayerNorm, {}, (4, 5, 6), 2 * 5 * 6),
+    (LayerNorm, {}, (4,), 2),
+    (GroupNorm, {"groups": 2}, (4, 5, 6), 2 * 2),
+    (L2Norm, {}, (4, 5, 6), 5 * 6),
+    (L2Norm, {"axis": "h w"}, (4, 5, 6), 4),
+    (Standardize, {}, (4, 5, 6), 2 * 4),
+    (Standardize, {"axis": "c h w"}, (4, 5, 6), 2),
+    (Dropout, {"p": 0.5}, (4, 5, 6), 4 * 5 * 6),
+    (Dropout, {"p": 0}, (4, 5, 6), 0),
+    (DropPath, {"p": 0.5}, (4, 5, 6), 1),
+    (DropPath, {"p": 0}, (4, 5, 6), 0),
+    (WithNumber, {"symbol": "/", "number": 1, "number_first": True}, (4, 5, 6), 4 * 5 * 6),
+    (WithNumber, {"symbol": "/", "number": 2}, (4, 5, 6), 0),
+    (WithNumber, {"symbol": "-", "number": 1, "number_first": True}, (4, 5, 6), 0),
+    (RelAttention, {"dk": 8, "dv": 4, "heads": 2, "relative": False}, (20, 4, 8), 32 * (4 + 2)),
+    (RelAttention, {"dk": 8, "dv": 4, "heads": 2}, (20, 4, 8), 2 * 32 * 32 + 8 * 32),
+    (Conv, {"c": 4, "k": 3}, (4, 5, 6), 0),
+]
+
+
+@pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.name)
+def test_what_the_backward_pass_reads(cls: type[Op]) -> None:
+    for shapes, values, _ in cls.examples:
+        made = make(cls, **values)
+        assert made.keeps_output == (cls.name in FROM_OUTPUT)
+        assert made.keeps_input == (cls.name not in FROM_OUTPUT | FROM_NOTHING)
+        if cls not in {saves for saves, *_ in SAVED}:
+            assert made.saved(*tensors(shapes)) == 0
+
+
+@pytest.mark.parametrize(("cls", "values", "shape", "numbers"), SAVED, ids=lambda v: getattr(v, "name", None))
+def test_what_an_op_keeps_of_its_own(cls: type[Op], values: dict[str, Any], shape: Any, numbers: int) -> None:
+    assert op_of(cls, values).saved(tensor(*shape)) == numbers
+
+
+def op_of(cls: type[Op], values: dict[str, Any]) -> Op:
+    """As `make`, with the fields that are no settings."""
+    fields = {name: values[name] for name in values if name == "number_first"}
+    made = make(cls, **{name: value for name, value in values.items() if name not in fields})
+    return replace(made, **fields) if fields else made
 
 
 def written(size: Dim) -> str:

@@ -285,7 +285,7 @@ def _kept_body(body: Graph, known: Mapping[Graph, BodyCost], origins: Origins) -
     return Kept(
         inner + sum(body.type_of(ref).elements for ref in kept if ref not in outside),
         tuple(ref in kept for ref in entries),
-        tuple(ref in kept and ref not in entries for ref in outputs),
+        tuple(ref in kept for ref in outputs),
         tuple(entries.index(ref) if ref in entries else None for ref in outputs),
     )
 

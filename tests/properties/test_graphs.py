@@ -55,27 +55,6 @@ def test_equal_bodies_are_one(spec: Spec) -> None:
                 assert seen.setdefault(key, body) is body
 
 
-@given(specs())
-def test_counts_are_the_sum_of_the_weights(spec: Spec) -> None:
-    graph = graph_of(spec.text)
-    weights, state = weight_shapes(graph)
-    costs = cost(graph)
-    assert costs.params == sum(_size(shape) for shape in weights.values())
-    assert costs.state == sum(_size(shape) for shape in state.values())
-    assert sum(stage.params for stage in costs.stages) == costs.params
-    assert sum(stage.macs for stage in costs.stages) == costs.macs
-    assert sum(line.params for line in costs.lines) == costs.params
-    assert sum(line.macs for line in costs.lines) == costs.macs
-    assert cost(graph, batch=3).infer_bytes >= cost(graph).infer_bytes
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
-
-
 FLOWS = ("conv(8, 3) -> bn -> relu", "unit(8)", "unit(8, 2)", "unit", "(bn -> conv(8, 1) -> unit(8))", "[unit(8), bn]")
 UNIT = "block unit(c=8, n=1) { f = (in -> conv(c, 3) -> bn) + in\nout = f -> prelu * n }\n"
 
