@@ -409,7 +409,7 @@ def test_a_folder(flowers: Path) -> None:
     data = same(open_data(str(flowers)))
     assert data.source == Folder(str(flowers)) and data.classes == ("dark", "light") and not data.notes
     assert data.split == {"train": "train", "test": "test"}
-    assert data.as_json()["source"] == f'folder(path="{flowers}")'
+    assert str(data.source) == f'folder(path="{flowers}")' and data.location == str(flowers)
 
 
 def test_what_is_no_image_is_said(flowers: Path) -> None:

@@ -173,7 +173,7 @@ def test_a_finished_run_can_be_made_longer(moments: list[Path], tmp_path: Path) 
     assert mistake(lambda: resume(str(tmp_path / "run"), budget={"steps": "50"})).code == "E0801"
     run, result = resume(str(tmp_path / "run"), budget={"steps": "150"}, command=["archdsl", "train"])
     assert [(row.epoch, row.step) for row in run.rows] == [(1, 44), (2, 88), (3, 100), (4, 132), (5, 150)]
-    assert result.epochs == 5 and [r["after"] for r in run.config["resumed"]] == [3]
+    assert result.epochs == 5 and [r.after for r in run.config.resumed or ()] == [3]
     assert evaluate(str(run.folder))[1].loss == pytest.approx(result.loss, rel=1e-6)
     again = mistake(lambda: resume(str(tmp_path / "run")))
     assert (again.code, again.label) == ("E0836", "its budget of steps(150) is done")

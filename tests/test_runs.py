@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from io import StringIO
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +25,7 @@ from PIL import Image
 from archdsl.graph.elaborate import load
 from archdsl.language.recipe import Count, Recipe
 from archdsl.language.source import Source
+from archdsl.train.config import ImageCounts, RunConfig, UsedData
 from archdsl.train.epoch import Epoch
 from archdsl.train.record import Run
 from archdsl.train.runs import duration
@@ -44,14 +46,17 @@ def finished(output: Path, name: str, top1: float, seed: int = 0, spec: str = SP
     """A run's folder, as a training of two epochs would have left it."""
     origin = Origin(Bundle.of(load(Source("tiny.arch", spec))), "tiny_net", {"classes": "3"}, None)
     recipe = Recipe(name="quick", batch=8, budget=Count(2, "epochs"))
-    about = {
-        "archdsl": "0", "command": ["/bin/archdsl", "train", "a|b.arch"], "input": [1, 4, 4], "backend": "torch",
-        "class": "TinyNet", "params": 29, "macs": 1234, "machine": Settings(seed=seed).as_json(),
-        "data": {"name": "cifar10", "digest": "d" * 64, "classes": ["a", "b_c", "50%"], "normalise": {"by": "image"},
-                 "images": {"train": 80, "test": 9}},
-    }  # fmt: skip
+    data = UsedData(
+        name="cifar10", source="cifar10", location="cifar10", classes=("a", "b_c", "50%"), digest="d" * 64,
+        images=ImageCounts(train=80, test=9), normalise={"by": "image"},
+    )  # fmt: skip
+    config = RunConfig(
+        archdsl="0", command=("/bin/archdsl", "train", "a|b.arch"), input=(1, 4, 4), backend="torch", class_="TinyNet",
+        params=29, macs=1234, machine=Settings(seed=seed), data=data, started=datetime.now(), spec="tiny.arch",
+        model=origin.model, settings=origin.settings, set_input=None, files={},
+    )  # fmt: skip
     texts = {"recipe.arch": recipe.text, "model.py": f"# {spec}", "splits.json": str(seed)}
-    run = Run.new(str(output), name, "", origin, texts, about, lambda line: None)
+    run = Run.new(str(output), name, "", origin, texts, config, lambda line: None)
     run.start(device="NVIDIA H200", versions={"torch": "2"})
     for row in (ROW, replace(ROW, epoch=2, step=20, val_top1=top1)):
         run.epoch(row, lambda: None, lambda: random_weights(origin.graph, 0))
@@ -89,7 +94,8 @@ def test_runs_are_listed_with_what_can_be_told_of_each(folder: Path, run: Callab
     assert wide["images_per_second"] == 20 * 8 / 4 and wide["device"] == "1x NVIDIA H200"
     assert (by_name["killed"]["status"], by_name["stopped"]["status"]) == ("unfinished", "interrupted")
     broken = {
-        "damaged": "config.json is damaged", "foreign": "config.json is damaged", "empty": "it has no config.json",
+        "damaged": "config.json is damaged", "foreign": "config.json has no `command`",
+        "empty": "it has no config.json",
         "torn": "metrics.csv is damaged",
     }  # fmt: skip
     assert found["broken"] == broken

@@ -491,7 +491,7 @@ def test_a_program_that_was_edited_is_not_run(tmp_path: Path, digits_run: Digits
 def test_data_that_changed(tmp_path: Path) -> None:
     flowers = paint(tmp_path / "flowers")
     run, _ = trained(tmp_path, replace(STEADY, batch=4, data=Folder(str(flowers))), input="3x8x8")
-    assert run.config["settings"] == {"classes": "2"}
+    assert run.config.settings == {"classes": "2"}
     (flowers / "test/dark/0.png").unlink()
     found = mistake(lambda: resume(str(run.folder), budget={"epochs": "3"}))
     assert found.code == "E0834" and "its own data" in found.help

@@ -79,7 +79,7 @@ _COLUMNS: dict[str, Callable[[Entry], str]] = {
     "recipe": lambda run: run.recipe_name,
     "device": lambda run: run.device,
     "status": lambda run: run.status,
-    "started": lambda run: f"{run.started:%Y-%m-%d %H:%M}",
+    "started": lambda run: f"{run.config.started:%Y-%m-%d %H:%M}",
     "epochs": lambda run: str(len(run.rows)),
     "top-1, %": lambda run: _number(run.top1, ".2f"),
     "params": lambda run: _number(run.params, ","),

@@ -51,7 +51,7 @@ def extras_of(run: str) -> str:
     """What a run needs to be installed. Raises SpecError where there is none."""
     from archdsl.train import Run
 
-    return f"{find_backend(str(Run.open(run).config.get('backend'))).extra},data"
+    return f"{find_backend(Run.open(run).config.backend).extra},data"
 
 
 def find_backend(name: str) -> Backend:

@@ -57,7 +57,7 @@ def _origin(spec: str, settings: Sequence[str], input: str | None, model: str | 
 
 def _best_of(run: Path) -> Path:
     """The weights of a run."""
-    from archdsl.train.record import BEST
+    from archdsl.train.folder import BEST
 
     path = run / BEST
     if not path.is_file():

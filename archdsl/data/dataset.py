@@ -67,13 +67,6 @@ class Data:
         chosen: Part = getattr(self, part)
         return Split(chosen, size, self.classes, self.at, None, self.ratio, max_corrupt, windows, limit).kept
 
-    def as_json(self) -> dict[str, Any]:
-        """For the run's record."""
-        counts = {"train": len(self.train), "test": len(self.test)}
-        return {"name": self.name, "source": str(self.source), "location": self.location,
-                "classes": list(self.classes), "images": counts, "digest": self.digest,
-                "ratio": self.ratio}  # fmt: skip
-
 
 def is_image(size: tuple[int, ...]) -> TypeGuard[Size]:
     """Whether a model that reads `size` reads images: grey or in three colours."""

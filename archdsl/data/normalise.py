@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ class Normalise:
         return content.getvalue()
 
     @classmethod
-    def from_json(cls, found: dict[str, Any], content: bytes | None = None) -> Normalise:
+    def from_json(cls, found: Mapping[str, Any], content: bytes | None = None) -> Normalise:
         """What `as_json` and `content` gave. Raises KeyError, TypeError or ValueError where it is something else."""
         if found["by"] == "image":
             return cls((), (), "image")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from archdsl.code.backend import Artifact, ability, find_backend
 from archdsl.data import ARRAYS, Data, Normalise, Size, Split, check_classes, is_image, open_data
 from archdsl.graph.build import graph_of
-from archdsl.graph.cost import cost
+from archdsl.graph.cost import Cost, cost
 from archdsl.graph.elaborate import Program
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
@@ -24,7 +25,6 @@ from archdsl.language.errors.training import (
     InputNotImages,
     NoClasses,
     OutputNotClasses,
-    RunUnusable,
     SettingValue,
 )
 from archdsl.language.ops.norm import BatchNorm
@@ -33,6 +33,8 @@ from archdsl.language.recipe.contradictions import Training, contradictions, not
 from archdsl.language.recipe.words import LabelNoise, ResizedCrop, StandardizeImages, Subset, Word
 from archdsl.language.source import Source, Span, flag
 from archdsl.language.version import __version__
+from archdsl.train.config import CONFIG, ImageCounts, RunConfig, UsedData
+from archdsl.train.folder import RECIPE
 from archdsl.train.memory import check_memory
 from archdsl.train.recipes import read_recipe
 from archdsl.train.record import Result, Run
@@ -105,9 +107,9 @@ def train(
     images, held_out = _load(found, size, recipe, settings, graph, free)
     normalise = images.statistics(_standardized(recipe))
     origin = Origin(Bundle.of(program), model, chosen, input)
-    config = _config(artifact, graph, settings, found, normalise, size, command)
+    config = _config(origin, artifact, cost(graph), settings, found, normalise, size, command)
     texts: dict[str, str | bytes] = {
-        "recipe.arch": recipe.text,
+        RECIPE: recipe.text,
         "resolved.txt": to_text(graph),
         "model.py": artifact.text,
         "splits.json": json.dumps({**found.split, **images.record}, indent=None) + "\n",
@@ -147,7 +149,7 @@ def resume(
         why, fix = f"the run is to have {before.budget}, and can only be made longer", "say more"
         raise SpecError([SettingValue(name, text, why, fix).at(flag(name, text))])
     run.resume(recipe, per_epoch, command)
-    run.config["machine"] = found.settings.as_json()
+    run.config = replace(run.config, machine=found.settings)
     return run, _train(replace(found, recipe=recipe), images, held_out, progress)
 
 
@@ -157,35 +159,38 @@ def open_run(folder: str, changes: Mapping[str, Any] | None = None, say: Say = l
     Raises SpecError where it is no run, was changed, or where the settings are out of bounds.
     """
     run = Run.open(folder, say)
-    config = run.config
-    try:
-        backend = find_backend(config["backend"])
-        artifact = Artifact(run.read("model.py"), config["class"], config["backend"])
-        again = config.get("resumed")
-        longer = {"budget": str(again[-1]["budget"])} if again else None
-        recipe = read_recipe(Source(str(run.folder / "recipe.arch"), run.read_unchanged("recipe.arch")), longer)
-        settings = Settings.from_json(config["machine"])
-        size = tuple(int(n) for n in config["input"])
-        arrays = run.folder / ARRAYS
-        normalise = Normalise.from_json(config["data"]["normalise"], arrays.read_bytes() if arrays.is_file() else None)
-        [str(config["data"][key]) for key in ("source", "classes", "digest", "images")]
-    except (KeyError, TypeError, ValueError) as error:
-        file = ARRAYS if ARRAYS in str(error) else "config.json"
-        run.refuse(RunUnusable(str(run.folder), f"{file} is damaged", "name another run"))
-    if not is_image(size):
-        run.refuse(RunUnusable(str(run.folder), "config.json is damaged", "name another run"))
-    settings = replace(settings, **(changes or {}))
+    config, place = run.config, str(run.folder)
+    artifact = Artifact(run.read_unchanged("model.py", config), config.class_, config.backend)
+    longer = {"budget": config.resumed[-1].budget} if config.resumed else None
+    recipe = read_recipe(Source(f"{place}/{RECIPE}", run.read_unchanged(RECIPE, config)), longer)
+    settings = replace(config.machine, **(changes or {}))
     refuse(settings.problems())
-    return Trained(run, artifact, recipe, settings, normalise, size, backend)
+    return Trained(run, artifact, recipe, settings, _normalise(run), config.size, _backend_of(run))
+
+
+def _backend_of(run: Run) -> Backend:
+    try:
+        return find_backend(run.config.backend)
+    except KeyError:
+        run.unusable(f"its backend `{run.config.backend}` is not installed", "install it, or name another run")
+
+
+def _normalise(run: Run) -> Normalise:
+    """What its images are normalised by, from config.json and, where it is more than that, the file `ARRAYS`."""
+    arrays = run.folder / ARRAYS
+    try:
+        return Normalise.from_json(run.config.data.normalise, arrays.read_bytes() if arrays.is_file() else None)
+    except (KeyError, TypeError, ValueError) as error:
+        run.unusable(f"{ARRAYS} is damaged" if ARRAYS in str(error) else f"`data.normalise` in {CONFIG} is damaged")
 
 
 def check_same(run: Run, data: Data, fix: str) -> None:
     """Data need the run's classes; unless `fix` is empty, they have to be its own as they were, or do as it says."""
-    record = run.config["data"]
-    if list(data.classes) != record["classes"]:
-        only = sorted(set(data.classes) ^ set(record["classes"]))
+    record = run.config.data
+    if data.classes != record.classes:
+        only = sorted({*data.classes} ^ {*record.classes})
         raise SpecError([NoClasses(data.name, f"not in both: {', '.join(only[:5])}").at(data.at)])
-    if fix and data.digest != record["digest"]:
+    if fix and data.digest != record.digest:
         raise SpecError([DataChanged(data.name, "names or sizes of files differ", fix).at(data.at)])
 
 
@@ -296,25 +301,27 @@ def _check_outputs(graph: Graph, data: Data, given: bool) -> None:
         raise SpecError([error.at(data.at, [Label(end, f"gives {kinds[0]}")])])
 
 
-def _config(
-    artifact: Artifact,
-    graph: Graph,
-    settings: Settings,
-    data: Data,
-    normalise: Normalise,
-    size: Size,
-    command: Sequence[str],
-) -> dict[str, Any]:
-    """What config.json holds; `Run` adds the spec and the digests of files, the backend its device and versions."""
-    found = cost(graph)
-    return {
-        "archdsl": __version__,
-        "command": list(command),
-        "input": list(size),
-        "backend": artifact.backend,
-        "class": artifact.name,
-        "params": found.params,
-        "macs": found.macs,
-        "machine": settings.as_json(),
-        "data": {**data.as_json(), "normalise": normalise.as_json()},
-    }
+def _config(origin: Origin, artifact: Artifact, costs: Cost, settings: Settings, data: Data, normalise: Normalise,
+            size: Size, command: Sequence[str]) -> RunConfig:  # fmt: skip
+    """What config.json holds; `Run` adds the digests of files, the backend its device and versions."""
+    counts = ImageCounts(train=len(data.train), test=len(data.test))
+    return RunConfig(
+        archdsl=__version__,
+        command=tuple(command),
+        input=size,
+        backend=artifact.backend,
+        class_=artifact.name,
+        params=costs.params,
+        macs=costs.macs,
+        machine=settings,
+        data=UsedData(
+            name=data.name, source=str(data.source), location=data.location, classes=data.classes, images=counts,
+            digest=data.digest, ratio=data.ratio, normalise=normalise.as_json(),
+        ),
+        started=datetime.now(),
+        spec=origin.bundle.name,
+        model=origin.model,
+        settings=origin.settings,
+        set_input=origin.input,
+        files={},
+    )  # fmt: skip

@@ -1,13 +1,14 @@
-"""What one epoch of a training came to: a row of metrics.csv."""
+"""What each epoch of a training came to: metrics.csv and its rows."""
 
 from __future__ import annotations
 
+import csv
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
-__all__ = ["Epoch"]
+__all__ = ["Epoch", "parse_table", "table"]
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,17 @@ class Epoch:
             f"epoch {self.epoch:3d}  train loss {self.train_loss:.4f}  top-1 {self.train_top1:6.2f} %"
             f"  held-out loss {self.val_loss:.4f}  top-1 {self.val_top1:6.2f} %  {self.seconds:.1f} s"
         )
+
+
+def table(rows: Iterable[Epoch]) -> str:
+    """metrics.csv. Numbers are read again as the same ones."""
+    lines = [[f.name for f in fields(Epoch)], *(map(repr, astuple(row)) for row in rows)]
+    return "".join(",".join(line) + "\n" for line in lines)
+
+
+def parse_table(text: str) -> list[Epoch]:
+    """What `table` gave, of one epoch at least. Raises ValueError, TypeError or KeyError for anything else."""
+    rows = [Epoch.parse(row) for row in csv.DictReader(text.splitlines())]
+    if [row.epoch for row in rows] != list(range(1, len(rows) + 1)) or not rows:
+        raise ValueError("epochs are missing")
+    return rows

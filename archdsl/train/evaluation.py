@@ -163,7 +163,7 @@ def _run(trained: Trained, batches: Iterator[Pixels]) -> NDArray[np.float32]:
 
     run, first = trained.run, next(batches, None)
     if first is None:
-        return np.empty((0, len(run.config["data"]["classes"])), np.float32)
+        return np.empty((0, len(run.config.data.classes)), np.float32)
     graph, tensors, whole = run.origin.graph, run.load_weights(), chain([first], batches)
     logits = ability(trained.backend, "logits")
     found: NDArray[np.float32] = logits(trained.artifact, graph, tensors, whole, trained.normalise, trained.settings)
@@ -227,7 +227,7 @@ def predict(
     import numpy as np
 
     trained = open_run(folder, {**_ALONE, **(changes or {})})
-    names = trained.run.config["data"]["classes"]
+    names = trained.run.config.data.classes
     files, mistakes = _files(images)
     batch, read = trained.recipe.batch, list[Path]()
 
@@ -251,7 +251,7 @@ def predict(
 
 def read_images(trained: Trained, files: Sequence[Path]) -> tuple[dict[Path, Pixels], list[Diagnostic]]:
     """Image files as the model reads them, [c, h, w]; and what is wrong with those that it cannot read."""
-    size, ratio = trained.size, float(trained.run.config["data"].get("ratio", 1))
+    size, ratio = trained.size, trained.run.config.data.ratio
 
     def read(path: Path) -> Pixels | Refused:
         try:

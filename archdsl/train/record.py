@@ -1,13 +1,4 @@
-"""The folder of a run: what was trained, how, and what came of it.
-
-    spec.arch  resolved.txt  model.py     the spec, its expansion, and the network's program
-    spec_files.json                       the files that the spec uses, where it uses any
-    recipe.arch                           the recipe as it was begun, with all its values
-    config.json  splits.json              machine, data, command, device and versions; how the images were divided
-    metrics.csv  curves.png  tensorboard/ a row for each epoch, its picture, and the same for TensorBoard
-    best.safetensors                      weights of the best epoch
-    last.*  last.previous.*               the backend's own state, to go on from, and the one before it
-    summary.json  summary.md              how it ended, for programs and for papers
+"""A run, while it goes on or afterwards: what a training leaves in its folder, epoch by epoch, and goes on from.
 
 Files are written whole or not at all, and are on the disk before they take their name: a run that was stopped or killed
 is complete up to its last state. Of several processes that train together one writes.
@@ -15,33 +6,24 @@ is complete up to its last state. Of several processes that train together one w
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from time import strftime
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from archdsl import weights
-from archdsl.language.diagnostics import Error, SpecError
-from archdsl.language.errors.training import (
-    NothingToResume,
-    RunChanged,
-    RunExists,
-    RunUnusable,
-    RunUnwritable,
-    SettingValue,
-)
-from archdsl.language.source import Source, flag
-from archdsl.train.epoch import Epoch
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.training import NothingToResume, RunChanged, RunExists, RunUnwritable, SettingValue
+from archdsl.language.source import flag
+from archdsl.train import files
+from archdsl.train.config import CONFIG, Resumed, RunConfig
+from archdsl.train.epoch import Epoch, table
+from archdsl.train.folder import BEST, FINISHED, METRICS, RECIPE, SUMMARY, RunFolder
 from archdsl.train.logs import Log, open_logs, refuse_missing, tags
 from archdsl.train.ranks import leads
 from archdsl.weights import Origin
@@ -53,9 +35,7 @@ if TYPE_CHECKING:
 
     from archdsl.language.recipe import Recipe
 
-__all__ = ["BEST", "Result", "Run"]
-
-BEST = "best.safetensors"
+__all__ = ["Result", "Run"]
 
 Weights = Mapping[str, "NDArray[np.generic]"]
 State = TypeVar("State")
@@ -79,7 +59,7 @@ class Result:
 
 
 @dataclass
-class Run:
+class Run(RunFolder):
     """The folder of one training, while it goes on or afterwards.
 
     texts: files to be written at its start, by name. say: hears a line after each epoch.
@@ -87,8 +67,7 @@ class Run:
     result: what a training came to, once it has ended with an epoch.
     """
 
-    folder: Path
-    config: dict[str, Any] = field(repr=False)
+    config: RunConfig = field(repr=False)
     texts: dict[str, str | bytes] = field(default_factory=dict, repr=False)
     say: Callable[[str], None] = field(default=lambda line: None, repr=False)
     rows: list[Epoch] = field(default_factory=list, repr=False)
@@ -103,40 +82,39 @@ class Run:
 
     @classmethod
     def new(cls, output: str, name: str | None, stem: str, origin: Origin, texts: Mapping[str, str | bytes],
-            config: dict[str, Any], say: Callable[[str], None]) -> Run:  # fmt: skip
+            config: RunConfig, say: Callable[[str], None]) -> Run:  # fmt: skip
         """A run in `output/name`; nothing is written before `start`.
 
-        name: None for one made of `stem` and the time. texts: what is written beside the spec.
+        name: None for one made of `stem` and the time. texts: what is written beside the spec. config: without `files`.
         Raises SpecError where the name is taken.
         """
         folder = _free_folder(Path(output).expanduser(), name, stem)
-        files = origin.bundle.files_json()
-        texts = {"spec.arch": origin.bundle.text, **({"spec_files.json": files} if files else {}), **texts}
-        digests = {n: _digest(_content(t)) for n, t in texts.items()}
-        made_of = {"model": origin.model, "settings": dict(origin.settings), "set_input": origin.input}
-        about = {"started": strftime("%Y-%m-%dT%H:%M:%S"), "spec": origin.bundle.name, **made_of, "files": digests}
-        run = cls(folder, {**config, **about}, texts, say)
+        used = origin.bundle.files_json()
+        texts = {"spec.arch": origin.bundle.text, **({"spec_files.json": used} if used else {}), **texts}
+        digests = {n: files.digest(t) for n, t in texts.items()}
+        run = cls(folder, replace(config, files=digests), texts, say)
         run.origin = origin
         return run
 
     def start(self, log: Sequence[str] = (), **facts: Any) -> None:
         """Make the folder and write what is known before training; of one that is resumed, what is new.
 
-        log: `Settings.log`. facts: what only the backend knows, for config.json: `device`, `versions`.
+        log: `Settings.log`. facts: what only the backend knows, for config.json: `device`, `precision`, `versions`.
         Raises SpecError where the folder cannot be written, or a package of `log` is missing.
         """
         refuse_missing(log)
         self.log = log
-        if self.goes_on:
-            self.config["resumed"][-1].update(facts)
+        if self.config.resumed and self.goes_on:
+            *before, last = self.config.resumed
+            self.config = replace(self.config, resumed=(*before, replace(last, **facts)))
             if leads():
-                (self.folder / "summary.json").unlink(missing_ok=True)
+                (self.folder / SUMMARY).unlink(missing_ok=True)
         else:
             self._make_folder()
-            self.config = {**self.config, **facts}
+            self.config = replace(self.config, **facts)
         for file, text in self.texts.items():
             self.write(file, text)
-        self.write("config.json", _json(self.config))
+        self.write(CONFIG, self.config.text)
         self.say(f"run {self.folder}")
 
     def _make_folder(self) -> None:
@@ -145,30 +123,25 @@ class Run:
         try:
             self.folder.mkdir(parents=True)
         except OSError as error:
-            raise SpecError([_unwritable(self.folder, error).at(flag("output", str(self.folder)))]) from None
+            raise _unwritable(self.folder, "", error) from None
 
     @classmethod
     def open(cls, folder: str, say: Callable[[str], None] = lambda line: None) -> Run:
-        """A run that was written before. Raises SpecError where it is none, or its program was changed."""
-        run = cls(Path(folder).expanduser(), {}, say=say)
-        try:
-            run.config = json.loads(run.read("config.json"))
-            run.read_unchanged("model.py")
-        except (ValueError, KeyError, TypeError):
-            run.refuse(RunUnusable(folder, "config.json is damaged", "name another run"))
-        return run
+        """A run that was written before. Raises SpecError where it is none."""
+        place = Path(folder).expanduser()
+        return cls(place, RunFolder(place).read_config(), say=say)
 
     @cached_property
     def origin(self) -> Origin:
         """What the network was made of; `origin.graph` is its graph. Raises SpecError where the folder lacks it."""
         known = self.config
-        names = [n for n in ("spec.arch", "spec_files.json") if n in known["files"]]
-        texts = [self.read_unchanged(name) for name in names]
+        names = [n for n in ("spec.arch", "spec_files.json") if n in ("spec.arch", *known.files)]
+        spec, *used = [self.read_unchanged(name, known) for name in names]
         try:
-            bundle = Bundle.from_json(str(known["spec"]), texts[0], "".join(texts[1:]))
-            return Origin(bundle, known["model"], dict(known["settings"]), known["set_input"])
-        except (ValueError, KeyError, IndexError, TypeError):
-            self.refuse(RunUnusable(str(self.folder), "config.json is damaged", "name another run"))
+            bundle = Bundle.from_json(known.spec, spec, "".join(used))
+        except ValueError:
+            self.unusable("spec_files.json is damaged")
+        return Origin(bundle, known.model, known.settings, known.set_input)
 
     def resume(self, recipe: Recipe, per_epoch: int, command: Sequence[str]) -> None:
         """Get ready to go on with `recipe`, of `per_epoch` steps an epoch, after the epochs of metrics.csv.
@@ -176,7 +149,7 @@ class Run:
         Raises SpecError where nothing is left to do.
         """
         self.goes_on = True
-        self.rows = self._known_rows()
+        self.rows = self.read_rows()
         ended, patience = len(self.rows), recipe.stop.patience if recipe.stop else 0
         if self.stale(patience):
             last = f"last {patience} epochs" if patience > 1 else "last epoch"
@@ -186,26 +159,13 @@ class Run:
         if ended and self.rows[-1].step >= recipe.steps(per_epoch) and self._is_finished():
             why = f"its budget of {recipe.budget} is done"
             self.refuse(NothingToResume(str(self.folder), why, f"say `--epochs {2 * ended}` for {2 * ended} in all"))
-        about = {"after": ended, "epochs": epochs, "budget": str(recipe.budget), "command": list(command)}
-        self.config = {**self.config, "resumed": [*self.config.get("resumed", ()), about]}
-
-    def _known_rows(self) -> list[Epoch]:
-        """Of metrics.csv; none where the training ended before its first epoch did. Raises SpecError."""
-        if not (self.folder / "metrics.csv").exists():
-            return []
-        try:
-            rows = [Epoch.parse(row) for row in csv.DictReader(self.read("metrics.csv").splitlines())]
-            if [row.epoch for row in rows] != list(range(1, len(rows) + 1)) or not rows:
-                raise ValueError("epochs are missing")
-        except (ValueError, TypeError, KeyError):
-            self.refuse(RunUnusable(str(self.folder), "metrics.csv is damaged", "train again"))
-        return rows
+        again = Resumed(after=ended, epochs=epochs, budget=str(recipe.budget), command=tuple(command))
+        self.config = replace(self.config, resumed=(*(self.config.resumed or ()), again))
 
     def _is_finished(self) -> bool:
-        try:
-            return bool(json.loads(self.read("summary.json"))["status"] == "finished")
-        except (SpecError, ValueError, KeyError, TypeError):
-            return False
+        with suppress(SpecError):  # what is damaged will be written anew
+            return self.read_status() == FINISHED
+        return False
 
     def read_state(self, name: str, parse: Callable[[Path], State]) -> State | None:
         """The backend's own state, or the one before where the last is damaged or missing.
@@ -215,7 +175,7 @@ class Run:
         none that can be used.
         """
         damaged = ""
-        for file in (name, _previous(name)):
+        for file in (name, files.previous(Path(name)).name):
             try:
                 state = parse(self.folder / file)
             except FileNotFoundError:
@@ -228,7 +188,7 @@ class Run:
             return state
         if damaged or self.rows:
             why = f"{damaged} is damaged" if damaged else f"it has no {name}"
-            self.refuse(RunUnusable(str(self.folder), why, "train again"))
+            self.unusable(why, "train again")
         return None
 
     def restored(self, epochs: int, weights: Callable[[], Weights] | None = None) -> None:
@@ -239,7 +199,7 @@ class Run:
         far, or the best weights were lost.
         """
         if epochs > len(self.rows):
-            self.refuse(RunUnusable(str(self.folder), "its state is not that of its metrics.csv", "train again"))
+            self.unusable("its state is not that of its metrics.csv", "train again")
         del self.rows[epochs:]
         if weights and self.rows and self.best is self.rows[-1]:
             self._save_weights(weights(), self.rows[-1])
@@ -265,10 +225,9 @@ class Run:
         Ctrl-C waits until all are written. In this order a state always has its row, and `restored` can make good
         what a kill leaves undone.
         """
-        with _undisturbed():
+        with files.undisturbed():
             self.rows.append(row)
-            lines = [[f.name for f in fields(Epoch)], *([repr(v) for v in asdict(r).values()] for r in self.rows)]
-            self.write("metrics.csv", "".join(",".join(line) + "\n" for line in lines))
+            self.write(METRICS, table(self.rows))
             save_state()
             if self.best is row:
                 self._save_weights(weights(), row)
@@ -278,7 +237,7 @@ class Run:
     def _tell(self, row: Epoch) -> None:
         if leads():
             if self.logs is None:
-                self.logs = open_logs(self.log, self.folder, self.config, row.step)
+                self.logs = open_logs(self.log, self.folder, self.config.as_json(), row.step)
             for log in self.logs:
                 log.add(tags(row), row.step)
 
@@ -291,7 +250,7 @@ class Run:
         status = "failed"
         try:
             yield
-            status = "finished"
+            status = FINISHED
         except KeyboardInterrupt:
             status = "interrupted"
             raise
@@ -308,20 +267,20 @@ class Run:
         """
         best = self.best
         if best is None:
-            self.write("summary.json", _json({"status": status, "epochs": 0}))
+            self.write(SUMMARY, _json({"status": status, "epochs": 0}))
             return None
         seconds = round(sum(row.seconds for row in self.rows), 2)
         result = Result(best.val_top1, best.val_loss, count, best.epoch, len(self.rows), seconds, status)
         if leads():
             self._draw()
-            self.write("summary.json", _json(asdict(result)))  # where it says `finished`, nothing is left to do
+            self.write(SUMMARY, _json(asdict(result)))  # where it says `finished`, nothing is left to do
             self._sum_up()
         return result
 
     def _draw(self) -> None:
         from archdsl.train.curves import draw_curves
 
-        averaged = "\n  average:" in self.read("recipe.arch")
+        averaged = "\n  average:" in self.read(RECIPE)
         picture = draw_curves(self.rows, self.folder.name, averaged)
         if picture is None:
             self.say('no curves.png: it needs matplotlib, `pip install "archdsl[data]"`')
@@ -336,11 +295,11 @@ class Run:
     def _save_weights(self, tensors: Weights, row: Epoch) -> None:
         """Tensors by the keys of the graph, with what they belong to."""
         more = {
-            "model.py": self.config["files"]["model.py"],
+            "model.py": self.config.files["model.py"],
             "epoch": str(row.epoch),
             "val_top1": repr(row.val_top1),
-            "classes": json.dumps(self.config["data"]["classes"]),
-            "normalise": json.dumps(self.config["data"]["normalise"]),
+            "classes": json.dumps(self.config.data.classes),
+            "normalise": json.dumps(self.config.data.normalise),
         }
         self.write(BEST, weights.pack(tensors, weights.describe(self.origin, more)))
 
@@ -350,63 +309,29 @@ class Run:
         Raises SpecError where it is missing, damaged, or of another program.
         """
         if not self.weights.is_file():
-            self.refuse(RunUnusable(str(self.folder), f"it has no {BEST}", "not one epoch ended: train again"))
+            self.unusable(f"it has no {BEST}", "not one epoch ended: train again")
         file = weights.load(self.weights)
-        if file.metadata.get("model.py") != self.config["files"]["model.py"]:
+        if file.metadata.get("model.py") != self.config.files["model.py"]:
             self.refuse(RunChanged(str(self.weights)))
         weights.fit(self.origin.graph, file.stored, self.weights)
         return file.tensors
 
-    def read(self, name: str) -> str:
-        """A text file of the run. Raises SpecError where it cannot be read."""
-        try:
-            return (self.folder / name).read_bytes().decode()  # as it is: `read_text` would change line ends
-        except UnicodeDecodeError:
-            self.refuse(RunUnusable(str(self.folder), f"{name} is damaged", "name another run"))
-        except OSError:
-            why = f"it has no {name}" if self.folder.is_dir() else "there is no such folder"
-            self.refuse(RunUnusable(str(self.folder), why, "name the folder that `archdsl train` made"))
-
-    def read_unchanged(self, name: str) -> str:
-        """A text file that was written when the run began. Raises SpecError where it was changed since.
-
-        Raises KeyError or TypeError where config.json does not know it.
-        """
-        known, text = self.config["files"][name], self.read(name)
-        if _digest(_content(text)) != known:
-            self.refuse(RunChanged(str(self.folder / name)))
-        return text
-
     def write(self, name: str, content: str | bytes) -> None:
         """Replace a file of the run, wholly or not at all. Raises SpecError where it cannot be written."""
-        if not leads():
-            return
-        place, part = self.folder / name, self.folder / f".{name}.part"
-        try:
-            with part.open("wb") as file:
-                file.write(_content(content))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(place)
-            _sync_folder(self.folder)
-        except OSError as error:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise SpecError([_unwritable(place, error).at(flag("output", str(self.folder)))]) from None
+        if leads():
+            try:
+                files.write(self.folder / name, content)
+            except OSError as error:
+                raise _unwritable(self.folder, name, error) from None
 
     def keep(self, name: str, content: bytes) -> None:
         """Write the backend's own state; the one that was `name` stays beside it until the next. Raises as `write`."""
-        if leads() and (self.folder / name).exists():
-            part = f"{name}.next"
+        place, part = self.folder / name, f"{name}.next"
+        if leads() and place.exists():
             self.write(part, content)
-            (self.folder / name).replace(self.folder / _previous(name))
-            (self.folder / part).replace(self.folder / name)
-            _sync_folder(self.folder)
+            files.keep(place, self.folder / part)
         else:
             self.write(name, content)
-
-    def refuse(self, error: Error) -> NoReturn:
-        raise SpecError([error.at(Source("RUN", str(self.folder)).span())]) from None
 
 
 def _free_folder(output: Path, name: str | None, stem: str) -> Path:
@@ -423,49 +348,9 @@ def _free_folder(output: Path, name: str | None, stem: str) -> Path:
     return next(folder for folder in itertools.chain([stamped], numbered) if not folder.exists())
 
 
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C back to the end of the block."""
-    if threading.current_thread() is not threading.main_thread():  # only it hears signals
-        yield
-        return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        signal.raise_signal(signal.SIGINT)
-
-
-def _previous(name: str) -> str:
-    """`last.ckpt` -> `last.previous.ckpt`."""
-    stem, _, suffix = name.partition(".")
-    return f"{stem}.previous.{suffix}"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have a new name survive a power cut, where the system can: not on Windows."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _content(text: str | bytes) -> bytes:
-    """A file's name that is no text is escaped, as JSON escapes it."""
-    return text if isinstance(text, bytes) else text.encode(errors="backslashreplace")
-
-
-def _unwritable(path: Path, error: OSError) -> RunUnwritable:
-    return RunUnwritable(str(path), error.strerror or type(error).__name__)
-
-
-def _digest(content: bytes) -> str:
-    return sha256(content).hexdigest()
+def _unwritable(folder: Path, name: str, error: OSError) -> SpecError:
+    mistake = RunUnwritable(str(folder / name), error.strerror or type(error).__name__)
+    return SpecError([mistake.at(flag("output", str(folder)))])
 
 
 def _json(value: object) -> str:

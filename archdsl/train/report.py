@@ -25,23 +25,22 @@ def report(folder: Path) -> str:
 def _rows(run: Entry) -> Iterator[tuple[str, str]]:
     config, best = run.config, run.best
     assert best is not None, "the run has an epoch"
-    asked = "".join(f" --set {name}={value}" for name, value in config["settings"].items())
-    size = "x".join(map(str, config["input"]))
+    asked = "".join(f" --set {name}={value}" for name, value in config.settings.items())
+    size = "x".join(map(str, config.input))
     yield "model", f"`{run.model}{asked}`, reads {size}{_cost(run)}"
-    data = config["data"]
-    images = f"{data['images']['train']:,} images to train and {data['images']['test']:,} held out"
-    digest = f"SHA-256 `{data['digest'][:16]}`, split in splits.json"
-    yield "data", f"{run.data}, {len(data['classes'])} classes, {images}; {digest}"
+    data = config.data
+    images = f"{data.images.train:,} images to train and {data.images.test:,} held out"
+    digest = f"SHA-256 `{data.digest[:16]}`, split in splits.json"
+    yield "data", f"{run.data}, {len(data.classes)} classes, {images}; {digest}"
     yield "top-1", f"{best.val_top1:.2f} % (loss {best.val_loss:.4f}) on the held-out images"
     yield "chosen", f"epoch {best.epoch} of {len(run.rows)}, the best on the held-out images; training {run.status}"
     rate = f", {run.rate:,.0f} images/s" if run.rate else ""
     yield "time", f"{duration(run.seconds)} without set-up{rate} with validation"
-    machine = config["machine"]
-    yield "hardware", f"{run.device}; precision {config.get('precision', machine['precision'])}"
-    versions = {"archdsl": config.get("archdsl", ""), **config.get("versions", {})}
+    yield "hardware", f"{run.device}; precision {config.precision or config.machine.precision}"
+    versions = {"archdsl": config.archdsl or "", **(config.versions or {})}
     yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
-    yield "seed", str(machine["seed"])
-    yield "command", f"`{shlex.join(['archdsl', *map(str, config['command'][1:])])}`"
+    yield "seed", str(config.machine.seed)
+    yield "command", f"`{shlex.join(['archdsl', *config.command[1:]])}`"
 
 
 def _cell(text: str) -> str:
@@ -50,5 +49,5 @@ def _cell(text: str) -> str:
 
 
 def _cost(run: Entry) -> str:
-    found = [(run.params, "parameters"), (run.config.get("macs"), "multiply-adds")]
+    found = [(run.params, "parameters"), (run.config.macs, "multiply-adds")]
     return "".join(f", {count:,} {what}" for count, what in found if count is not None)

@@ -5,12 +5,10 @@ Nothing is elaborated and no framework is imported: a folder of a thousand runs 
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from difflib import unified_diff
 from functools import cached_property
 from hashlib import sha256
@@ -20,13 +18,13 @@ from typing import Any
 
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.evaluation import NoRuns
-from archdsl.language.errors.training import RunUnusable
 from archdsl.language.source import flag
+from archdsl.train.config import CONFIG, RunConfig
 from archdsl.train.epoch import Epoch
+from archdsl.train.folder import FINISHED, RECIPE, RunFolder
 
 __all__ = ["Entry", "Group", "differences", "grouped", "latex", "read_run", "read_runs", "spec_changes"]
 
-FINISHED, UNFINISHED = "finished", "unfinished"
 _KNOWN = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet"}
 _BESIDE = frozenset({"seed", "workers", "save_minutes", "log"})  # settings that are no part of an experiment
 _LINE = re.compile(r"^  (\w+): +(.*)$", re.M)
@@ -41,11 +39,10 @@ class Entry:
     """
 
     folder: Path
-    config: Mapping[str, Any] = field(repr=False)
+    config: RunConfig = field(repr=False)
     recipe: str = field(repr=False)
     rows: tuple[Epoch, ...] = field(repr=False)
     status: str
-    started: datetime
 
     @property
     def name(self) -> str:
@@ -53,12 +50,12 @@ class Entry:
 
     @property
     def model(self) -> str:
-        return str(self.config["model"])
+        return self.config.model
 
     @property
     def data(self) -> str:
         """The data's name, as papers write it."""
-        name = str(self.config["data"]["name"])
+        name = self.config.data.name
         return _KNOWN.get(name, PurePath(name).name or name)
 
     @property
@@ -88,36 +85,37 @@ class Entry:
     @property
     def rate(self) -> float | None:
         """Training images a second, validation and saving included."""
-        batch = min(int(self.lines.get("batch", 0)), self.config["data"]["images"]["train"])
+        batch = min(int(self.lines.get("batch", 0)), self.config.data.images.train)
         done = self.rows[-1].step * batch if self.rows else 0
         return done / self.seconds if done and self.seconds else None
 
     @property
     def params(self) -> int | None:
-        return self.config.get("params")
+        return self.config.params
 
     @property
     def device(self) -> str:
         """`1x NVIDIA H200`, `cpu, 2 threads`."""
-        name = str(self.config.get("device", ""))
+        name = self.config.device or ""
         return name if re.match(r"cpu|\d+x |$", name) else f"1x {name}"
 
     @cached_property
     def key(self) -> str:
         """The same for runs that differ in nothing but the seed and what does not change the result."""
-        settings = {k: v for k, v in self.config["machine"].items() if k not in _BESIDE}
-        network = [self.config["files"]["model.py"], self.config["backend"], self.config["input"]]
-        same = [settings, network, self.lines, self.config["data"]["digest"], self.device]
+        config = self.config
+        settings = {k: v for k, v in config.machine.as_json().items() if k not in _BESIDE}
+        network = [config.files["model.py"], config.backend, config.input]
+        same = [settings, network, self.lines, config.data.digest, self.device]
         return sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """For programs: percent, seconds, images a second."""
         return {
             "name": self.name, "folder": str(self.folder), "model": self.model, "data": self.data,
-            "recipe": self.recipe_name, "backend": self.config["backend"], "seed": self.config["machine"]["seed"],
+            "recipe": self.recipe_name, "backend": self.config.backend, "seed": self.config.machine.seed,
             "epochs": len(self.rows), "top1": self.top1, "best_epoch": self.best.epoch if self.best else None,
             "params": self.params, "images_per_second": self.rate, "seconds": round(self.seconds, 2),
-            "device": self.device, "status": self.status, "started": self.started.isoformat(timespec="seconds"),
+            "device": self.device, "status": self.status, "started": self.config.started.isoformat(timespec="seconds"),
         }  # fmt: skip
 
 
@@ -187,7 +185,7 @@ def read_runs(folder: str) -> tuple[list[Entry], dict[str, str]]:
     found, broken = [], {}
     if not root.is_dir():
         raise SpecError([NoRuns(folder, "there is no such folder").at(flag("runs", folder))])
-    if (root / "config.json").is_file():
+    if (root / CONFIG).is_file():
         raise SpecError([NoRuns(folder, "it is a run itself").at(flag("runs", folder))])
     for place in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
         try:
@@ -196,50 +194,14 @@ def read_runs(folder: str) -> tuple[list[Entry], dict[str, str]]:
             broken[place.name] = error.diagnostics[0].label
     if not found and not broken:
         raise SpecError([NoRuns(folder, "it has no folders").at(flag("runs", folder))])
-    return sorted(found, key=lambda run: run.started, reverse=True), broken
+    return sorted(found, key=lambda run: run.config.started, reverse=True), broken
 
 
 def read_run(folder: Path) -> Entry:
     """A run, whatever became of it. Raises SpecError where the folder is none or is damaged."""
-    file = "config.json"
-    try:
-        config = json.loads((folder / file).read_bytes())
-        _check(config)
-        started = datetime.fromisoformat(config["started"])
-        file = "recipe.arch"
-        recipe = (folder / file).read_text("utf-8")
-        file = "metrics.csv"
-        rows = tuple(_rows(folder / file))
-        file = "summary.json"
-        status = json.loads((folder / file).read_bytes())["status"] if (folder / file).exists() else UNFINISHED
-        return Entry(folder, config, recipe, rows, str(status), started)
-    except FileNotFoundError:
-        why = f"it has no {file}"
-    except (OSError, ValueError, KeyError, TypeError):
-        why = f"{file} is damaged"
-    error = RunUnusable(str(folder), why, "name the folder that `archdsl train` made")
-    raise SpecError([error.at(flag("run", str(folder)))])
-
-
-_NEEDED = {
-    "data": ("name", "digest", "images", "classes"),
-    "machine": ("seed", "precision"),
-    "files": ("model.py",),
-}
-
-
-def _check(config: Mapping[str, Any]) -> None:
-    """Raises KeyError or TypeError where something is missing that an Entry reads."""
-    for name in ("model", "settings", "backend", "input", "command", "started"):
-        config[name]
-    for part, names in _NEEDED.items():
-        for name in names:
-            config[part][name]
-
-
-def _rows(file: Path) -> Iterator[Epoch]:
-    if file.exists():
-        yield from map(Epoch.parse, csv.DictReader(file.read_text("utf-8").splitlines()))
+    found = RunFolder(folder)
+    config = found.read_config()
+    return Entry(folder, config, found.read(RECIPE), tuple(found.read_rows()), found.read_status())
 
 
 def grouped(runs: Iterable[Entry]) -> list[Group]:
@@ -265,14 +227,16 @@ def differences(runs: Sequence[Entry]) -> dict[str, list[str]]:
 def _facts(run: Entry) -> Iterator[tuple[str, str]]:
     config = run.config
     yield "model", run.model
-    yield "spec", config["files"]["model.py"][:12]
-    yield from ((name, str(config.get(name, ""))) for name in ("backend", "input", "archdsl"))
-    yield "data", f"{run.data} {config['data']['digest'][:12]}"
+    yield "spec", config.files["model.py"][:12]
+    yield "backend", config.backend
+    yield "input", str(list(config.input))
+    yield "archdsl", config.archdsl or ""
+    yield "data", f"{run.data} {config.data.digest[:12]}"
     yield from ((f"recipe {label}", value) for label, value in run.lines.items())
-    yield from ((name, str(value)) for name, value in config["machine"].items())
-    yield from ((f"--set {name}", str(value)) for name, value in config["settings"].items())
+    yield from ((name, str(value)) for name, value in config.machine.as_json().items())
+    yield from ((f"--set {name}", value) for name, value in config.settings.items())
     yield "device used", run.device
-    yield from ((f"version of {name}", str(value)) for name, value in config.get("versions", {}).items())
+    yield from ((f"version of {name}", version) for name, version in (config.versions or {}).items())
 
 
 def spec_changes(one: Entry, other: Entry) -> str:

@@ -63,14 +63,6 @@ class Settings:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, found: dict[str, Any]) -> Settings:
-        """What `as_json` gave. Raises TypeError or ValueError for anything else."""
-        settings = cls(**{**found, "log": tuple(found["log"])})
-        if settings.problems():
-            raise ValueError("no settings")
-        return settings
-
 
 WORDS = {
     "device": DEVICES, "precision": PRECISIONS, "channels_last": SWITCHES, "compile": SWITCHES, "fused": SWITCHES,

@@ -1,0 +1,78 @@
+"""How a run's files get on the disk: whole or not at all, and there before they take their name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+__all__ = ["digest", "keep", "previous", "undisturbed", "write"]
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Replace a file, wholly or not at all. Raises OSError where it cannot be written."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(_encoded(content))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def keep(path: Path, part: Path) -> None:
+    """Let `part` take the name of `path`; what was there stays beside it until the next. Raises OSError."""
+    path.replace(previous(path))
+    part.replace(path)
+    _sync_folder(path.parent)
+
+
+def previous(path: Path) -> Path:
+    """`last.ckpt` -> `last.previous.ckpt`."""
+    stem, _, suffix = path.name.partition(".")
+    return path.with_name(f"{stem}.previous.{suffix}")
+
+
+def digest(content: str | bytes) -> str:
+    """SHA-256 of a file with this content."""
+    return sha256(_encoded(content)).hexdigest()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back to the end of the block."""
+    if threading.current_thread() is not threading.main_thread():  # only it hears signals
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a new name survive a power cut, where the system can: not on Windows."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _encoded(content: str | bytes) -> bytes:
+    """A file's name that is no text is escaped, as JSON escapes it."""
+    return content if isinstance(content, bytes) else content.encode(errors="backslashreplace")

@@ -1,0 +1,83 @@
+"""config.json of a run: read as it is written, and what is wrong with one is said in a sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mistakes import mistake
+
+from archdsl.train.config import Resumed, RunConfig
+from archdsl.train.engine import open_run
+
+DATA = Path(__file__).parent / "data"
+TEXT = (DATA / "run_0_1_0_torch/config.json").read_text("utf-8")
+
+
+def changed(place: str, value: object) -> str:
+    """The text with another value at `data.images.train`; with none where it is `...`."""
+    whole = json.loads(TEXT)
+    *path, last = place.split(".")
+    inside = whole
+    for name in path:
+        inside = inside[name]
+    inside[last] = value
+    if value is ...:
+        del inside[last]
+    return json.dumps(whole)
+
+
+@pytest.mark.parametrize("name", ["run_0_1_0_torch", "run_0_1_0_keras"])
+def test_it_is_written_as_it_was_read(name: str) -> None:
+    text = (DATA / name / "config.json").read_text("utf-8")
+    config = RunConfig.parse(text)
+    assert config.text == text
+    again = Resumed(after=2, epochs=3, budget="epochs(3)", command=("archdsl",), device="cpu", versions={"torch": "2"})
+    longer = replace(config, resumed=(again,))
+    assert RunConfig.parse(longer.text) == longer
+    assert list(json.loads(longer.text)["resumed"][0]) == ["after", "epochs", "budget", "command", "device", "versions"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "config.json is damaged"),
+        ("[" * 100_000, "config.json is damaged"),
+        ("[]", "what stands in config.json is [], not an object"),
+        (changed("data.images.test", ...), "config.json has no `data.images.test`"),
+        (changed("files", {}), "config.json has no `files.model.py`"),
+        (changed("params", "many"), '`params` in config.json is "many", not a whole number'),
+        (changed("params", True), "`params` in config.json is true, not a whole number"),
+        (changed("data.classes", "cat"), '`data.classes` in config.json is "cat", not a list'),
+        (changed("data.classes", ["cat", 1]), "`data.classes[1]` in config.json is 1, not a text"),
+        (changed("settings", {"t": 4}), "`settings.t` in config.json is 4, not a text"),
+        (changed("data.images", 7), "`data.images` in config.json is 7, not an object"),
+        (changed("input", [4, 4]), "the `input` in config.json is [4, 4], which is not the size of an image"),
+        (changed("started", "noon"), '`started` in config.json is "noon", not a time'),
+        (changed("machine.device", "gpu"), "the settings in config.json are none: `--device gpu` cannot be used"),
+        (changed("machine.speed", 9),
+         "`machine.speed` in config.json is a setting that this version of archdsl does not have"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_it(text: str, says: str, tmp_path: Path, run: Callable[..., Any]) -> None:
+    """Whoever reads it."""
+    folder = Path(shutil.copytree(DATA / "run_0_1_0_torch", tmp_path / "run"))
+    (folder / "config.json").write_text(text)
+    found = mistake(lambda: open_run(str(folder)))
+    assert (found.code, found.label) == ("E0832", says)
+    assert json.loads(run("runs", tmp_path, "--format", "json").out)["broken"] == {"run": says}
+
+
+def test_what_earlier_versions_did_not_say_has_its_default() -> None:
+    text = json.loads(TEXT)
+    for name in ("archdsl", "params", "macs", "device", "precision", "versions"):
+        del text[name]
+    del text["data"]["ratio"], text["machine"]["strategy"]
+    config = RunConfig.parse(json.dumps(text))
+    assert (config.params, config.device, config.data.ratio, config.machine.strategy) == (None, None, 1.0, "ddp")
+    assert "params" not in json.loads(config.text)
