@@ -18,15 +18,16 @@ from hypothesis import strategies as st
 from archdsl.code.backend import HEADER, Artifact
 from archdsl.code.load import execute
 from archdsl.code.names import Names, camel, identifier
-from archdsl.code.python import WIDTH, docstring, evaluate, literal, number, show
+from archdsl.code.python import WIDTH, docstring, literal, number, show
 from archdsl.graph.cost import cost
 from archdsl.graph.elaborate import elaborate, load
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError
+from archdsl.language.expr import symbol
 from archdsl.language.ops import OPS
 from archdsl.language.ops.merge import Add, Div, Mul, Sub, WithNumber
 from archdsl.language.source import Source
-from archdsl.language.types import Dim, symbol
+from archdsl.language.types import Dim
 from archdsl_keras import emit as emit_keras
 from archdsl_torch import BACKEND, emit
 from archdsl_torch.emit import EMIT
@@ -362,7 +363,7 @@ def test_expressions(value: Dim, text: str) -> None:
     found = show(value.written, str, [env])[0]
     assert found == text
     assert eval(found, dict(env)) == (float(value.value) if isinstance(value.value, Fraction) else value.value)
-    assert evaluate(value.written, env) == value.value
+    assert value.written.value(env) == value.value
 
 
 def test_numbers_are_short() -> None:

@@ -30,6 +30,7 @@ ROOMS: dict[str, list[set[str]]] = {  # inside a wing, likewise
         {"source"},
         {"diagnostics"},
         {"errors"},
+        {"expr"},
         {"types", "resources", "version"},
         {"syntax", "ops", "recipe"},
     ],

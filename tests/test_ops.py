@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archdsl.language.errors import shapes as errors
+from archdsl.language.expr import symbol
 from archdsl.language.ops import OPS, THEMES, Op, Reject, make, settings
 from archdsl.language.ops.act import Softmax
 from archdsl.language.ops.attend import RelAttention, RelLogits
@@ -25,7 +26,7 @@ from archdsl.language.ops.regularize import Dropout, DropPath
 from archdsl.language.ops.resize import Pad, PadChannels, Upsample
 from archdsl.language.ops.shape import Permute, Reshape, Slice, Split
 from archdsl.language.source import Source
-from archdsl.language.types import Dim, TensorType, dim, symbol
+from archdsl.language.types import Dim, TensorType, dim
 
 EVERY: list[type[Op]] = [*OPS.values(), Add, Sub, Mul, Div, WithNumber]
 EXAMPLES = [(cls, *example) for cls in EVERY for example in cls.examples]

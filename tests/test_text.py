@@ -12,10 +12,11 @@ from archdsl.graph.elaborate import elaborate, load
 from archdsl.graph.graph import Graph, Input, Node, Ref
 from archdsl.graph.passes import PASSES, run
 from archdsl.graph.spec import IllegalGraphError, verify
-from archdsl.graph.text import expression, to_text, value_text
+from archdsl.graph.text import to_text, value_text
+from archdsl.language.expr import Expr, symbol
 from archdsl.language.ops.act import Relu
 from archdsl.language.source import Source
-from archdsl.language.types import Dim, Expr, TensorType, symbol
+from archdsl.language.types import Dim, TensorType
 from archdsl.show.summary import as_json, by_block, by_line, expand, table
 
 SPAN = Source("test.arch", "in -> relu").span()
@@ -78,7 +79,7 @@ def test_the_text_of_a_graph() -> None:
     ],
 )
 def test_expressions_read_as_written(expr: Expr, text: str) -> None:
-    assert expression(expr) == text
+    assert str(expr) == text
     assert value_text(Dim(3, expr)) == f"3{{{text}}}"
 
 

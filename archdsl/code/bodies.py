@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from archdsl.code.code import Code
 from archdsl.graph.graph import Argument, Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies
+from archdsl.language.expr import Number, symbol
 from archdsl.language.ops.op import Op
-from archdsl.language.types import Dim, Number, TensorType, axis_names, dim, symbol
+from archdsl.language.types import Dim, TensorType, axis_names, dim
 
 __all__ = ["Applied", "Body", "CallCode", "ChainCode", "FlowCode", "OpCode", "Placed", "survey"]
 

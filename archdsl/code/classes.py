@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from archdsl.code.bodies import Applied, Body, CallCode, FlowCode, OpCode, Placed
 from archdsl.code.code import Layer, Value
 from archdsl.code.names import Names, camel
-from archdsl.code.python import evaluate
 from archdsl.graph.graph import BlockValue, Graph, Input, Select
-from archdsl.language.types import Dim, Expr, Number
+from archdsl.language.expr import Expr, Number
+from archdsl.language.types import Dim
 
 __all__ = ["Class", "Partition", "condition_of", "give_names", "guards_of", "partition"]
 
@@ -196,7 +196,7 @@ def _condition(key: str, bodies: Sequence[Body]) -> Expr | None:
     if cond is None:
         return None
     try:
-        outcomes = [(b, bool(evaluate(cond, b.env))) for b in bodies]
+        outcomes = [(b, bool(cond.value(b.env))) for b in bodies]
     except (KeyError, ArithmeticError):
         return None
     return cond if all(b.choices.get(key, outcome) is outcome for b, outcome in outcomes) else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Union
 
-from archdsl.code.python import ATOM
+from archdsl.language.expr import ATOM
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["REQUIRED", "Arg", "Code", "Emitter", "Layer", "Value"]

@@ -11,12 +11,6 @@ from typing import Protocol
 from archdsl.code.names import identifier
 from archdsl.code.plan import ClassPlan, Step
 from archdsl.code.python import (
-    ATOM,
-    CHOICE,
-    OR,
-    PRODUCT,
-    SUM,
-    UNARY,
     WIDTH,
     call_doc,
     if_else,
@@ -27,6 +21,7 @@ from archdsl.code.python import (
 from archdsl.code.taps import TAP
 from archdsl.code.written import Val, Written, WrittenCode
 from archdsl.graph.graph import Ref
+from archdsl.language.expr import ATOM, CHOICE, OR, PRODUCT, SUM, UNARY
 
 __all__ = ["Dialect", "forward"]
 

@@ -12,8 +12,8 @@ from archdsl.code.bodies import Applied, Body, OpCode, is_module
 from archdsl.code.classes import Class, guards_of
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target
 from archdsl.graph.overlay import overlay
+from archdsl.language.expr import Expr
 from archdsl.language.source import Span
-from archdsl.language.types import Expr
 
 __all__ = ["Group", "Merged", "Placing", "Slot", "structure"]
 

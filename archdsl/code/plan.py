@@ -19,7 +19,7 @@ from archdsl.code.written import ArgSpec, Built, Line, Local, Many, New, Row, Wr
 from archdsl.graph.graph import Graph, Ref
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.outputs import SharedDiffers
-from archdsl.language.types import Expr
+from archdsl.language.expr import Expr
 
 __all__ = ["ClassPlan", "Leaf", "Module", "Step", "Tree", "leaves", "plan"]
 

@@ -8,21 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from archdsl.language.types import Expr, Number
+from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, SUM, UNARY, Expr, Number
 
 __all__ = [
-    "ATOM", "CHOICE", "COMPARE", "NOT", "OR", "PRODUCT", "SUM", "UNARY", "WIDTH", "Bracket", "Doc", "Env", "Word",
-    "call_doc", "comment", "docstring", "evaluate", "flat", "if_else", "indented", "layout", "literal", "number",
-    "prefixed", "show", "wrap",
+    "WIDTH", "Bracket", "Doc", "Env", "Word", "call_doc", "comment", "docstring", "flat", "if_else", "indented",
+    "layout", "literal", "number", "prefixed", "show", "wrap",
 ]  # fmt: skip
 
 WIDTH = 88
 _WRAPPED = 60  # a line of a comment longer than this was wrapped by its author's editor
 Env = Mapping[str, Number]
-
-CHOICE, OR, AND, NOT, COMPARE, SUM, PRODUCT, UNARY, POWER, ATOM = range(10)
-_LEVELS = {"or": OR, "and": AND, "+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "//": PRODUCT, "%": PRODUCT}
-_COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
 
 
 def wrap(text: str, level: int, at_least: int) -> str:
@@ -54,53 +49,6 @@ def _escape(c: str) -> str:
     )
 
 
-def evaluate(expr: Expr, env: Env) -> Number:
-    """The exact value of `expr`. Raises KeyError for an unknown name, ArithmeticError where there is none."""
-    if expr.op == "number":
-        return expr.args[0]  # type: ignore[return-value]
-    if expr.op == "name":
-        return env[str(expr.args[0])]
-    parts = [a for a in expr.args if isinstance(a, Expr)]
-    if expr.op == "and":
-        return all(evaluate(p, env) for p in parts)
-    if expr.op == "or":
-        return any(evaluate(p, env) for p in parts)
-    return _FUNCTIONS[expr.op](*(evaluate(p, env) for p in parts))
-
-
-def _divide(a: Number, b: Number) -> Number:
-    exact = Fraction(a) / b
-    return int(exact) if exact.denominator == 1 else exact
-
-
-def _power(a: Number, b: Number) -> Number:
-    if abs(Fraction(b)) > 64:
-        raise OverflowError("a power nobody writes")
-    exact = Fraction(a) ** int(b)
-    return int(exact) if exact.denominator == 1 else exact
-
-
-_FUNCTIONS: dict[str, Callable[..., Number]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": _divide,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "**": _power,
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-    "not": lambda a: not a,
-    "neg": lambda a: -a,
-    "min": min,
-    "max": max,
-}
-
-
 def show(expr: Expr, names: Callable[[str], str], envs: Sequence[Env]) -> tuple[str, int]:
     """Python text of `expr` and how tightly it binds; `names` says what a name is called.
 
@@ -113,29 +61,22 @@ def show(expr: Expr, names: Callable[[str], str], envs: Sequence[Env]) -> tuple[
     if expr.op == "name":
         text = names(str(expr.args[0]))
         return text, ATOM if re.fullmatch(r"[\w.\[\]]+", text) else SUM
-    parts = [show(a, names, envs) for a in expr.args if isinstance(a, Expr)]
-    if expr.op in ("min", "max"):
-        return f"{expr.op}({', '.join(text for text, _ in parts)})", ATOM
+    row = OPERATORS[expr.op]
+    parts = [show(part, names, envs) for part in expr.parts]
+    if row.form == "call":
+        return f"{row.text}({', '.join(text for text, _ in parts)})", row.level
     if expr.op == "not":
         return f"not {wrap(*parts[0], COMPARE)}", NOT
-    if expr.op == "neg":
-        return f"-{wrap(*parts[0], UNARY)}", UNARY
-    if expr.op == "**":
-        return f"{wrap(*parts[0], ATOM)} ** {wrap(*parts[1], UNARY)}", POWER
-    if expr.op in _COMPARISONS:
-        return f" {expr.op} ".join(wrap(*p, SUM) for p in parts), COMPARE
-    if expr.op in ("and", "or"):
-        level = _LEVELS[expr.op]
-        return f" {expr.op} ".join(wrap(*p, level) for p in parts), level
-    level = _LEVELS[expr.op]
+    texts = [wrap(*part, row.least(place)) for place, part in enumerate(parts)]
+    if row.form == "prefix":
+        return row.text + texts[0], row.level
     sign = "//" if expr.op == "/" and _divides(expr, envs) else expr.op
-    return f"{wrap(*parts[0], level)} {sign} {wrap(*parts[1], level + 1)}", level
+    return f" {sign} ".join(texts), row.level
 
 
 def _divides(expr: Expr, envs: Sequence[Env]) -> bool:
     """Whether both sides and the quotient are whole numbers under every assignment."""
-    left, right = (a for a in expr.args if isinstance(a, Expr))
-    return all(isinstance(evaluate(e, env), int) for env in envs for e in (left, right, expr))
+    return all(isinstance(e.value(env), int) for env in envs for e in (*expr.parts, expr))
 
 
 @dataclass(frozen=True)

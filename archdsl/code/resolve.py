@@ -11,7 +11,6 @@ from archdsl.code.bodies import Applied, Body, CallCode, ChainCode, FlowCode, Op
 from archdsl.code.classes import Class, Partition
 from archdsl.code.code import Arg, Code, Layer, Value
 from archdsl.code.names import Names, size_name
-from archdsl.code.python import evaluate
 from archdsl.code.values import constant, constants, literal, writes
 from archdsl.code.written import (
     ArgSpec,
@@ -27,7 +26,8 @@ from archdsl.code.written import (
     Written,
     WrittenCode,
 )
-from archdsl.language.types import Dim, Expr, axis_names, dim, symbol
+from archdsl.language.expr import Expr, symbol
+from archdsl.language.types import Dim, axis_names, dim
 
 __all__ = ["MustSplitError", "Resolver"]
 
@@ -469,7 +469,7 @@ class Resolver:
         if self.cls.graph.kind == "model":
             return Const(constant(self.cls.graph.params[name]))  # type: ignore[arg-type]
         default = self.cls.graph.defaults.get(name)
-        return Const(evaluate(default, {})) if default is not None and not default.names() else None
+        return Const(default.value({})) if default is not None and not default.names() else None
 
 
 def _argument(callee: Class, key: str, code: CallCode, caller: Body) -> Value:

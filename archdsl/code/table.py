@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
-from archdsl.code.python import PRODUCT, SUM
+from archdsl.language.expr import PRODUCT, SUM
 from archdsl.language.ops import linear, merge
 from archdsl.language.ops.op import Op
 from archdsl.language.ops.pattern import parse_pattern

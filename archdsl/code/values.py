@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from archdsl.code.bodies import Body
 from archdsl.code.code import Layer, Value
-from archdsl.code.python import evaluate
-from archdsl.language.types import Dim, Expr, Number
+from archdsl.language.expr import OPERATORS, Expr, Number
+from archdsl.language.types import Dim
 
 __all__ = ["constant", "constants", "literal", "writes"]
 
@@ -16,7 +16,7 @@ __all__ = ["constant", "constants", "literal", "writes"]
 def writes(expr: Expr, body: Body, value: Number) -> bool:
     """Whether Python computes exactly `value` for `expr` in this body."""
     try:
-        exact = evaluate(expr, body.env)
+        exact = expr.value(body.env)
         if exact != value or isinstance(exact, bool) is not isinstance(value, bool):
             return False
         if isinstance(value, Fraction) and expr.op != "name":
@@ -31,10 +31,10 @@ def _as_float(expr: Expr, env: Mapping[str, Number]) -> float:
     if expr.op in ("number", "name"):
         value = expr.args[0] if expr.op == "number" else env[str(expr.args[0])]
         return float(value) if isinstance(value, Fraction) else value  # type: ignore[return-value]
-    parts = [_as_float(a, env) for a in expr.args if isinstance(a, Expr)]
+    parts = [_as_float(part, env) for part in expr.parts]
     if expr.op == "/":
         return parts[0] / parts[1]
-    return float(evaluate(Expr(expr.op, tuple(Expr("number", (p,)) for p in parts)), {}))  # type: ignore[arg-type]
+    return float(OPERATORS[expr.op].of(parts))  # type: ignore[arg-type]  # floats, as Python has them
 
 
 def constants(layer: Layer) -> object:

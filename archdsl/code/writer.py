@@ -12,10 +12,6 @@ from archdsl.code.forward import ROOM, forward
 from archdsl.code.names import Names, member
 from archdsl.code.plan import ClassPlan, Guard, Leaf, Tree, leaves
 from archdsl.code.python import (
-    ATOM,
-    COMPARE,
-    NOT,
-    SUM,
     WIDTH,
     Bracket,
     Doc,
@@ -32,13 +28,13 @@ from archdsl.code.python import (
 )
 from archdsl.code.written import Built, Column, Const, Many, New, Row, Val, Written, shown
 from archdsl.graph.graph import Ref
-from archdsl.language.types import Expr, axis_names
+from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, SUM, Expr
+from archdsl.language.types import axis_names
 
 __all__ = ["Writer"]
 
 Columns = Mapping[Column, str]  # what a loop calls the elements of its columns
 _NONE: Columns = {}
-_OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
 @dataclass
@@ -280,8 +276,8 @@ class Writer(ABC):
         return cond.size <= 2 and len(names) == 1 and all("." not in n and n not in self.plan.same for n in names)
 
     def _negated(self, cond: Expr) -> str:
-        if cond.op in _OPPOSITE:
-            return self._value(Expr(_OPPOSITE[cond.op], cond.args, cond.size))[0]
+        if cond.op in OPERATORS and (opposite := OPERATORS[cond.op].opposite):
+            return self._value(Expr(opposite, cond.args, cond.size))[0]
         if cond.op == "not" and isinstance(cond.args[0], Expr):
             return self._value(cond.args[0])[0]
         return f"not {wrap(*self._value(cond), COMPARE if cond.op != 'not' else NOT)}"

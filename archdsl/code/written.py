@@ -8,7 +8,8 @@ from typing import Union
 
 from archdsl.code.classes import Class
 from archdsl.code.code import REQUIRED, Code
-from archdsl.language.types import Dim, Expr
+from archdsl.language.expr import Expr
+from archdsl.language.types import Dim
 
 __all__ = [
     "ArgSpec", "Built", "Column", "Const", "Line", "Local", "Many", "New", "Row", "Val", "Written", "WrittenCode",

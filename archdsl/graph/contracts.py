@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache, partial
-from typing import Any
 
 from archdsl.graph.cost import Cost, cost
 from archdsl.graph.elaborate import Contract, Program, elaborate
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import Diagnostic
 from archdsl.language.errors.models import ContractBroken
+from archdsl.language.expr import OPERATORS
 from archdsl.language.types import Dim
 
 __all__ = ["check_contracts", "hold"]
 
 _MEMORY = {"train": "train_bytes", "infer": "infer_bytes"}
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
 
 
 def check_contracts(program: Program, model: str) -> list[Diagnostic]:
@@ -46,7 +42,7 @@ def _check(graph: Graph, contract: Contract, measured: Callable[..., Cost]) -> D
     if node.op == "within":
         ok = abs(found - wanted) <= abs(wanted) * (node.tolerance or 0)
     else:
-        ok = _COMPARE[node.op](found, wanted)
+        ok = bool(OPERATORS[node.op].of((found, wanted)))
     if ok:
         return None
     end = node.args[-1].span.end + 1 if node.args else node.quantity.span.end

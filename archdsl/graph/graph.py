@@ -14,9 +14,10 @@ from functools import cached_property
 
 import networkx as nx
 
+from archdsl.language.expr import Expr
 from archdsl.language.ops.op import Op
 from archdsl.language.source import Span
-from archdsl.language.types import Dim, Expr, TensorType
+from archdsl.language.types import Dim, TensorType
 
 __all__ = ["Argument", "BlockValue", "Call", "Chain", "Choice", "Graph", "Input", "Node", "Ref", "Select", "Step",
            "Target", "bodies", "parts"]  # fmt: skip

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from fractions import Fraction
 from functools import reduce
 
 from archdsl.graph.graph import (
@@ -36,12 +35,11 @@ from archdsl.graph.graph import (
 from archdsl.language.ops.merge import WithNumber
 from archdsl.language.ops.op import Op, settings
 from archdsl.language.source import Span
-from archdsl.language.types import Dim, Expr, Number, TensorType
+from archdsl.language.types import Dim, TensorType
 
 __all__ = [
     "argument",
     "by_appearance",
-    "expression",
     "guard_text",
     "op_settings",
     "stage_words",
@@ -50,43 +48,12 @@ __all__ = [
     "value_text",
 ]
 
-_LEVELS = {"or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6,
-           "/": 6, "//": 6, "%": 6, "neg": 7, "**": 8}  # fmt: skip
-_LOOSE = {"or", "and", "==", "!=", "<", "<=", ">", ">=", "%"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def expression(expr: Expr) -> str:
-    """An expression as the language writes it: `c/4`, `in.c == c and stride == 1`."""
-    return _infix(expr, 0)
-
-
-def _infix(expr: Expr, outer: int) -> str:
-    if expr.op == "name":
-        return str(expr.args[0])
-    if expr.op == "number":
-        return _number(expr.args[0])  # type: ignore[arg-type]
-    operands = [a for a in expr.args if isinstance(a, Expr)]
-    level = _LEVELS.get(expr.op)
-    if level is None:
-        return f"{expr.op}({', '.join(_infix(a, 0) for a in operands)})"
-    if len(operands) == 1:
-        text = ("-" if expr.op == "neg" else "not ") + _infix(operands[0], level)
-    else:
-        first, *rest = operands
-        sign = f" {expr.op} " if expr.op in _LOOSE else expr.op
-        left = _infix(first, level + (expr.op == "**"))
-        text = sign.join([left, *(_infix(a, level + (expr.op != "**")) for a in rest)])
-    return f"({text})" if level < outer else text
-
-
-def _number(value: Number) -> str:
-    return str(Dim(value)) if not isinstance(value, Fraction) or value.denominator > 1 else str(value.numerator)
 
 
 def value_text(value: Dim) -> str:
     """A number, and how it was written where that says more: `64`, `64{c/4}`."""
-    return str(value) if value.expr is None else f"{value}{{{expression(value.expr)}}}"
+    return str(value) if value.expr is None else f"{value}{{{value.expr}}}"
 
 
 def argument(value: object, number: Callable[[Dim], str] = value_text) -> str:
@@ -208,7 +175,7 @@ def _node(body: Graph, node: Node, names: Mapping[Graph, str]) -> str:
 
 def guard_text(choice: Choice) -> str:
     """The condition of a choice as it came out; where the block's names cannot say it, its text."""
-    cond = expression(choice.cond) if choice.cond is not None else " ".join(choice.span.text.split())
+    cond = str(choice.cond) if choice.cond is not None else " ".join(choice.span.text.split())
     return cond if choice.taken else f"not ({cond})"
 
 

@@ -7,115 +7,16 @@ the value alone. A number without an expression is a literal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, cast
 
-__all__ = ["DTYPES", "POISON", "Dim", "Expr", "Number", "Poison", "TensorType", "axis_names", "dim", "symbol"]
+from archdsl.language.expr import OPERATORS, Expr, Number, combine, number_text, numeral
 
-Number = int | Fraction | bool
+__all__ = ["DTYPES", "POISON", "Dim", "Poison", "TensorType", "axis_names", "calculated", "dim"]
+
 DTYPES: Final = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}  # and their bytes
-_LARGEST_EXPRESSION = 16  # beyond this many leaves nobody reads it: the number is written instead
-
-
-@dataclass(frozen=True, slots=True)
-class Expr:
-    """An expression over a block's names.
-
-    op: `name` (args: one string), `number` (args: one Number), or an operator or function
-    (`+ - * / // % ** == != < <= > >= and or not neg min max`) over Exprs. `/` is exact.
-    """
-
-    op: str
-    args: tuple[Expr | str | Number, ...]
-    size: int = 1
-
-    @property
-    def parts(self) -> tuple[Expr, ...]:
-        """What an operator or function is over."""
-        return tuple(a for a in self.args if isinstance(a, Expr))
-
-    def names(self) -> set[str]:
-        """Every name it reads."""
-        if self.op == "name":
-            return {str(self.args[0])}
-        return set().union(*(a.names() for a in self.parts))
-
-    def substitute(self, names: Mapping[str, Expr | None]) -> Expr | None:
-        """With each name replaced; None (a literal) as soon as a name has no replacement."""
-        if self.op == "number":
-            return self
-        if self.op == "name":
-            return names.get(str(self.args[0]))
-        parts = [a.substitute(names) for a in self.parts]
-        if any(p is None for p in parts):
-            return None
-        return _calculated(self.op, [p for p in parts if p is not None])
-
-
-_RULES: dict[str, Callable[..., Number]] = {
-    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: Fraction(a) / b,
-    "//": lambda a, b: a // b, "%": lambda a, b: a % b, "**": lambda a, b: Fraction(a) ** b, "neg": lambda a: -a,
-}  # fmt: skip
-
-
-def _calculated(op: str, parts: list[Expr]) -> Expr | None:
-    """`combine`, but an expression of numbers alone becomes its number."""
-    if op not in _RULES or any(p.op != "number" for p in parts):
-        return combine(op, *parts)
-    value = _RULES[op](*(p.args[0] for p in parts))
-    return Expr("number", (int(value) if value == int(value) else value,))
-
-
-def combine(op: str, *parts: Expr) -> Expr | None:
-    """`op` over `parts`, with the arithmetic that everybody does in their head done.
-
-    None where the result is a plain number or too long to read.
-    """
-    if all(p.op == "number" for p in parts):
-        return None
-    if len(parts) == 2:
-        left, right = parts
-        if (op in ("+", "-") and _is(right, 0)) or (op in ("*", "/", "//", "**") and _is(right, 1)):
-            return left
-        if (op == "+" and _is(left, 0)) or (op == "*" and _is(left, 1)):
-            return right
-        if op in ("*", "/", "//", "%") and _is(left, 0):
-            return None
-        if op == "-" and _is(left, 0):
-            return combine("neg", right)
-        if op == "+" and right.op == "neg":
-            return combine("-", left, right.parts[0])
-        if op in ("+", "-") and left.op == ("-" if op == "+" else "+") and left.parts[1] == right:
-            return left.parts[0]
-        if op in ("/", "//") and left.op == "*" and right in left.parts:
-            return left.parts[1] if left.parts[0] == right else left.parts[0]
-        if op in ("+", "-") and right.op == "number" and left.op in ("+", "-") and left.parts[1].op == "number":
-            return _add_numbers(left, op, right)
-        if op == "+" and right.op == "number" and _number(right) < 0:
-            return combine("-", left, Expr("number", (-right.args[0],)))  # type: ignore[operator]
-    size = sum(p.size for p in parts)
-    return Expr(op, parts, size) if size <= _LARGEST_EXPRESSION else None
-
-
-def _is(e: Expr, value: int) -> bool:
-    return e.op == "number" and e.args[0] == value
-
-
-def _number(e: Expr) -> Fraction:
-    """The number that an expression of kind `number` is."""
-    return Fraction(e.args[0])  # type: ignore[arg-type]  # by its kind, it is one
-
-
-def _add_numbers(left: Expr, op: str, right: Expr) -> Expr | None:
-    """`(base ± number) ± number` with the numbers put together."""
-    base, inner = left.parts
-    total = (_number(inner) if left.op == "+" else -_number(inner)) + (_number(right) if op == "+" else -_number(right))
-    if total == 0:
-        return base
-    size = Expr("number", (int(abs(total)) if total.denominator == 1 else abs(total),))
-    return combine("+" if total > 0 else "-", base, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,34 +35,34 @@ class Dim:
     lost: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __add__(self, other: Dim | Number) -> Dim:
-        return _arithmetic("+", self, other)
+        return calculated("+", self, other)
 
     def __radd__(self, other: Number) -> Dim:
         return dim(other) + self
 
     def __sub__(self, other: Dim | Number) -> Dim:
-        return _arithmetic("-", self, other)
+        return calculated("-", self, other)
 
     def __rsub__(self, other: Number) -> Dim:
         return dim(other) - self
 
     def __mul__(self, other: Dim | Number) -> Dim:
-        return _arithmetic("*", self, other)
+        return calculated("*", self, other)
 
     def __rmul__(self, other: Number) -> Dim:
         return dim(other) * self
 
     def __truediv__(self, other: Dim | Number) -> Dim:
-        return _arithmetic("/", self, other)
+        return calculated("/", self, other)
 
     def __floordiv__(self, other: Dim | Number) -> Dim:
-        return _arithmetic("//", self, other)
+        return calculated("//", self, other)
 
     def __mod__(self, other: Dim | Number) -> Dim:
-        return _arithmetic("%", self, other)
+        return calculated("%", self, other)
 
     def __pow__(self, other: Dim | Number) -> Dim:
-        return _arithmetic("**", self, other)
+        return calculated("**", self, other)
 
     def __neg__(self) -> Dim:
         return Dim(-self.value, combine("neg", self.written))
@@ -199,11 +100,7 @@ class Dim:
         return float(self.value)
 
     def __str__(self) -> str:
-        if isinstance(self.value, bool):
-            return "true" if self.value else "false"
-        if isinstance(self.value, Fraction):
-            return _decimal(self.value)
-        return str(self.value)
+        return number_text(self.value)
 
     @property
     def is_int(self) -> bool:
@@ -212,7 +109,7 @@ class Dim:
     @property
     def written(self) -> Expr:
         """How it was written: its expression, or the number itself."""
-        return self.expr if self.expr is not None else Expr("number", (self.value,))
+        return self.expr if self.expr is not None else numeral(self.value)
 
     def rerooted(self, expr: Expr | None) -> Dim:
         """The same value, written another way."""
@@ -223,19 +120,10 @@ class Dim:
         return Dim(self.value, None, self.origin, _names(self, *causes))
 
 
-def _decimal(value: Fraction) -> str:
-    """A fraction as a short decimal where that is exact, else as `a/b`, else to six digits."""
-    for digits in range(1, 9):
-        if (value * 10**digits).denominator == 1:
-            return f"{float(value):.{digits}f}"
-    if max(abs(value.numerator), value.denominator) < 1_000_000:
-        return f"{value.numerator}/{value.denominator}"
-    return f"{float(value):.6g}"
-
-
-def _arithmetic(op: str, a: Dim, other: Dim | Number) -> Dim:
+def calculated(op: str, a: Dim, other: Dim | Number) -> Dim:
+    """`a op other`, for the operators of arithmetic. Raises ArithmeticError where it has no value."""
     b = dim(other)
-    value = _RULES[op](a.value, b.value)
+    value = OPERATORS[op].exact(a.value, b.value)
     if type(value) is Fraction and value.denominator == 1:
         value = int(value)
     if a.expr is None and b.expr is None:
@@ -257,11 +145,6 @@ def dim(value: Dim | Number) -> Dim:
         return cast(Dim, value)
     number = cast(Number, value)
     return Dim(int(number) if kind is Fraction and number.denominator == 1 else number)
-
-
-def symbol(name: str) -> Expr:
-    """The expression that is one name of the block: `c`, `in.c`."""
-    return Expr("name", (name,))
 
 
 class Poison:

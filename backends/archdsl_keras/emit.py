@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
 from archdsl.code.names import Names
-from archdsl.code.python import PRODUCT
 from archdsl.code.table import ARITHMETIC, Pair, Types, args, letters, module, same, sized
+from archdsl.language.expr import PRODUCT
 from archdsl.language.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
 from archdsl.language.ops.axes import axes_of, axis_of
 from archdsl.language.ops.op import Op

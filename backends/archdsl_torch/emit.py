@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
-from archdsl.code.python import PRODUCT
 from archdsl.code.table import ARITHMETIC, Types, args, letters, module, same, sized
+from archdsl.language.expr import PRODUCT
 from archdsl.language.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
 from archdsl.language.ops.axes import axes_of, axis_of
 from archdsl.language.ops.op import Op

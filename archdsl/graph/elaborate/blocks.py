@@ -33,10 +33,11 @@ from archdsl.language.diagnostics import Label
 from archdsl.language.errors.limits import DoesNotShrink, TooDeep
 from archdsl.language.errors.names import MissingArgument
 from archdsl.language.errors.values import BadUnpack, NotATensor, TensorCrosses
+from archdsl.language.expr import Expr, symbol
 from archdsl.language.ops import OPS
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
-from archdsl.language.types import POISON, Dim, Expr, TensorType, axis_names, symbol
+from archdsl.language.types import POISON, Dim, TensorType, axis_names
 
 __all__ = ["bind_names", "body_of", "elaborate_block", "fill_parameters", "missing"]
 

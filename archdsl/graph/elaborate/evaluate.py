@@ -33,9 +33,10 @@ from archdsl.graph.graph import Choice, Select
 from archdsl.language.diagnostics import Label, nearest
 from archdsl.language.errors.names import LabelAsOp, NotYetBound, UnknownAttribute, UnknownName
 from archdsl.language.errors.values import BadCall, BadFunction, BadIndex, NotACondition, NotAFlow
+from archdsl.language.expr import combine
 from archdsl.language.ops import OPS
 from archdsl.language.syntax import ast
-from archdsl.language.types import POISON, Dim, axis_names, combine, dim
+from archdsl.language.types import POISON, Dim, axis_names, dim
 
 __all__ = ["condition", "evaluate"]
 

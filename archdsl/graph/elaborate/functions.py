@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from archdsl.graph.elaborate.values import Value, describe
 from archdsl.language.errors.values import BadFunction
-from archdsl.language.types import Dim, Expr, combine, dim
+from archdsl.language.expr import Expr, combine
+from archdsl.language.types import Dim, dim
 
 __all__ = ["Misuse", "call_function", "square_root"]
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 from archdsl.graph.elaborate.apply import apply_op
 from archdsl.graph.elaborate.body import Body
@@ -15,21 +12,15 @@ from archdsl.graph.elaborate.values import Tensor, Value, describe, is_template,
 from archdsl.language.errors.limits import NumberTooLarge
 from archdsl.language.errors.values import BadOperands, DivisionByZero, NotACondition
 from archdsl.language.errors.warnings import AddedToItself, ScaledNotRepeated
+from archdsl.language.expr import LARGEST_EXPONENT, OPERATORS, combine
 from archdsl.language.ops.merge import Add, Div, Mul, Sub, WithNumber
 from archdsl.language.syntax import ast
-from archdsl.language.types import POISON, Dim, combine
+from archdsl.language.types import POISON, Dim, calculated
 
 __all__ = ["arithmetic", "compare", "negative"]
 
-_LARGEST, _LARGEST_EXPONENT = 2**63, 64
+_LARGEST = 2**63
 _TENSORS = {"+": Add, "-": Sub, "*": Mul, "/": Div}
-_CALCULATE: dict[str, Callable[[Any, Any], Dim]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul,
-    "/": operator.truediv, "//": operator.floordiv, "%": operator.mod,
-}  # fmt: skip
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
 
 
 def arithmetic(body: Body, node: ast.Binary, left: Value, right: Value) -> Value:
@@ -104,7 +95,7 @@ def _calculate(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
         return POISON
     if node.op == "**":
         return _power(body, node, left, right)
-    return _checked(body, node, _CALCULATE[node.op](left, right), left, right)
+    return _checked(body, node, calculated(node.op, left, right), left, right)
 
 
 def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
@@ -115,14 +106,14 @@ def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
             node.op_span,
         )
         return POISON
-    if not -_LARGEST_EXPONENT <= right.value <= _LARGEST_EXPONENT:
-        body.session.report(NumberTooLarge("this exponent", str(_LARGEST_EXPONENT)), node.right.span)
+    if not -LARGEST_EXPONENT <= right.value <= LARGEST_EXPONENT:
+        body.session.report(NumberTooLarge("this exponent", str(LARGEST_EXPONENT)), node.right.span)
         return POISON
     if left == 0 and right < 0:
         body.session.report(DivisionByZero(), node.left.span)
         return POISON
     if right.is_int:
-        return _checked(body, node, left**right, left, right)
+        return _checked(body, node, calculated("**", left, right), left, right)
     if left < 0:
         hint = "a negative number has no root"
         body.session.report(BadOperands("**", describe(left), describe(right), hint), node.op_span)
@@ -151,9 +142,9 @@ def compare(body: Body, node: ast.Compare, left: Value, right: Value) -> Value:
         return POISON
     if isinstance(left, Dim) and isinstance(right, Dim):
         if isinstance(left.value, bool) == isinstance(right.value, bool) or node.op in ("==", "!="):
-            result = _COMPARE[node.op](left.value, right.value)
+            result = OPERATORS[node.op].of((left.value, right.value))
             return Dim(result, combine(node.op, left.written, right.written))
     elif node.op in ("==", "!=") and (type(left) is type(right) or (is_template(left) and is_template(right))):
-        return Dim(_COMPARE[node.op](key(left), key(right)))
+        return Dim((key(left) == key(right)) == (node.op == "=="))
     body.session.report(BadOperands(node.op, describe(left), describe(right)), node.op_span)
     return POISON

@@ -1,7 +1,7 @@
 """Precedence: a flat list of operators and operands -> one expression.
 
-Loosest first: `if else`, `->`, `or`, `and`, `not`, comparison, `+ -`, `* / // %`, unary `+ -`, `**`. It works
-through the list with two stacks, so that no length of it can exhaust Python's own.
+Which holds tighter stands in the table of operators (archdsl.language.expr). The list is worked through with two
+stacks, so that no length of it can exhaust Python's own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from archdsl.language.diagnostics import Diagnostic
 from archdsl.language.errors import syntax as errors
+from archdsl.language.expr import CHOICE, COMPARE, FLOW, NOT, OPERATORS, UNARY
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.lexer import Token
@@ -36,13 +37,9 @@ class Group:
 
 _Operand: TypeAlias = "ast.Expr | Group"
 
-_BINDS = {
-    "if": 1, "else": 1, "->": 2, "or": 3, "and": 4, "not": 5,
-    "==": 6, "!=": 6, "<": 6, "<=": 6, ">": 6, ">=": 6,
-    "+": 7, "-": 7, "*": 8, "/": 8, "//": 8, "%": 8, "unary": 9, "**": 10,
-}  # fmt: skip
-_CONDITION, _COMPARISON, _NOT, _UNARY, _POWER = 1, 6, 5, 9, 10
-_MANY = frozenset({"->", "or", "and"})
+_BINDS = {"if": CHOICE, "else": CHOICE, "->": FLOW, **{sign: row.level for sign, row in OPERATORS.items()}}
+_MANY = frozenset({"->", *(sign for sign, row in OPERATORS.items() if row.form == "row")})
+_GROUPS_LEFT = frozenset(sign for sign, row in OPERATORS.items() if row.form == "left")
 
 
 def climb(parts: list[Token | _Operand]) -> ast.Expr:
@@ -71,18 +68,18 @@ def climb(parts: list[Token | _Operand]) -> ast.Expr:
 
 def _prefix(token: Token, waiting: list[tuple[int, Token]]) -> None:
     if token.text != "not":
-        waiting.append((_UNARY, token))
+        waiting.append((UNARY, token))
         return
-    if waiting and waiting[-1][0] > _NOT:
+    if waiting and waiting[-1][0] > NOT:
         raise Mistake(errors.NotNeedsParentheses(waiting[-1][1].text).at(token.span))
-    waiting.append((_NOT, token))
+    waiting.append((NOT, token))
 
 
 def _operator(token: Token, operands: list[_Operand], waiting: list[tuple[int, Token]]) -> None:
     binds = _BINDS[token.text]
-    while waiting and (waiting[-1][0] > binds or (waiting[-1][0] == binds and _groups_left(token))):
+    while waiting and (waiting[-1][0] > binds or (waiting[-1][0] == binds and token.text in _GROUPS_LEFT)):
         _reduce(operands, waiting)
-    if binds == _COMPARISON and waiting and waiting[-1][0] == _COMPARISON:
+    if binds == COMPARE and waiting and waiting[-1][0] == COMPARE:
         raise Mistake(errors.ChainedComparison(waiting[-1][1].text, token.text).at(token.span))
     open_if = waiting[-1][1] if waiting and waiting[-1][1].text == "if" else None
     if token.text == "if" and open_if:
@@ -94,15 +91,11 @@ def _operator(token: Token, operands: list[_Operand], waiting: list[tuple[int, T
     waiting.append((binds, token))
 
 
-def _groups_left(token: Token) -> bool:
-    return _COMPARISON < _BINDS[token.text] < _POWER
-
-
 def _reduce(operands: list[_Operand], waiting: list[tuple[int, Token]]) -> None:
     """Build the node of the operator on top, out of the operands on top."""
     binds, token = waiting.pop()
     op = token.text
-    if binds in {_UNARY, _NOT}:
+    if binds in {UNARY, NOT}:
         value = operands.pop()
         operands.append(ast.Unary(op=op, value=_value(value), span=_join(token.span, value.span)))
         return

@@ -6,17 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from archdsl.language.expr import ATOM, CHOICE, COMPARE, FLOW, NOT, OPERATORS, OR, POWER, UNARY
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.layout import BREAK, HARD, LINE, SOFT, Doc, Group, Nest, Note, forced
 
-__all__ = ["ARITHMETIC", "Comments", "Writer", "written"]
+__all__ = ["Comments", "Writer", "written"]
 
 N = TypeVar("N", bound=ast.Node)
-
-_CONDITION, _FLOW, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(1, 12)
-_ANY = _CONDITION
-ARITHMETIC = _SUM  # the level of what needs no parentheses beside a comparison
-_BINARY = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "//": _PRODUCT, "%": _PRODUCT, "**": _POWER}
 
 
 class Comments:
@@ -51,19 +47,15 @@ def _level(node: ast.Expr) -> int:
     """How tightly an expression holds together."""
     match node:
         case ast.IfElse():
-            return _CONDITION
+            return CHOICE
         case ast.Flow():
-            return _FLOW
-        case ast.BoolOp(op=op):
-            return _OR if op == "or" else _AND
-        case ast.Compare():
-            return _COMPARISON
+            return FLOW
+        case ast.BoolOp(op=op) | ast.Compare(op=op) | ast.Binary(op=op):
+            return OPERATORS[op].level
         case ast.Unary(op=op):
-            return _NOT if op == "not" else _SIGN
-        case ast.Binary(op=op):
-            return _BINARY[op]
+            return NOT if op == "not" else UNARY
         case _:
-            return _ATOM
+            return ATOM
 
 
 def _simple(node: ast.Expr) -> bool:
@@ -91,7 +83,7 @@ class Writer:
     def __init__(self, comments: Comments) -> None:
         self.comments = comments
 
-    def expr(self, node: ast.Expr, least: int = _ANY, tight: bool = False) -> Doc:
+    def expr(self, node: ast.Expr, least: int = CHOICE, tight: bool = False) -> Doc:
         """`least` is the level that needs no parentheses; `tight` leaves spaces out of simple arithmetic."""
         notes = self.notes(node.span.start)
         doc = self.bare(node, tight)
@@ -116,29 +108,29 @@ class Writer:
             case ast.Name(name=name):
                 return name
             case ast.Attr(value=inner, name=name):
-                return (self.expr(inner, _ATOM), ".", name)
+                return (self.expr(inner, ATOM), ".", name)
             case ast.Index(value=inner, index=index):
-                return (self.expr(inner, _ATOM), "[", self.expr(index, tight=True), "]")
+                return (self.expr(inner, ATOM), "[", self.expr(index, tight=True), "]")
             case ast.Slicing(value=inner, start=start, stop=stop):
                 ends = [self.expr(end, tight=True) if end else "" for end in (start, stop)]
-                return (self.expr(inner, _ATOM), "[", ends[0], ":", ends[1], "]")
+                return (self.expr(inner, ATOM), "[", ends[0], ":", ends[1], "]")
             case ast.Call(func=func, args=args):
-                return (self.expr(func, _ATOM), self.arguments(args, node.span.end - 1))
+                return (self.expr(func, ATOM), self.arguments(args, node.span.end - 1))
             case ast.ListExpr(items=items):
                 return self.bracket("[]", items, self.item, node.span.end - 1)
             case ast.ListComp():
                 return self.comprehension(node)
             case ast.Unary(op="not", value=inner):
-                return ("not ", self.expr(inner, _NOT, tight))
+                return ("not ", self.expr(inner, NOT, tight))
             case ast.Unary(op=op, value=inner):
-                return (op, self.expr(inner, _SIGN + 1, tight))
+                return (op, self.expr(inner, UNARY + 1, tight))
             case ast.Compare(op=op, left=left, right=right):
-                first = self.expr(left, _COMPARISON + 1, tight)
-                return (first, f" {op} ", self.expr(right, _COMPARISON + 1, tight))
+                first = self.expr(left, COMPARE + 1, tight)
+                return (first, f" {op} ", self.expr(right, COMPARE + 1, tight))
             case ast.Binary():
                 return self.binary(node, tight)
             case ast.BoolOp(op=op, values=values):
-                return self.chain([(f"{op} ", v) for v in values], _NOT, tight)
+                return self.chain([(f"{op} ", v) for v in values], NOT, tight)
             case ast.Flow(items=items):
                 return self.flow(items)
             case ast.IfElse():
@@ -150,8 +142,8 @@ class Writer:
         level = _level(node)
         if node.op == "**":
             space = "" if _simple(node) else " "
-            left = self.expr(node.left, _POWER + 1, tight)
-            return (left, f"{space}**{space}", self.expr(node.right, _SIGN, tight))
+            left = self.expr(node.left, POWER + 1, tight)
+            return (left, f"{space}**{space}", self.expr(node.right, UNARY, tight))
         pairs: list[tuple[str, ast.Expr]] = []
         first: ast.Expr = node
         while isinstance(first, ast.Binary) and _level(first) == level:
@@ -177,10 +169,10 @@ class Writer:
         """As much on a line as fits, broken before `->`."""
         first, *rest = items
         docs: list[Doc] = []
-        head = self.expr(first, _FLOW + 1)
+        head = self.expr(first, FLOW + 1)
         for item in rest:
             notes = self.notes(item.span.start)
-            doc = self.expr(item, _FLOW + 1)
+            doc = self.expr(item, FLOW + 1)
             if notes:
                 docs.append((*notes, HARD, "-> ", doc))
             else:
@@ -188,19 +180,19 @@ class Writer:
         return (head, Nest(4, tuple(docs)))
 
     def conditional(self, node: ast.IfElse, tight: bool) -> Doc:
-        head = self.expr(node.then, _OR, tight)
+        head = self.expr(node.then, OR, tight)
         lines: list[Doc] = []
         orelse: ast.Expr = node
         while isinstance(orelse, ast.IfElse):
             if lines:
-                lines.append(self.expr(orelse.then, _OR, tight))
+                lines.append(self.expr(orelse.then, OR, tight))
             notes = self.notes(orelse.cond.span.start)
-            lines.append((*notes, HARD if notes else LINE, "if ", self.expr(orelse.cond, _OR, tight)))
+            lines.append((*notes, HARD if notes else LINE, "if ", self.expr(orelse.cond, OR, tight)))
             orelse = orelse.orelse
             inner = orelse.then if isinstance(orelse, ast.IfElse) else orelse
             notes = self.notes(inner.span.start)
             lines.append((*notes, HARD if notes else LINE, "else "))
-        return Group(head, Nest(4, (*lines, self.expr(orelse, _FLOW, tight))))
+        return Group(head, Nest(4, (*lines, self.expr(orelse, FLOW, tight))))
 
     # --- brackets ---
 
@@ -242,9 +234,9 @@ class Writer:
         for clause in node.clauses:
             names = ", ".join(map(_target, clause.targets))
             docs += [*self.notes(clause.span.start), LINE, f"for {names} in "]
-            docs.append(self.expr(clause.values, _FLOW, tight=True))
+            docs.append(self.expr(clause.values, FLOW, tight=True))
             for cond in clause.conds:
-                docs += [LINE, "if ", self.expr(cond, _FLOW, tight=True)]
+                docs += [LINE, "if ", self.expr(cond, FLOW, tight=True)]
         docs += self.notes(node.span.end - 1)
         return Group("[", Nest(2, tuple(docs)), SOFT, "]")
 

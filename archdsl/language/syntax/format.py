@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from archdsl.language.diagnostics import SpecError
+from archdsl.language.expr import SUM
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
-from archdsl.language.syntax.expressions import ARITHMETIC, Comments, Writer, written
+from archdsl.language.syntax.expressions import Comments, Writer, written
 from archdsl.language.syntax.layout import Doc, render
 from archdsl.language.syntax.parse import parse
 
@@ -182,7 +183,7 @@ class _Formatter:
         if expect.args:
             doc = (doc, self.writer.arguments(expect.args, expect.value.span.start))
         sign = expect.op if expect.tolerance is None else f"within {expect.tolerance_text} of"
-        return (doc, f" {sign} ", self.writer.expr(expect.value, ARITHMETIC))
+        return (doc, f" {sign} ", self.writer.expr(expect.value, SUM))
 
 
 def _imported(imported: ast.Imported) -> Doc:

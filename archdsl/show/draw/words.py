@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 
 from archdsl.graph.graph import BlockValue, Call, Chain, Graph, Input, Select, Target
-from archdsl.graph.text import argument, expression, op_settings
+from archdsl.graph.text import argument, op_settings
 from archdsl.language.ops.op import Op, settings
 from archdsl.language.types import Dim, TensorType
 
@@ -21,7 +21,7 @@ def merged(numbers: Sequence[Dim]) -> str:
     """The same size in several bodies: its value if all agree, how it was written if that is short, else a range."""
     if all(n == numbers[0] for n in numbers):
         return str(numbers[0])
-    written = {expression(n.expr) if n.expr is not None else "" for n in numbers}
+    written = {str(n.expr) if n.expr is not None else "" for n in numbers}
     if len(written) == 1 and 0 < len(text := written.pop()) <= _SIZE_LENGTH:
         return text
     return f"{min(numbers, key=lambda n: n.value)}…{max(numbers, key=lambda n: n.value)}"
