@@ -34,7 +34,7 @@ from archdsl.code.backend import find_backend
 from archdsl.data import Data, open_data
 from archdsl.graph.elaborate import load
 from archdsl.language.recipe import Count
-from archdsl.language.recipe.recipe import epoch_order, learning_rate, plateau_drops
+from archdsl.language.recipe.recipe import epoch_order, learning_rate
 from archdsl.language.recipe.words import (
     Adam,
     AdamW,
@@ -266,7 +266,7 @@ def test_plateau_and_early_stop(tmp_path: Path) -> None:
     recipe = replace(QUICK, optimizer=Sgd(lr=1e-9), schedule=plateau, stop=Early(3), budget=Count(12, "epochs"))
     run, result = trained(tmp_path, recipe)
     losses = [row.val_loss for row in run.rows]
-    drops = [plateau_drops(plateau, losses[:epoch]) for epoch in range(len(losses))]
+    drops = [plateau.drops(losses[:epoch]) for epoch in range(len(losses))]
     assert [row.lr for row in run.rows] == [1e-9 * 0.5**n for n in drops] and max(drops) > 0
     assert run.best is not None and result.epochs == run.best.epoch + 3 < 12
 

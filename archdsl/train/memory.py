@@ -12,7 +12,6 @@ from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.recipes import TooLittleMemory
 from archdsl.language.recipe import Recipe
-from archdsl.language.recipe.words import Sgd
 from archdsl.train.ranks import processes
 
 if TYPE_CHECKING:
@@ -34,8 +33,10 @@ def check_memory(graph: Graph, recipe: Recipe, settings: Settings, free: int | N
     batch = recipe.batch_of(count)
     dtype = settings.precision if settings.precision != "auto" else "float32" if free is None else "bfloat16"
 
+    states = recipe.optimizer.moments + (recipe.average is not None)  # numbers kept for each weight
+
     def need(share: int) -> int:
-        return cost(graph, share, dtype, _states(recipe)).train_bytes + images
+        return cost(graph, share, dtype, states).train_bytes + images
 
     needed = need(-(-batch // shares))
     if needed <= has:
@@ -45,13 +46,6 @@ def check_memory(graph: Graph, recipe: Recipe, settings: Settings, free: int | N
     device = "machine has" if free is None else "GPU has free"
     error = TooLittleMemory(_gigabytes(needed), device, _gigabytes(has), batch, fix)
     raise SpecError([error.at(recipe.place("batch"))])
-
-
-def _states(recipe: Recipe) -> int:
-    """Numbers that the optimizer, and the average, keep for each weight."""
-    optimizer = recipe.optimizer
-    moments = 2 if not isinstance(optimizer, Sgd) else int(optimizer.momentum > 0)
-    return moments + (recipe.average is not None)
 
 
 def _physical() -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
@@ -11,7 +10,7 @@ import keras
 from keras import ops
 
 from archdsl.language.recipe import Recipe
-from archdsl.language.recipe.words import Adam, AdamW, Constant, Linear, Plateau, Sgd, StepDecay
+from archdsl.language.recipe.words import Adam, AdamW, Moment, Sgd
 
 __all__ = ["Schedule", "average_all", "make_optimizer"]
 
@@ -21,10 +20,10 @@ def make_optimizer(
 ) -> keras.optimizers.Optimizer:
     """The optimizer of a recipe for `weights`, built. decaying: those of them that its weight decay is for.
 
-    per_epoch: steps of an epoch. Where the recipe waits for a plateau, its `learning_rate` is for the trainer to set.
+    per_epoch: steps of an epoch. Where the schedule waits, its `learning_rate` is for the trainer to set.
     """
     word = recipe.optimizer
-    rate = word.lr if isinstance(recipe.schedule, Plateau) else Schedule(recipe, per_epoch)
+    rate = word.lr if recipe.schedule.waits else Schedule(recipe, per_epoch)
     about = {"weight_decay": word.weight_decay or None, "global_clipnorm": recipe.clip.norm if recipe.clip else None}
     optimizer = _KINDS[type(word)](word, rate, name=word.name, **about)
     optimizer.average = recipe.average
@@ -122,25 +121,11 @@ _KINDS: dict[type, type[Any]] = {Sgd: _SGD, Adam: _Adam, AdamW: _AdamW}
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """`learning_rate` of `archdsl.language.recipe.recipe`, in operations that a step compiles; not for `plateau`."""
+    """The learning rate as Keras asks for it, in operations that a step compiles, of a schedule that does not wait."""
 
     def __init__(self, recipe: Recipe, per_epoch: int) -> None:
-        assert not isinstance(recipe.schedule, Plateau)
-        self.schedule, self.rate, self.per_epoch = recipe.schedule, recipe.optimizer.lr, per_epoch
-        self.warmup, self.total = self.schedule.warmup.steps(per_epoch), recipe.steps(per_epoch)
+        self.recipe, self.per_epoch, self.total = recipe, per_epoch, recipe.steps(per_epoch)
 
     def __call__(self, step: Any) -> Any:
-        step = ops.cast(step, "float32")
-        rising = (step + 1) / max(1, self.warmup)
-        return self.rate * ops.where(step < self.warmup, rising, self._later(step))
-
-    def _later(self, step: Any) -> Any:
-        schedule = self.schedule
-        if isinstance(schedule, Constant):
-            return ops.ones_like(step)
-        if isinstance(schedule, StepDecay):
-            drops = sum(ops.cast(step >= at.steps(self.per_epoch), "float32") for at in schedule.at)
-            return schedule.factor ** (drops + ops.zeros_like(step))
-        done = ops.clip((step - self.warmup) / max(1, self.total - self.warmup), 0, 1)
-        left = 1 - done if isinstance(schedule, Linear) else (1 + ops.cos(math.pi * done)) / 2
-        return schedule.final + (1 - schedule.final) * left
+        now = Moment(ops.cast(step, "float32"), self.per_epoch, self.total, maths=ops)
+        return self.recipe.optimizer.lr * self.recipe.schedule.part(now)

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from archdsl.data import Split
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import RunUnwritable
-from archdsl.language.recipe.recipe import draw_seed, learning_rate, plateau_drops
-from archdsl.language.recipe.words import Plateau
+from archdsl.language.recipe.recipe import draw_seed, learning_rate
 from archdsl.train.epoch import Epoch
 from archdsl.train.failures import diverged, refuse_infinite
 from archdsl.train.record import Run
@@ -94,7 +93,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         recipe = self.learner.recipe
-        if isinstance(recipe.schedule, Plateau):
+        if recipe.schedule.waits:
             self.model.inner.learning_rate = self.rate(epoch * self.batches.per_epoch)
         if self.inside:
             sums = ops.convert_to_numpy(self.model.sums)
@@ -155,8 +154,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
     def rate(self, step: int) -> float:
         """The learning rate of `step`, counted from 0, in the epoch that runs."""
         recipe = self.learner.recipe
-        losses = [row.val_loss for row in self.run.rows]
-        drops = plateau_drops(recipe.schedule, losses) if isinstance(recipe.schedule, Plateau) else 0
+        drops = recipe.schedule.drops([row.val_loss for row in self.run.rows])
         return learning_rate(recipe, step, self.batches.per_epoch, drops)
 
     def _validate(self) -> tuple[float, float]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from archdsl.language.recipe import Recipe
-from archdsl.language.recipe.words import Sgd
+from archdsl.language.recipe import Recipe, Word
+from archdsl.language.recipe.words import Adam, AdamW, Sgd
 
-__all__ = ["Average", "optimizer"]
+__all__ = ["OPTIMIZERS", "Average", "optimizer"]
+
+Groups = list[dict[str, Any]]
 
 
 def optimizer(network: nn.Module, recipe: Recipe, fused: bool) -> torch.optim.Optimizer:
@@ -22,11 +26,27 @@ def optimizer(network: nn.Module, recipe: Recipe, fused: bool) -> torch.optim.Op
     rests = [p for p in weights if p.ndim <= 1 and word.decay == "weights"]
     groups = [{"params": decays, "weight_decay": word.weight_decay}, {"params": rests, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
-    if isinstance(word, Sgd):
-        nesterov = word.nesterov and word.momentum > 0  # without momentum it is the same
-        return torch.optim.SGD(groups, word.lr, word.momentum, nesterov=nesterov, fused=fused)
-    kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[word.name]
-    return kind(groups, word.lr, (word.beta1, word.beta2), word.eps, fused=fused)
+    return OPTIMIZERS[type(word)](word, groups, fused)
+
+
+def _sgd(word: Sgd, groups: Groups, fused: bool) -> torch.optim.Optimizer:
+    nesterov = word.nesterov and word.momentum > 0  # without momentum it is the same
+    return torch.optim.SGD(groups, word.lr, word.momentum, nesterov=nesterov, fused=fused)
+
+
+def _adam(word: Adam, groups: Groups, fused: bool) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, word.lr, (word.beta1, word.beta2), word.eps, fused=fused)
+
+
+def _adamw(word: AdamW, groups: Groups, fused: bool) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, word.lr, (word.beta1, word.beta2), word.eps, fused=fused)
+
+
+OPTIMIZERS: dict[type[Word], Callable[[Any, Groups, bool], torch.optim.Optimizer]] = {
+    Sgd: _sgd,
+    Adam: _adam,
+    AdamW: _adamw,
+}
 
 
 class Average(nn.Module):

@@ -17,8 +17,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from archdsl.language.recipe.recipe import plateau_drops
-from archdsl.language.recipe.words import Plateau
 from archdsl.train.epoch import Epoch
 from archdsl.train.failures import refuse_infinite
 from archdsl.train.record import Run
@@ -150,8 +148,7 @@ class Recorder(Callback):
         )
 
     def _lower(self, learner: Learner) -> None:
-        if isinstance(schedule := learner.recipe.schedule, Plateau):
-            learner.drops = plateau_drops(schedule, [row.val_loss for row in self.run.rows])
+        learner.drops = learner.recipe.schedule.drops([row.val_loss for row in self.run.rows])
 
     def _agreed(self, trainer: Trainer, learner: LightningModule, due: bool) -> bool:
         """What the first process thinks: their clocks differ."""

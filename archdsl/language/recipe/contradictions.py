@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from archdsl.language.errors.recipes import Contradiction
 from archdsl.language.recipe.recipe import Recipe
-from archdsl.language.recipe.words import Count, Cutmix, Mixup, PadCrop, Plateau, Sgd, StepDecay
+from archdsl.language.recipe.words import Count, Cutmix, Mixup, PadCrop, Sgd, StepDecay
 
 __all__ = ["Training", "contradictions", "notes"]
 
@@ -68,8 +68,6 @@ def _optimizer(recipe: Recipe) -> Found:
 
 def _schedule(recipe: Recipe, per_epoch: int | None) -> Found:
     schedule = recipe.schedule
-    if isinstance(schedule, Plateau):
-        return
     if _exceeds(schedule.warmup, recipe.budget, None):
         why = f"it rises over {schedule.warmup}, the budget is {recipe.budget}"
         yield (
@@ -103,7 +101,7 @@ def notes(recipe: Recipe, training: Training) -> Iterator[str]:
     """What is allowed and may not be meant: parts of a recipe that a shorter budget or fewer images do not reach."""
     per_epoch = training.per_epoch(recipe)
     steps, epochs = recipe.steps(per_epoch), recipe.epochs(per_epoch)
-    warmup = getattr(recipe.schedule, "warmup", Count(0))
+    warmup = recipe.schedule.warmup
     if warmup.steps(per_epoch) > steps:
         yield f"the budget of {recipe.budget} ends inside the warm-up of {warmup}: the rate stays below the optimizer's"
     if isinstance(recipe.schedule, StepDecay):

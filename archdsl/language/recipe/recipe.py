@@ -9,19 +9,16 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from archdsl.language.recipe.words import (
-    Adam,
     AdamW,
     Clip,
-    Constant,
     Cosine,
     Count,
     CrossEntropy,
     Early,
     Ema,
-    Linear,
-    Plateau,
-    Sgd,
-    StepDecay,
+    Moment,
+    Optimizer,
+    Schedule,
     Word,
 )
 from archdsl.language.source import Source, Span
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Recipe", "draw_seed", "epoch_order", "learning_rate", "plateau_drops"]
+__all__ = ["Recipe", "draw_seed", "epoch_order", "learning_rate"]
 
 W = TypeVar("W", bound=Word)
 
@@ -53,9 +50,9 @@ class Recipe:
     name: str = "recipe"
     data: Word | None = None
     augment: tuple[Word, ...] = ()
-    optimizer: Sgd | Adam | AdamW = _OPTIMIZER
+    optimizer: Optimizer = _OPTIMIZER
     clip: Clip | None = None
-    schedule: Constant | StepDecay | Plateau | Cosine | Linear = None  # type: ignore[assignment]  # until made
+    schedule: Schedule = None  # type: ignore[assignment]  # until made
     loss: CrossEntropy = _LOSS
     batch: int = 64
     budget: Count = _BUDGET
@@ -121,36 +118,10 @@ class Recipe:
 def learning_rate(recipe: Recipe, step: int, per_epoch: int, drops: int = 0) -> float:
     """Learning rate of optimizer step `step`, counted from 0 over the whole training.
 
-    per_epoch: steps of an epoch. drops: how often `plateau` has lowered the rate (`plateau_drops`).
-    In a warm-up of n steps, step i has (i + 1)/n of the rate. The step after the budget's last would have the
-    schedule's `final` rate.
+    per_epoch: steps of an epoch. drops: how often the rate was lowered (`Schedule.drops`).
+    The step after the budget's last would have the schedule's `final` rate.
     """
-    schedule, rate = recipe.schedule, recipe.optimizer.lr
-    if isinstance(schedule, Plateau):
-        return rate * schedule.factor**drops
-    warmup = schedule.warmup.steps(per_epoch)
-    if step < warmup:
-        return rate * (step + 1) / warmup
-    if isinstance(schedule, StepDecay):
-        return rate * schedule.factor ** sum(step >= at.steps(per_epoch) for at in schedule.at)
-    if isinstance(schedule, Constant):
-        return rate
-    done = min(1.0, (step - warmup) / max(1, recipe.steps(per_epoch) - warmup))
-    left = 1 - done if isinstance(schedule, Linear) else (1 + math.cos(math.pi * done)) / 2
-    return rate * (schedule.final + (1 - schedule.final) * left)
-
-
-def plateau_drops(schedule: Plateau, losses: Sequence[float]) -> int:
-    """How often the rate was lowered. losses: on the held-out images, of the epochs so far.
-
-    It follows from them alone, so that a training which goes on needs to keep nothing.
-    """
-    best, since, drops = math.inf, 0, 0
-    for loss in losses:
-        best, since = (loss, 0) if loss < best else (best, since + 1)
-        if since >= schedule.patience:
-            drops, since = drops + 1, 0
-    return drops
+    return recipe.optimizer.lr * float(recipe.schedule.part(Moment(step, per_epoch, recipe.steps(per_epoch), drops)))
 
 
 def draw_seed(seed: int, step: int, stream: int = 0) -> int:

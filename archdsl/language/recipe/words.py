@@ -8,13 +8,16 @@ are pixels in 0..1 as [channels, height, width] until they are normalised, which
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 __all__ = [
     "LINES", "Adam", "AdamW", "Cifar10", "Cifar100", "Clip", "ColorJitter", "Constant", "Cosine", "Count",
     "CrossEntropy", "Cutmix", "Digits", "Early", "Ema", "Folder", "Hflip", "Hub", "Imagenet", "LabelNoise", "Linear",
-    "Mixup", "PadCrop", "Parameter", "Plateau", "RandomErasing", "ResizedCrop", "Rotate", "Sgd", "Shift",
+    "Mixup", "Moment", "Optimizer", "PadCrop", "Parameter", "Plateau", "RandomErasing", "ResizedCrop", "Rotate",
+    "Schedule", "Sgd", "Shift",
     "StandardizeImages", "StepDecay", "Subset", "Synthetic", "Word", "parameter", "parameters",
 ]  # fmt: skip
 
@@ -330,8 +333,21 @@ _RATE: dict[str, Any] = {"above": 0, "high": 1e6}
 _DECAY: dict[str, Any] = {"low": 0, "high": 1e6}
 
 
+class Optimizer(Word, ABC):
+    """Base of the optimizers: what all of them have."""
+
+    lr: float
+    weight_decay: float
+    decay: str
+
+    @property
+    @abstractmethod
+    def moments(self) -> int:
+        """How many numbers it keeps for each weight."""
+
+
 @_word("optimizer", "sgd")
-class Sgd(Word):
+class Sgd(Optimizer):
     """Gradient descent with momentum: v = momentum*v + g + weight_decay*w; w -= lr*v, or lr*(g' + momentum*v) where
     `nesterov`, with g' = g + weight_decay*w.
 
@@ -344,9 +360,13 @@ class Sgd(Word):
     weight_decay: float = parameter("number", 0.0, **_DECAY)
     decay: str = parameter("text", "weights", choices=("weights", "all"))
 
+    @property
+    def moments(self) -> int:
+        return int(self.momentum > 0)
+
 
 @_word("optimizer", "adam")
-class Adam(Word):
+class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, arXiv:1412.6980); the decay is added to the gradient. decay: as of `sgd`."""
 
     lr: float = parameter("number", 1e-3, **_RATE)
@@ -355,10 +375,11 @@ class Adam(Word):
     eps: float = parameter("number", 1e-8, above=0)
     weight_decay: float = parameter("number", 0.0, **_DECAY)
     decay: str = parameter("text", "weights", choices=("weights", "all"))
+    moments: ClassVar[int] = 2
 
 
 @_word("optimizer", "adamw")
-class AdamW(Word):
+class AdamW(Optimizer):
     """Adam with the decay apart from the gradient (Loshchilov & Hutter 2019, arXiv:1711.05101). decay: as of `sgd`."""
 
     lr: float = parameter("number", 1e-3, **_RATE)
@@ -367,6 +388,7 @@ class AdamW(Word):
     eps: float = parameter("number", 1e-8, above=0)
     weight_decay: float = parameter("number", 0.01, **_DECAY)
     decay: str = parameter("text", "weights", choices=("weights", "all"))
+    moments: ClassVar[int] = 2
 
 
 @_word("clip", "clip")
@@ -381,32 +403,106 @@ class Clip(Word):
 _NONE = Count(0)
 
 
+class Floats:
+    """What formulas of schedules take beside Python's operators, of numbers; `keras.ops` has the same of tensors."""
+
+    cos, minimum = math.cos, min
+
+    @staticmethod
+    def where(condition: bool, yes: float, no: float) -> float:
+        return yes if condition else no
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a training stands, for the formulas of schedules.
+
+    step: of the optimizer, counted from 0: a number, or a tensor of the framework that `maths` is of. per_epoch, total:
+    steps of an epoch, and of the whole training. drops: how often `plateau` has lowered the rate.
+    """
+
+    step: Any
+    per_epoch: int
+    total: int
+    drops: int = 0
+    maths: Any = Floats
+
+    def since(self, start: Count) -> Any:
+        """The part that is done of all steps from `start` to the last: 0 to 1, and 1 beyond."""
+        first = start.steps(self.per_epoch)
+        return self.maths.minimum(1.0, (self.step - first) / max(1, self.total - first))
+
+
+class Schedule(Word, ABC):
+    """Base of the schedules: each says by its own formula which part of the optimizer's `lr` a step has.
+
+    waits: whether the rate of an epoch follows from the losses before it (`drops`).
+    """
+
+    warmup: Count = _NONE
+    waits: ClassVar[bool] = False
+
+    def part(self, now: Moment) -> Any:
+        """In a warm-up of n steps, step i has (i + 1)/n. Source: Goyal et al. 2017 (arXiv:1706.02677), section 2.2."""
+        rise = self.warmup.steps(now.per_epoch)
+        return now.maths.where(now.step < rise, (now.step + 1) / max(1, rise), self.risen(now))
+
+    @abstractmethod
+    def risen(self, now: Moment) -> Any:
+        """The part after the warm-up."""
+
+    def drops(self, losses: Sequence[float]) -> int:
+        """How often the rate was lowered, by the losses on the held-out images of the epochs so far.
+
+        It follows from them alone, so that a training which goes on needs to keep nothing.
+        """
+        return 0
+
+
 @_word("schedule", "constant")
-class Constant(Word):
+class Constant(Schedule):
     """The optimizer's `lr`, after a linear rise from 0 over `warmup`."""
 
     warmup: Count = parameter("count", _NONE, low=0)
 
+    def risen(self, now: Moment) -> Any:
+        return 1.0
+
 
 @_word("schedule", "step_decay")
-class StepDecay(Word):
+class StepDecay(Schedule):
     """Multiply the rate by `factor` at each count of `at`. warmup: as of `constant`."""
 
     at: tuple[Count, ...] = parameter("counts", low=0)
     factor: float = parameter("number", 0.1, above=0, high=1)
     warmup: Count = parameter("count", _NONE, low=0)
 
+    def risen(self, now: Moment) -> Any:
+        return self.factor ** sum(now.maths.where(now.step >= at.steps(now.per_epoch), 1.0, 0.0) for at in self.at)
+
 
 @_word("schedule", "plateau")
-class Plateau(Word):
+class Plateau(Schedule):
     """Multiply the rate by `factor` whenever `patience` epochs brought no lower loss on the held-out images."""
 
     factor: float = parameter("number", 0.1, above=0, high=1)
     patience: int = parameter("int", 10, low=1)
+    waits: ClassVar[bool] = True
+
+    def risen(self, now: Moment) -> Any:
+        return self.factor**now.drops
+
+    def drops(self, losses: Sequence[float]) -> int:
+        best, since, drops = math.inf, 0, 0
+        for loss in losses:
+            best, since = (loss, 0) if loss < best else (best, since + 1)
+            if since >= self.patience:
+                drops, since = drops + 1, 0
+        return drops
 
 
 @_word("schedule", "cosine")
-class Cosine(Word):
+class Cosine(Schedule):
     """Half a cosine from the optimizer's `lr` to `final` times it at the budget's end, after a rise over `warmup`.
 
     Source: Loshchilov & Hutter 2017 (arXiv:1608.03983), eq. 5, without restarts.
@@ -415,9 +511,12 @@ class Cosine(Word):
     warmup: Count = parameter("count", _NONE, low=0)
     final: float = parameter("number", 0.0, low=0, high=1)
 
+    def risen(self, now: Moment) -> Any:
+        return self.final + (1 - self.final) * (1 + now.maths.cos(math.pi * now.since(self.warmup))) / 2
+
 
 @_word("schedule", "linear")
-class Linear(Word):
+class Linear(Schedule):
     """A straight line from the optimizer's `lr` to `final` times it at the budget's end, after a rise over `warmup`.
 
     With a long warm-up it is the triangle of a one-cycle schedule (Smith 2018, arXiv:1803.09820).
@@ -425,6 +524,9 @@ class Linear(Word):
 
     warmup: Count = parameter("count", _NONE, low=0)
     final: float = parameter("number", 0.0, low=0, high=1)
+
+    def risen(self, now: Moment) -> Any:
+        return self.final + (1 - self.final) * (1 - now.since(self.warmup))
 
 
 # --- the rest --------------------------------------------------------------------------------------
