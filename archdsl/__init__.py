@@ -12,21 +12,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.language.version import __version__ as __version__
-
 if TYPE_CHECKING:
     from archdsl.api import check, compile, load
     from archdsl.language.diagnostics import SpecError
+    from archdsl.language.version import __version__ as __version__
 
 __all__ = ["SpecError", "check", "compile", "load"]
 
-_HOMES = {"SpecError": "archdsl.language.diagnostics"}
+_HOMES = {"SpecError": "archdsl.language.diagnostics", "__version__": "archdsl.language.version"}
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name not in __all__:
+    if name not in __all__ and name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES.get(name, "archdsl.api")), name)
 

@@ -27,7 +27,7 @@ def test_specs_are_the_shipped_ones() -> None:
     model, block, _ = fences("arch")
     zoo = squeezed((ROOT / "specs" / "attention56.arch").read_text(encoding="utf-8"))
     assert [line for line in squeezed(model) if line not in zoo] == []
-    assert block in (ROOT / "archdsl" / "std" / "ran.arch").read_text(encoding="utf-8")
+    assert block in (ROOT / "archdsl" / "language" / "std" / "ran.arch").read_text(encoding="utf-8")
 
 
 def test_code_is_what_is_generated() -> None:

@@ -14,7 +14,7 @@ from archdsl.language.syntax.parse import parse
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-SHIPPED = sorted([*(ROOT / "archdsl" / "std").glob("*.arch"), *(ROOT / "specs").rglob("*.arch")])
+SHIPPED = sorted([*(ROOT / "archdsl" / "language" / "std").glob("*.arch"), *(ROOT / "specs").rglob("*.arch")])
 TRICKY = [
     "block a(c) { out = a ** -c ** 2 + (-a) ** 2 - -(-c) - (c - a) / (c * a) }",
     "block a { out = (a or b) and not (c and d) or (e and f) or (g or h) }",
