@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from archdsl.code.code import Code
-from archdsl.graph.graph import Argument, Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies
-from archdsl.language.expr import Number, symbol
+from archdsl.graph.graph import Argument, Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target, bodies, parts
+from archdsl.language.expr import Number
 from archdsl.language.ops.op import Op
 from archdsl.language.types import Dim, TensorType, axis_names, dim
 
-__all__ = ["Applied", "Body", "CallCode", "ChainCode", "FlowCode", "OpCode", "Placed", "survey"]
+__all__ = ["Applied", "BodyCode", "CallCode", "ChainCode", "EmitOp", "FlowCode", "OpCode", "Placed", "calls", "decided",
+           "is_module", "survey"]  # fmt: skip
 
 Types = tuple[TensorType, ...]
 EmitOp = Callable[[Op, Types, Node], Code]
@@ -30,7 +32,7 @@ class CallCode:
     """A call of a block, or of a flow that is a class of its own; `inputs` are types in the caller's names."""
 
     call: Call
-    body: Body
+    body: BodyCode
     inputs: Mapping[str, TensorType]
 
 
@@ -70,20 +72,22 @@ class Placed:
     code: Applied | None
 
 
-@dataclass(eq=False)
-class Body:
-    """One distinct body. env: every number it can name, by name; a flow sees those of the block it stands in.
+@dataclass(frozen=True, eq=False)
+class BodyCode:
+    """One distinct body, with what its ops are written like.
 
+    home: the body whose names are in force: itself, for a flow that of the block it stands in.
+    env: every number that `home` can name, by name. given: parameters of `home` that some call gave.
     choices: how each of its conditionals went; None for one that went both ways (in a list).
-    given: parameters that some call gave. place: for a flow, what it is part of.
+    place: for a flow, what it is part of.
     """
 
     graph: Graph
-    env: dict[str, Number] = field(default_factory=dict)
-    choices: dict[str, bool | None] = field(default_factory=dict)
-    nodes: dict[str, Placed] = field(default_factory=dict)
-    given: set[str] = field(default_factory=set)
-    owner: Body | None = None
+    home: Graph
+    env: Mapping[str, Number]
+    given: frozenset[str]
+    nodes: Mapping[str, Placed]
+    choices: Mapping[str, bool | None]
     place: str = ""
 
     @property
@@ -91,30 +95,54 @@ class Body:
         return self.graph.kind == "flow"
 
     @property
-    def home(self) -> Body:
-        """The body of the block whose names are in force here."""
-        return self.owner.home if self.is_flow and self.owner else self
-
-    @property
     def params(self) -> Mapping[str, Argument]:
-        return self.home.graph.params
+        return self.home.params
 
 
-def survey(model: Graph, emit: EmitOp) -> list[Body]:
-    """Every distinct body of `model`, callees before callers, with its code."""
-    found: dict[Graph, Body] = {}
-    extra: list[Body] = []
-    for graph in bodies(model):
-        body = found[graph] = Body(graph)
-        _fill(body, found, extra, emit)
-        extra.append(body)
-    for body in reversed(extra):
-        body.env = _environment(body.graph) if not body.is_flow or body.owner is None else body.owner.env
-    written = _reached(extra[-1])
-    return [b for b in extra if b in written]
+class _Surroundings(NamedTuple):
+    """What a body has from where it stands (see `BodyCode`)."""
+
+    home: Graph
+    env: Mapping[str, Number]
+    given: frozenset[str]
+    place: str
 
 
-def _reached(model: Body) -> set[Body]:
+def survey(model: Graph, emit: EmitOp) -> tuple[BodyCode, ...]:
+    """Every distinct body of `model` that is built by a class, callees before callers, with its code."""
+    graphs = bodies(model)
+    around = _surroundings(graphs)
+    found: dict[Graph, BodyCode] = {}
+    for graph in graphs:
+        _survey(graph, around[graph], found, emit)
+    reached = _reached(found[model])
+    return tuple(body for body in found.values() if body in reached)
+
+
+def _surroundings(graphs: Sequence[Graph]) -> dict[Graph, _Surroundings]:
+    given: dict[Graph, frozenset[str]] = dict.fromkeys(graphs, frozenset())
+    stands: dict[Graph, tuple[Graph, Node]] = {}
+    for graph in graphs:
+        for node in graph:
+            for part, _ in parts(node.op):
+                if isinstance(part, Call):
+                    given[part.body] |= part.given
+                    stands[part.body] = graph, node
+    around: dict[Graph, _Surroundings] = {}
+    for graph in reversed(graphs):  # callers first: a flow sees what its block sees, however deep it stands
+        if graph.kind == "flow" and graph in stands:
+            owner, node = stands[graph]
+            around[graph] = around[owner]._replace(place=_place(node))
+        else:
+            around[graph] = _Surroundings(graph, _environment(graph), given[graph], "")
+    return around
+
+
+def _place(node: Node) -> str:
+    return (node.shared or node.name).partition(".")[0]
+
+
+def _reached(model: BodyCode) -> set[BodyCode]:
     """The bodies that are built by their own class: flows written in place are not."""
     seen, stack = {model}, [model]
     while stack:
@@ -125,53 +153,52 @@ def _reached(model: Body) -> set[Body]:
     return seen
 
 
-def _fill(body: Body, found: Mapping[Graph, Body], made: list[Body], emit: EmitOp) -> None:
-    for node in body.graph:
-        inputs = body.graph.inputs(node.name)
-        for choice in (*node.guards, *([node.op.choice] if isinstance(node.op, Select) else [])):
-            known = body.choices.setdefault(choice.key, choice.taken)
-            if known is not choice.taken:
-                body.choices[choice.key] = None
+def _survey(graph: Graph, around: _Surroundings, found: dict[Graph, BodyCode], emit: EmitOp) -> BodyCode:
+    """The code of one body; `found` has that of its callees, and gets its own and that of what it makes."""
+    nodes: dict[str, Placed] = {}
+    choices: dict[str, bool | None] = {}
+    for node in graph:
+        inputs = graph.inputs(node.name)
+        for choice in decided(node):
+            if choices.setdefault(choice.key, choice.taken) is not choice.taken:
+                choices[choice.key] = None
         code = None
         if not isinstance(node.op, Input | Select):
-            types = {port: body.graph.type_of(ref) for port, ref in inputs.items()}
-            code = _Maker(body, node, found, made, emit).applied(node.op, types)
-        body.nodes[node.name] = Placed(node, inputs, code)
+            types = {port: graph.type_of(ref) for port, ref in inputs.items()}
+            code = _Maker(node, around, found, emit).applied(node.op, types)
+        nodes[node.name] = Placed(node, inputs, code)
+    found[graph] = BodyCode(graph, around.home, around.env, around.given, nodes, choices, around.place)
+    return found[graph]
+
+
+def decided(node: Node) -> tuple[Choice, ...]:
+    """The conditionals that a node stands under, and the one whose value it is."""
+    return (*node.guards, *([node.op.choice] if isinstance(node.op, Select) else []))
 
 
 @dataclass
 class _Maker:
     """Writes what one node applies."""
 
-    body: Body
     node: Node
-    found: Mapping[Graph, Body]
-    made: list[Body]
+    around: _Surroundings
+    found: dict[Graph, BodyCode]
     emit: EmitOp
 
     def applied(self, target: Target, types: Mapping[str, TensorType]) -> Applied:
         if isinstance(target, Op):
             return OpCode(target, self.emit(target, tuple(types.values()), self.node))
         if isinstance(target, Call):
-            return self._call(target, types)
+            callee = self.found[target.body]
+            line = _line(callee) if callee.is_flow else None
+            return line or CallCode(target, callee, types)
         return self._chain(target, next(iter(types.values())))
-
-    def _call(self, call: Call, types: Mapping[str, TensorType]) -> Applied:
-        callee = self.found[call.body]
-        callee.given |= call.given
-        if callee.is_flow:
-            callee.owner, callee.place = self.body, self._place()
-            if line := _line(callee):
-                return line
-        return CallCode(call, callee, types)
-
-    def _place(self) -> str:
-        return (self.node.shared or self.node.name).partition(".")[0]
 
     def _chain(self, chain: Chain, current: TensorType) -> ChainCode:
         steps: list[tuple[Applied, int]] = []
         for step in chain.steps:
             after = step.types[0]
+            # The first of several may take what the others do not: its input has another size.
             counts = [step.count] if step.count == 1 or current == after else [1, step.count - 1]
             for count in counts:
                 steps.append((self._item(step.target, current, after), count))
@@ -184,14 +211,17 @@ class _Maker:
         if isinstance(item, OpCode) and item.code.alone is not None:
             return OpCode(item.op, replace(item.code, layer=item.code.alone, member=None, before=()))
         if isinstance(item, OpCode) and item.code.layer is None:
-            flow = Graph("", "flow", "", {}, self.node.span)
-            start = flow.add(Node("in", Input(), (before,), self.node.span))
-            flow.outputs = (flow.add(Node(item.op.name, item.op, (after,), self.node.span), {item.op.ports[0]: start}),)
-            body = Body(flow, owner=self.body, place=self._place())
-            _fill(body, {}, self.made, self.emit)
-            self.made.append(body)
-            return CallCode(Call("", {}, frozenset(), flow), body, {"in": before})
+            return self._wrapped(item.op, before, after)
         return item
+
+    def _wrapped(self, op: Op, before: TensorType, after: TensorType) -> CallCode:
+        """An op as a flow that holds nothing else."""
+        flow = Graph("", "flow", "", {}, self.node.span)
+        start = flow.add(Node("in", Input(), (before,), self.node.span))
+        flow.outputs = (flow.add(Node(op.name, op, (after,), self.node.span), {op.ports[0]: start}),)
+        around = self.around._replace(place=_place(self.node))
+        body = _survey(flow, around, self.found, self.emit)
+        return CallCode(Call("", {}, frozenset(), flow), body, {"in": before})
 
 
 def _entry(target: Target) -> str:
@@ -209,7 +239,7 @@ def is_module(placed: Placed) -> bool:
     return placed.code is not None
 
 
-def _line(body: Body) -> FlowCode | None:
+def _line(body: BodyCode) -> FlowCode | None:
     """The items of a flow that is one straight line of modules, else None.
 
     A conditional that the block's names cannot say went as it went: it is no part of the text.
@@ -220,8 +250,7 @@ def _line(body: Body) -> FlowCode | None:
     last, items = Ref(placed[0].node.name), []
     for p in placed[1:]:
         node = p.node
-        choices = [*node.guards, *([node.op.choice] if isinstance(node.op, Select) else [])]
-        if "." in node.name or any(c.cond is not None for c in choices) or list(p.inputs.values()) != [last]:
+        if "." in node.name or any(c.cond is not None for c in decided(node)) or list(p.inputs.values()) != [last]:
             return None
         last = Ref(node.name)
         if isinstance(node.op, Select):
@@ -245,15 +274,10 @@ def _environment(graph: Graph) -> dict[str, Number]:
     return env | {name: d.value for name, d in graph.bound.items()}
 
 
-def named(name: str, value: Number) -> Dim:
-    """A number under its name."""
-    return Dim(value, symbol(name))
-
-
-def calls(body: Body) -> list[CallCode]:
+def calls(body: BodyCode) -> list[CallCode]:
     """Every call in a body's code, in order, each as often as it is written."""
     found: list[CallCode] = []
-    stack: list[Applied] = [p.code for p in reversed(body.nodes.values()) if p.code is not None]
+    stack: list[Applied] = [p.code for p in reversed(list(body.nodes.values())) if p.code]
     while stack:
         item = stack.pop()
         if isinstance(item, CallCode):

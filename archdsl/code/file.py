@@ -41,13 +41,13 @@ def emitter(table: Mapping[type[Op], Emitter], framework: str) -> EmitOp:
 
 def class_lines(module: Module, writer: type[Writer], ends_with: Sequence[str], tapped: bool) -> Iterator[str]:
     """Every class, children first; `ends_with` closes the model's constructor."""
-    names = [c.cls.name for c in module.classes]
+    names = [c.name for c in module.classes]
     for plan in module.classes:
         yield from ("", "")
         if plan.is_model:  # the rest of its documentation is the file's
-            yield from writer(plan, names, tapped).lines(plan.doc.split("\n")[0], ends_with)
+            yield from writer(plan, names, tapped).lines(plan.cls.graph.doc.split("\n")[0], ends_with)
         else:
-            yield from writer(plan, names, tapped).lines(plan.doc)
+            yield from writer(plan, names, tapped).lines(plan.cls.graph.doc)
 
 
 @cache
@@ -73,7 +73,7 @@ def held(code: Iterable[str], layers: Collection[str], source: Callable[[str], S
 
 def artifact(module: Module, backend: str, imports: Callable[[str], Iterable[str]], code: Sequence[str]) -> Artifact:
     """The file. imports: its lines, from the code without its comments and texts."""
-    name = module.classes[-1].cls.name
+    name = module.classes[-1].name
     start = [*_header(module), *imports("\n".join(_bare(code))), "", f"__all__ = [{literal(name)}]"]
     return Artifact("\n".join((*start, *code)) + "\n", name, backend)
 

@@ -6,38 +6,41 @@ number that was rounded into a literal, or that settled a condition which is not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 
-from archdsl.code.bodies import Body, CallCode, calls
+from archdsl.code.bodies import BodyCode, CallCode, calls
+from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Class, Partition, condition_of
+from archdsl.graph.graph import Graph
+from archdsl.language.expr import Number
 from archdsl.language.types import Dim, axis_names
 
 __all__ = ["fix_names"]
 
 
-def fix_names(found: Partition) -> bool:
-    """Fix, in every class, the names that are depended on silently and have one value in all of its bodies.
+def fix_names(found: Partition, fixed: Fixed, lost: Mapping[Class, Set[str]]) -> Fixed:
+    """What was fixed, and in every class the names that are depended on silently and have one value in its bodies.
 
-    Returns whether that changes a class: then what its constructor takes must be found out again.
+    lost: names that a literal was made of, as far as that is known. What this fixes may change what constructors take.
     """
-    lost: dict[Body, set[str]] = {}  # callers must not let them vary either, even where a class has many values
-    settled: dict[Body, set[str]] = {}
+    fixed_now = {cls: dict(fixed.get(cls, {})) for cls in found.classes}
+    silent: dict[Graph, set[str]] = {}  # callers must not let them vary either, even where a class has many values
+    settled: dict[Graph, set[str]] = {}
     for cls in found.classes:
         for body in cls.bodies:
-            lost.setdefault(body.home, set()).update(body.graph.fixed, cls.lost)
+            silent.setdefault(body.home, set()).update(body.graph.fixed, lost.get(cls, ()))
             settled.setdefault(body.home, set()).update(_settled(cls, body))
-    before = sum(len(c.fixed) for c in found.classes)
     size = -1
-    while size != (size := sum(map(len, (*lost.values(), *(c.fixed for c in found.classes))))):
+    while size != (size := sum(map(len, (*silent.values(), *fixed_now.values())))):
         for cls in found.classes:
             for body in cls.bodies:
-                _pass_on(lost, body, found)
+                _pass_on(silent, fixed_now, body, found)
             if not cls.is_flow:
-                _fix(cls, set().union(*(lost[b] | settled[b] for b in cls.bodies)))
-    return sum(len(c.fixed) for c in found.classes) > before
+                _fix(fixed_now[cls], cls, set().union(*(silent[b.graph] | settled[b.graph] for b in cls.bodies)))
+    return fixed_now
 
 
-def _settled(cls: Class, body: Body) -> Iterator[str]:
+def _settled(cls: Class, body: BodyCode) -> Iterator[str]:
     """The names in conditions that are not written down."""
     for key in body.choices:
         cond = condition_of(body, key)
@@ -45,18 +48,18 @@ def _settled(cls: Class, body: Body) -> Iterator[str]:
             yield from cond.names()
 
 
-def _pass_on(lost: dict[Body, set[str]], body: Body, found: Partition) -> None:
-    """Add what the fixed and lost names of callees are given, and what names stand for."""
-    names = lost.setdefault(body.home, set())
+def _pass_on(silent: dict[Graph, set[str]], fixed: Fixed, body: BodyCode, found: Partition) -> None:
+    """Add what the fixed and silent names of callees are given, and what names stand for."""
+    names = silent.setdefault(body.home, set())
     for call in calls(body):
-        inner = lost.get(call.body, set()) if not call.body.is_flow else set()
-        for name in (*found.of[call.body].fixed, *inner):
+        inner = silent.get(call.body.graph, set()) if not call.body.is_flow else set()
+        for name in (*fixed[found.of[call.body]], *inner):
             names |= _given(call, name)
-    home = body.home.graph
+    home = body.home
     for name in list(names):
         if name in home.bound and (expr := home.bound[name].expr) is not None:
             names |= expr.names()
-        elif name in home.defaults and name not in body.home.given:
+        elif name in home.defaults and name not in body.given:
             names |= home.defaults[name].names()
 
 
@@ -71,8 +74,8 @@ def _given(call: CallCode, name: str) -> frozenset[str] | set[str]:
     return value.expr.names() if isinstance(value, Dim) and value.expr is not None else set()
 
 
-def _fix(cls: Class, names: set[str]) -> None:
+def _fix(fixed: dict[str, Number], cls: Class, names: Set[str]) -> None:
     first = cls.bodies[0].env
     for name in sorted(names):
         if name in first and all(b.env[name] == first[name] for b in cls.bodies):
-            cls.fixed.setdefault(name, first[name])
+            fixed.setdefault(name, first[name])

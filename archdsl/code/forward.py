@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from archdsl.code.names import identifier
-from archdsl.code.plan import ClassPlan, Step
 from archdsl.code.python import (
     WIDTH,
     call_doc,
@@ -18,12 +17,15 @@ from archdsl.code.python import (
     literal,
     wrap,
 )
+from archdsl.code.structure import Instruction
 from archdsl.code.taps import TAP
-from archdsl.code.written import Val, Written, WrittenCode
+from archdsl.code.written import ClassPlan, Val, Written, WrittenCode
 from archdsl.graph.graph import Ref
 from archdsl.language.expr import ATOM, CHOICE, OR, PRODUCT, SUM, UNARY
 
 __all__ = ["Dialect", "forward"]
+
+Step = Instruction[WrittenCode | None]
 
 ROOM = WIDTH - 8  # for a statement of a method
 _HOLE = re.compile(r"\{(\w+)(?:!(\w))?\}")
@@ -83,7 +85,7 @@ def forward(plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinne
     entries: what the inputs are called.  pinned: the first input must keep its name to the end.
     """
     writer = _Forward(plan, dialect, entries, pinned)
-    lines = writer.block(list(plan.steps), 0)
+    lines = writer.block(list(plan.instructions), 0)
     results = [writer.final(ref) for ref in plan.outputs]
     text = ", ".join(wrap(p.text, p.level, CHOICE) for p in results)
     return [*lines, *layout(call_doc(text), ROOM, "return ")]
@@ -93,7 +95,7 @@ class _Forward:
     def __init__(self, plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinned: bool) -> None:
         self.plan = plan
         self.dialect = dialect
-        self.uses: Counter[Ref] = Counter(r for s in plan.steps for r in s.inputs)
+        self.uses: Counter[Ref] = Counter(r for s in plan.instructions for r in s.inputs)
         self.uses.update(plan.outputs)
         self.total = Counter(self.uses)
         self.pieces: dict[Ref, _Piece] = {}
@@ -156,7 +158,9 @@ class _Forward:
         reads = [r for p in inputs for r in p.reads]
         if self.dialect.tapped:
             text, level = f"{TAP}(self, {literal(_shown_as(step))})({text})", ATOM
-        return _Piece(text, level, reads, step.statement or "out", step.ranks[0], batchless, step.fresh)
+        return _Piece(
+            text, level, reads, step.statement or "out", step.ranks[0], batchless, code is not None and code.fresh
+        )
 
     def _formatted(self, step: Step, written: WrittenCode, inputs: list[_Piece]) -> tuple[str, int]:
         code = written.code

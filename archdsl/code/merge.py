@@ -5,76 +5,59 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from archdsl.code.bodies import Applied, Body, OpCode, is_module
+from archdsl.code.bodies import Applied, BodyCode, OpCode, is_module
 from archdsl.code.classes import Class, guards_of
+from archdsl.code.structure import Guard, Instruction, Leaf, Tree, common
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target
 from archdsl.graph.overlay import overlay
-from archdsl.language.expr import Expr
 from archdsl.language.source import Span
 
-__all__ = ["Group", "Merged", "Placing", "Slot", "structure"]
+__all__ = ["Items", "Structure", "Uses", "structure"]
 
-Guard = tuple[str, bool]
-Items = list[tuple[Body, Applied]]
+Members = dict[tuple[str, ...], Leaf["Uses"]]  # by path
+Items = Sequence[tuple[BodyCode, Applied]]  # what each body applies, of those that apply something
 _OPERATORS = ("add", "sub", "mul", "div", "choice", "group", "item", "share")
 
 
 @dataclass(frozen=True, eq=False)
-class Slot:
-    """A member: one thing (`items`, over the bodies that have it), or a `line` of modules.
+class Uses:
+    """What a member is in each body: one thing (`items`), or a `line` of modules by name.
 
     again: further uses of shared weights, which must be built alike. span: where it is applied first.
     """
 
-    name: str
-    guards: tuple[Guard, ...]
     span: Span
-    items: Items = field(default_factory=list)
+    items: Items = ()
     line: tuple[tuple[str, Items], ...] = ()
     again: tuple[Items, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Members of one statement."""
+class Structure:
+    """All bodies of a class as one. An op that is no member has its items in its instruction."""
 
-    name: str
-    children: tuple[Group | Slot, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Placing:
-    """A value of the forward pass (see `plan.Step`)."""
-
-    node: str
-    statement: str
-    is_value: bool
-    inputs: tuple[Ref, ...]
-    ranks: tuple[int, ...]
-    guards: tuple[Guard, ...]
-    items: Items
-    member: tuple[str, ...] | None = None
-    choice: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Merged:
-    tree: tuple[Group | Slot, ...]
-    placings: tuple[Placing, ...]
-    mixed: Mapping[str, Expr]
+    members: tuple[Tree[Uses] | Leaf[Uses], ...]
+    instructions: tuple[Instruction[Items], ...]
     entries: tuple[str, ...]
     outputs: tuple[Ref, ...]
 
 
-def structure(cls: Class) -> Merged:
+def structure(cls: Class) -> Structure:
     """Lay the bodies of `cls` over one another."""
-    return _Structure(cls).merged()
+    return _Merger(cls).merged()
 
 
-class _Structure:
+class _Merger:
+    """Lays bodies over one another: what a node reads, which nodes are a line, where its member lives.
+
+    order: every node's name, inputs before what reads them. at: the bodies that have it.
+    alias: conditionals that went one way are no part of the text; whoever reads one reads what it chose.
+    prefixes: paths under which members live, so that no member can live at one of them itself.
+    """
+
     def __init__(self, cls: Class) -> None:
         self.cls = cls
         self.graph = cls.graph
@@ -93,22 +76,22 @@ class _Structure:
         self.uses = Counter(r for refs in self.inputs.values() for r in refs)
         self.uses.update(self.outputs)
 
-    def merged(self) -> Merged:
+    def merged(self) -> Structure:
         statements = {n: _statement(self.graph, self._node(n)) for n in self.order}
         last = {s: self._resolve(Ref(n)).node for n, s in statements.items() if s}
         values = {node: s for s, node in last.items() if statements.get(node) == s}
         lines = self._lines(statements)
         in_line = {n: s for s, names in lines.items() for n in names}
-        placings: list[Placing] = []
-        slots: dict[tuple[str, ...], Slot] = {}
+        instructions: list[Instruction[Items]] = []
+        members: dict[tuple[str, ...], Leaf[Uses]] = {}
         for name in self.applied:
             statement = statements[name]
             if name not in in_line:
-                placings.append(self._placing(name, statement, values.get(name) == statement, slots))
+                instructions.append(self._instruction(name, statement, values.get(name) == statement, members))
             elif name == lines[statement][-1]:
-                placings.append(self._line_placing(lines[statement], statement, slots))
+                instructions.append(self._line_instruction(lines[statement], statement, members))
         entries = tuple(e.name for e in self.graph.entries)
-        return Merged(_tree(slots, 0), tuple(placings), dict(self.cls.mixed), entries, self.outputs)
+        return Structure(_tree(members, 0), tuple(instructions), entries, self.outputs)
 
     def _node(self, name: str) -> Node:
         return self.at[name][0][1].node
@@ -154,24 +137,25 @@ class _Structure:
         )
         return straight and follows and any(_is_member(p.code) for p in placed)
 
-    def _placing(self, name: str, statement: str, is_value: bool, slots: dict[tuple[str, ...], Slot]) -> Placing:
+    def _instruction(self, name: str, statement: str, is_value: bool, members: Members) -> Instruction[Items]:
         found = self.at[name]
         node = found[0][1].node
-        items: Items = [(b, p.code) for b, p in found if p.code is not None]
         ranks = tuple(t.rank for t in node.types)
         guards = self._guards(name)
+        made = Instruction[Items](name, statement, is_value, self.inputs[name], ranks, guards, ())
         if isinstance(node.op, Select):
-            return Placing(name, statement, is_value, self.inputs[name], ranks, guards, [], None, node.op.choice.key)
-        member = None
-        if _is_member(items[0][1]):
-            member = self._path(node)
-            known = slots.get(member)
-            if known is None:
-                slots[member] = Slot(member[-1], guards, node.span, items)
-            else:
-                again = (*known.again, items)
-                slots[member] = replace(known, guards=_common(known.guards, guards), again=again)
-        return Placing(name, statement, is_value, self.inputs[name], ranks, guards, items, member)
+            return replace(made, choice=node.op.choice.key)
+        items = tuple((b, p.code) for b, p in found if p.code is not None)
+        if not _is_member(items[0][1]):
+            return replace(made, code=items)
+        path = self._path(node)
+        known = members.get(path)
+        if known is None:
+            members[path] = Leaf(path[-1], Uses(node.span, items), guards)
+        else:  # weights that are shared are built where any of their uses is
+            uses = replace(known.content, again=(*known.content.again, items))
+            members[path] = Leaf(path[-1], uses, common(known.guards, guards))
+        return replace(made, code=items, member=path)
 
     def _path(self, node: Node) -> tuple[str, ...]:
         """Where a member lives: its name, and one step further where others live under that name."""
@@ -180,24 +164,18 @@ class _Structure:
             path += f".{next(_kinds(node.op), '') or 'group'}"
         return tuple(path.split("."))
 
-    def _line_placing(self, names: Sequence[str], statement: str, slots: dict[tuple[str, ...], Slot]) -> Placing:
-        line = tuple((n.split(".")[1], [(b, p.code) for b, p in self.at[n] if p.code is not None]) for n in names)
-        slots[(statement,)] = Slot(statement, self._guards(names[0]), self._node(names[0]).span, [], line)
+    def _line_instruction(self, names: Sequence[str], statement: str, members: Members) -> Instruction[Items]:
+        """Several nodes as one call: of the member that has their statement's name."""
+        line = tuple((n.split(".")[1], tuple((b, p.code) for b, p in self.at[n] if p.code is not None)) for n in names)
+        guards = self._guards(names[0])
+        members[(statement,)] = Leaf(statement, Uses(self._node(names[0]).span, (), line), guards)
         ranks = tuple(t.rank for t in self._node(names[-1]).types)
-        return Placing(
-            names[-1], statement, True, self.inputs[names[0]], ranks, self._guards(names[0]), [], (statement,)
-        )
+        return Instruction(names[-1], statement, True, self.inputs[names[0]], ranks, guards, (), (statement,))
 
 
 def _is_member(code: Applied | None) -> bool:
     """Whether it must be constructed: it has weights or a mode, or is a block."""
     return code is not None and (not isinstance(code, OpCode) or code.code.stateful)
-
-
-def _common(a: tuple[Guard, ...], b: tuple[Guard, ...]) -> tuple[Guard, ...]:
-    """The guards that both begin with."""
-    same = [x for x, y in zip(a, b, strict=False) if x == y]
-    return tuple(same)
 
 
 def _statement(graph: Graph, node: Node) -> str:
@@ -218,15 +196,14 @@ def _kinds(target: Target | Select | Input) -> Iterator[str]:
         yield target.name
 
 
-def _tree(slots: Mapping[tuple[str, ...], Slot], depth: int) -> tuple[Group | Slot, ...]:
-    groups: dict[str, dict[tuple[str, ...], Slot]] = {}
-    for path, slot in slots.items():
-        groups.setdefault(path[depth], {})[path] = slot
-    children: list[Group | Slot] = []
+def _tree(members: Members, depth: int) -> tuple[Tree[Uses] | Leaf[Uses], ...]:
+    """Members by path as a tree; `depth` parts of the paths are said already."""
+    groups: dict[str, dict[tuple[str, ...], Leaf[Uses]]] = {}
+    for path, leaf in members.items():
+        groups.setdefault(path[depth], {})[path] = leaf
+    children: list[Tree[Uses] | Leaf[Uses]] = []
     for name, inside in groups.items():
-        path, slot = next(iter(inside.items()))
-        if len(inside) == 1 and len(path) == depth + 1:
-            children.append(slot)
-        else:
-            children.append(Group(name, _tree(inside, depth + 1)))
+        path, leaf = next(iter(inside.items()))
+        is_leaf = len(inside) == 1 and len(path) == depth + 1
+        children.append(leaf if is_leaf else Tree(name, _tree(inside, depth + 1)))
     return tuple(children)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from archdsl.code.bodies import Body
+from archdsl.code.bodies import BodyCode
 from archdsl.code.code import Layer, Value
 from archdsl.language.expr import OPERATORS, Expr, Number
 from archdsl.language.types import Dim
@@ -13,7 +13,7 @@ from archdsl.language.types import Dim
 __all__ = ["constant", "constants", "literal", "writes"]
 
 
-def writes(expr: Expr, body: Body, value: Number) -> bool:
+def writes(expr: Expr, body: BodyCode, value: Number) -> bool:
     """Whether Python computes exactly `value` for `expr` in this body."""
     try:
         exact = expr.value(body.env)

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from archdsl.code.forward import ROOM, forward
 from archdsl.code.names import Names, member
-from archdsl.code.plan import ClassPlan, Guard, Leaf, Tree, leaves
 from archdsl.code.python import (
     WIDTH,
     Bracket,
@@ -26,13 +25,15 @@ from archdsl.code.python import (
     show,
     wrap,
 )
-from archdsl.code.written import Built, Column, Const, Many, New, Row, Val, Written, shown
+from archdsl.code.structure import Guard, Leaf, Tree, common, leaves
+from archdsl.code.written import Built, ClassPlan, Column, Const, Many, New, Numbered, Val, Written, shown
 from archdsl.graph.graph import Ref
 from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, SUM, Expr
 from archdsl.language.types import axis_names
 
 __all__ = ["Writer"]
 
+Node = Tree[Built] | Leaf[Built]
 Columns = Mapping[Column, str]  # what a loop calls the elements of its columns
 _NONE: Columns = {}
 
@@ -89,7 +90,7 @@ class Writer(ABC):
         """What the class inherits."""
 
     @abstractmethod
-    def inside(self, part: str, nodes: Sequence[Tree | Leaf]) -> str:
+    def inside(self, part: str, nodes: Sequence[Node]) -> str:
         """How one of a group's `nodes` is reached from it: `.mask`, `[0]`."""
 
     @abstractmethod
@@ -128,7 +129,7 @@ class Writer(ABC):
         """What the forward pass takes beside the block's inputs."""
         return ()
 
-    def nests(self, built: Built, group: Sequence[Tree | Leaf]) -> bool:
+    def nests(self, built: Built, group: Sequence[Node]) -> bool:
         """Whether a member can stand inside its group's constructor; `group` are all of its members."""
         return True
 
@@ -137,7 +138,7 @@ class Writer(ABC):
         for key, attribute in self.stored.items():
             yield f"self.{attribute} = {self._name(key)}"
         for key, attribute in self.flags.items():
-            yield f"self.{attribute} = {self._value(self.plan.mixed[key])[0]}"
+            yield f"self.{attribute} = {self._value(self.plan.cls.mixed[key])[0]}"
 
     def methods(self) -> Iterator[str]:
         """Lines between the constructor and the forward pass."""
@@ -147,12 +148,12 @@ class Writer(ABC):
 
     def lines(self, doc: str, ends_with: Sequence[str] = ()) -> list[str]:
         """The lines of the class; `ends_with` closes its constructor."""
-        for key in self.plan.mixed:
+        for key in self.plan.cls.mixed:
             self.tests[key] = self._test(key)
         statements = forward(self.plan, self, self.entries, self._reads_sizes())
         members = list(self._members())
         body = [*self._locals(), *self.stores(), *members, *ends_with]
-        out = [f"class {self.plan.cls.name}({self.base()}):"]
+        out = [f"class {self.plan.name}({self.base()}):"]
         if doc:
             out += [*docstring(doc, 4), ""]
         if body or self.plan.args:
@@ -181,7 +182,7 @@ class Writer(ABC):
 
     def _entry_names(self) -> dict[str, str]:
         """What the inputs are called: `in` is `x`, unless the author binds an `x` while the input is still read."""
-        steps = self.plan.steps
+        steps = self.plan.instructions
         uses = sum(r == Ref("in") for s in steps for r in s.inputs) + self.plan.outputs.count(Ref("in"))
         taken = any(s.statement == "x" for s in steps) and uses > 1
         names = Names(self.reserved)
@@ -189,8 +190,8 @@ class Writer(ABC):
 
     def _name(self, key: str) -> str:
         """What the constructor calls a name of the spec."""
-        if key in self.plan.cls.fixed:
-            return literal(self.plan.cls.fixed[key])
+        if key in self.plan.fixed:
+            return literal(self.plan.fixed[key])
         if any(s.key == key for s in self.plan.args):
             return self.names.give(key, key)
         if key in self.plan.same:
@@ -229,7 +230,7 @@ class Writer(ABC):
         )
 
     def member(self, path: tuple[str, ...]) -> str:
-        node: Tree | Leaf | None = self.top.get(path[0])
+        node: Node | None = self.top.get(path[0])
         text = f"self.{self.called(path[0])}"
         for part in path[1:]:
             nodes = node.children if isinstance(node, Tree) else ()
@@ -242,8 +243,8 @@ class Writer(ABC):
 
     def _attribute(self, key: str) -> str:
         """What the forward pass calls a name of the spec: a size of the input, or what the constructor kept."""
-        if key in self.plan.cls.fixed:
-            return literal(self.plan.cls.fixed[key])
+        if key in self.plan.fixed:
+            return literal(self.plan.fixed[key])
         entry, _, axis = key.rpartition(".")
         if entry in self.entries and not self.plan.cls.is_flow:
             rank = self.plan.cls.graph[entry].types[0].rank
@@ -254,14 +255,16 @@ class Writer(ABC):
 
     def _reads_sizes(self) -> bool:
         """Whether the forward pass reads a size of the first input, or needs its batch."""
-        values = [v for s in self.plan.steps if s.code for v in _parts(s.code.values.values(), s.code.args)]
+        values = [v for s in self.plan.instructions if s.code for v in _parts(s.code.values.values(), s.code.args)]
         reads = any(n.rpartition(".")[0] in self.entries for v in values if isinstance(v, Expr) for n in v.names())
-        return (not self.plan.cls.is_flow and reads) or any(s.code and s.code.code.batchless for s in self.plan.steps)
+        return (not self.plan.cls.is_flow and reads) or any(
+            s.code and s.code.code.batchless for s in self.plan.instructions
+        )
 
     # --- conditionals ---
 
     def _test(self, key: str) -> _Test:
-        cond = self.plan.mixed[key]
+        cond = self.plan.cls.mixed[key]
         text = self._value(cond)[0]
         if self._is_plain(cond):
             inside_not = self._negated(cond)
@@ -285,7 +288,7 @@ class Writer(ABC):
     def _flag_name(self, key: str) -> str:
         """`identity` where nothing is built if it holds, else `has_…` or `use_…` after what is."""
         sides: dict[bool, list[str]] = {True: [], False: []}
-        for step in self.plan.steps:
+        for step in self.plan.instructions:
             for guard, taken in step.guards:
                 if guard == key:
                     sides[taken].append((step.member or (step.node,))[-1])
@@ -317,14 +320,14 @@ class Writer(ABC):
             test = self.tests[key]
             yield from if_else(test.inside, test.inside_not, *sides)
 
-    def _statements(self, node: Tree | Leaf, path: tuple[str, ...]) -> Iterator[tuple[tuple[Guard, ...], list[str]]]:
+    def _statements(self, node: Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[Guard, ...], list[str]]]:
         """Assignments that build one member."""
         path = (*path, node.name)
         target = f"{self.member(path)} = "
         if isinstance(node, Leaf):
             yield node.guards, layout(self._leaf(node, path), ROOM - 4 * len(node.guards), target)
             return
-        shared = _common_guards([leaf.guards for leaf in leaves(node)])
+        shared = common(*(leaf.guards for leaf in leaves(node)))
         first = node.children
         for at, child in enumerate(first):
             if not self._stands_inside(child, shared, node.children):
@@ -334,12 +337,12 @@ class Writer(ABC):
         for child in node.children[len(first) :]:
             yield from self._statements(child, path)
 
-    def _stands_inside(self, node: Tree | Leaf, guards: tuple[Guard, ...], beside: Sequence[Tree | Leaf]) -> bool:
+    def _stands_inside(self, node: Node, guards: tuple[Guard, ...], beside: Sequence[Node]) -> bool:
         if isinstance(node, Leaf):
-            return node.guards == guards and self.nests(node.built, beside)
+            return node.guards == guards and self.nests(node.content, beside)
         return all(self._stands_inside(child, guards, node.children) for child in node.children)
 
-    def _group(self, node: Tree, children: Sequence[Tree | Leaf], path: tuple[str, ...]) -> Doc:
+    def _group(self, node: Tree[Built], children: Sequence[Node], path: tuple[str, ...]) -> Doc:
         docs = [
             self._leaf(c, (*path, c.name)) if isinstance(c, Leaf) else self._group(c, c.children, (*path, c.name))
             for c in children
@@ -347,21 +350,21 @@ class Writer(ABC):
         names = [self.called(c.name) for c in children]
         return self.group(list(zip(names, docs, strict=True)), bool(children) and is_list(node.children))
 
-    def _leaf(self, leaf: Leaf, path: tuple[str, ...]) -> Doc:
-        return self._built(leaf.built, self.label("-".join(map(self.called, path))), _NONE)
+    def _leaf(self, leaf: Leaf[Built], path: tuple[str, ...]) -> Doc:
+        return self._built(leaf.content, self.label("-".join(map(self.called, path))), _NONE)
 
     def _built(self, built: Built, name: str, columns: Columns) -> Doc:
         """What builds a member; `name` is the text of its own name."""
         if isinstance(built, New):
             return self._new(built, columns, name)
-        if isinstance(built, Row):
+        if isinstance(built, Numbered):
             return self.row(tuple(self._items(built, columns)), name)
         names = Names()
         called = [names.give(i, self.called(part)) for i, (part, _) in enumerate(built.items)]
         docs = [self._built(b, self.label(n), columns) for n, (_, b) in zip(called, built.items, strict=True)]
         return self.line(list(zip(called, docs, strict=True)), name)
 
-    def _items(self, row: Row, columns: Columns) -> Iterator[Doc]:
+    def _items(self, row: Numbered, columns: Columns) -> Iterator[Doc]:
         at = 0
         for item in row.items:
             if isinstance(item, Many):
@@ -429,13 +432,12 @@ class Writer(ABC):
         return Word(self._value(value, columns)[0])
 
     def _new(self, new: New, columns: Columns, name: str = "") -> Doc:
-        cls = new.cls if isinstance(new.cls, str) else new.cls.name
         args = []
         for arg, keyword in shown(new.args):
             value = arg.value
             doc = self._new(value, columns) if isinstance(value, New) else self._argument(value, columns)
             args.append(prefixed(f"{keyword}=", doc) if keyword else doc)
-        return Bracket(f"{cls}(", tuple(self.named(args, name) if name else args))
+        return Bracket(f"{new.cls}(", tuple(self.named(args, name) if name else args))
 
 
 def _steps(values: object) -> range | None:
@@ -455,15 +457,8 @@ def _parts(values: Iterable[Val], args: Iterable[Written]) -> Iterator[Val]:
             yield value
 
 
-def is_list(nodes: Sequence[Tree | Leaf]) -> bool:
+def is_list(nodes: Sequence[Node]) -> bool:
     """Whether members of a group are numbered, and all there or none."""
     return [n.name for n in nodes] == [str(i) for i in range(len(nodes))] and not any(
         leaf.guards != first.guards for n in nodes for leaf in leaves(n) for first in leaves(nodes[0])
     )
-
-
-def _common_guards(guards: Sequence[tuple[Guard, ...]]) -> tuple[Guard, ...]:
-    common = guards[0]
-    for other in guards[1:]:
-        common = tuple(a for a, b in zip(common, other, strict=False) if a == b)
-    return common

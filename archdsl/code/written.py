@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Union
 
+from archdsl.code.bodies import BodyCode
 from archdsl.code.classes import Class
-from archdsl.code.code import REQUIRED, Code
-from archdsl.language.expr import Expr
+from archdsl.code.code import REQUIRED, Code, Value
+from archdsl.code.python import Env
+from archdsl.code.structure import Instruction, Leaf, Tree, leaves
+from archdsl.graph.graph import Ref
+from archdsl.language.expr import Expr, Number
 from archdsl.language.types import Dim
 
 __all__ = [
-    "ArgSpec", "Built", "Column", "Const", "Line", "Local", "Many", "New", "Row", "Val", "Written", "WrittenCode",
-    "shown",
+    "ArgSpec", "Built", "ClassPlan", "Column", "Const", "Constructor", "Local", "Many", "Named", "New", "Numbered",
+    "Val", "Written", "WrittenCode", "shown",
 ]  # fmt: skip
 
 
@@ -52,6 +56,17 @@ class ArgSpec:
 
 
 @dataclass(frozen=True)
+class Constructor:
+    """What the constructor of a class takes.
+
+    hoists: the values, by key, that differ without the block's names saying how: one for each body.
+    """
+
+    args: tuple[ArgSpec, ...] = ()
+    hoists: Mapping[str, Mapping[BodyCode, Value]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Local:
     """A line of the constructor that gives a name to an expression."""
 
@@ -72,14 +87,15 @@ class Written:
 
 @dataclass(frozen=True)
 class New:
-    """A constructor call: of a layer by name, or of one of our classes."""
+    """A constructor call: of a layer by name, or of a class of this file."""
 
-    cls: str | Class
+    cls: str
     args: tuple[Written, ...]
+    is_ours: bool = False
 
 
 @dataclass(frozen=True)
-class Line:
+class Named:
     """Modules one after another, by name."""
 
     items: tuple[tuple[str, Built], ...]
@@ -95,13 +111,13 @@ class Many:
 
 
 @dataclass(frozen=True)
-class Row:
+class Numbered:
     """Modules one after another, numbered."""
 
     items: tuple[Built | Many, ...]
 
 
-Built = New | Line | Row
+Built = New | Named | Numbered
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,58 @@ class WrittenCode:
     code: Code
     values: Mapping[str, Val]
     args: tuple[Written, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassPlan:
+    """One class, with all that its text says.
+
+    constructor: what it takes.  locals: expressions that it names first.
+    members, instructions: what it is made of (see `archdsl.code.structure`).  outputs: what it returns.
+    fixed: names that are written as their value.  same: sizes of inputs that are another name as well.
+    lost: names that a literal was made of.
+    """
+
+    cls: Class
+    name: str
+    constructor: Constructor
+    locals: tuple[Local, ...]
+    members: tuple[Tree[Built] | Leaf[Built], ...]
+    instructions: tuple[Instruction[WrittenCode | None], ...]
+    entries: tuple[str, ...]
+    outputs: tuple[Ref, ...]
+    fixed: Mapping[str, Number]
+    same: Mapping[str, str]
+    lost: frozenset[str]
+
+    @property
+    def args(self) -> tuple[ArgSpec, ...]:
+        return self.constructor.args
+
+    @property
+    def envs(self) -> tuple[Env, ...]:
+        """Every assignment of names under which the text will run."""
+        return tuple(body.env for body in self.cls.bodies)
+
+    @property
+    def is_model(self) -> bool:
+        return self.cls.graph.kind == "model"
+
+    def layers(self) -> Iterator[str]:
+        """The layers that it constructs, by name, each as often as it is written."""
+        stack: list[object] = [leaf.content for node in self.members for leaf in leaves(node)]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, New):
+                stack += [arg.value for arg in item.args]
+                if not item.is_ours:
+                    yield item.cls
+            elif isinstance(item, Named):
+                stack += [built for _, built in item.items]
+            elif isinstance(item, Numbered):
+                stack += item.items
+            elif isinstance(item, Many):
+                stack.append(item.item)
 
 
 def shown(args: Sequence[Written]) -> Iterator[tuple[Written, str]]:

@@ -7,9 +7,8 @@ from typing import Any
 
 from archdsl.code.forward import ROOM
 from archdsl.code.names import member
-from archdsl.code.plan import Leaf, Tree
 from archdsl.code.python import Bracket, Doc, Word, layout, literal, prefixed
-from archdsl.code.writer import Writer, is_list
+from archdsl.code.writer import Node, Writer, is_list
 from archdsl_keras.layers import LAYERS
 
 __all__ = ["MEMBERS", "RESERVED", "KerasClass", "find", "spell"]
@@ -102,7 +101,7 @@ class KerasClass(Writer):
     def _arguments(self) -> str:
         return self.attributes.give("arguments", "arguments")
 
-    def inside(self, part: str, nodes: Sequence[Tree | Leaf]) -> str:
+    def inside(self, part: str, nodes: Sequence[Node]) -> str:
         return f"[{part}]" if is_list(nodes) else f"[{literal(self.called(part))}]"
 
     def group(self, items: Sequence[tuple[str, Doc]], is_list: bool) -> Doc:

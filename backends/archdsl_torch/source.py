@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archdsl.code.plan import Leaf, Tree
 from archdsl.code.python import Bracket, Doc, Word, prefixed
-from archdsl.code.writer import Writer, is_list
+from archdsl.code.structure import Leaf
+from archdsl.code.writer import Node, Writer, is_list
 from archdsl.code.written import Built, New
 
 __all__ = ["MEMBERS", "RESERVED", "TorchClass"]
@@ -44,7 +44,7 @@ class TorchClass(Writer):
     def base(self) -> str:
         return "nn.Module"
 
-    def inside(self, part: str, nodes: Sequence[Tree | Leaf]) -> str:
+    def inside(self, part: str, nodes: Sequence[Node]) -> str:
         if not part.isdigit():
             return f".{self.called(part)}"
         return f"[{part}]" if is_list(nodes) else f'["{part}"]'
@@ -59,10 +59,10 @@ class TorchClass(Writer):
         named = tuple(prefixed(f'"{name}": ', doc) for name, doc in items)
         return Bracket("nn.ModuleDict(", (Bracket("{", named, "}"),))
 
-    def nests(self, built: Built, group: Sequence[Tree | Leaf]) -> bool:
+    def nests(self, built: Built, group: Sequence[Node]) -> bool:
         """Lists and dictionaries of modules take no parameters; a list of parameters does."""
         return not _is_parameter(built) or (
-            is_list(group) and all(isinstance(m, Leaf) and _is_parameter(m.built) for m in group)
+            is_list(group) and all(isinstance(m, Leaf) and _is_parameter(m.content) for m in group)
         )
 
     def line(self, items: Sequence[tuple[str, Doc]], name: str) -> Doc:

@@ -1,0 +1,85 @@
+"""What a class is made of: members as a tree of names, and the values of its forward pass.
+
+What stands in a leaf or an instruction is first what each body has there (`archdsl.code.merge`), then the one way in
+which all of them are written (`archdsl.code.resolve`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from archdsl.graph.graph import Ref
+
+__all__ = ["Guard", "Instruction", "Leaf", "Tree", "common", "leaves", "mapped"]
+
+Guard = tuple[str, bool]  # a conditional by its key, and how it must have gone
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Leaf(Generic[T]):
+    """A member: what is constructed under its name, where all `guards` hold."""
+
+    name: str
+    content: T
+    guards: tuple[Guard, ...]
+
+
+@dataclass(frozen=True)
+class Tree(Generic[T]):
+    """Members under one name, because a statement applies several things."""
+
+    name: str
+    children: tuple[Tree[T] | Leaf[T], ...]
+
+
+@dataclass(frozen=True)
+class Instruction(Generic[T]):
+    """One value of the forward pass: `node`'s outputs from `inputs`.
+
+    statement: the author's name where this is what it is bound to, or that of the statement it is part of.
+    code: how an op is applied; a call of `member` (path of names) or a `choice` (conditional, then, else) has none.
+    ranks: of the outputs.
+    """
+
+    node: str
+    statement: str
+    is_value: bool
+    inputs: tuple[Ref, ...]
+    ranks: tuple[int, ...]
+    guards: tuple[Guard, ...]
+    code: T
+    member: tuple[str, ...] | None = None
+    choice: str | None = None
+
+    def coded(self, code: U) -> Instruction[U]:
+        """The same with other code."""
+        return Instruction(self.node, self.statement, self.is_value, self.inputs, self.ranks, self.guards, code,
+                           self.member, self.choice)  # fmt: skip
+
+
+def common(*guards: tuple[Guard, ...]) -> tuple[Guard, ...]:
+    """The guards that all begin with."""
+    first, *others = guards
+    for other in others:
+        first = tuple(a for a, b in zip(first, other, strict=False) if a == b)
+    return first
+
+
+def leaves(node: Tree[T] | Leaf[T]) -> Iterator[Leaf[T]]:
+    """The members of a tree, in order."""
+    if isinstance(node, Leaf):
+        yield node
+    else:
+        for child in node.children:
+            yield from leaves(child)
+
+
+def mapped(node: Tree[T] | Leaf[T], change: Callable[[Leaf[T]], U]) -> Tree[U] | Leaf[U]:
+    """The same tree with other contents."""
+    if isinstance(node, Leaf):
+        return Leaf(node.name, change(node), node.guards)
+    return Tree(node.name, tuple(mapped(child, change) for child in node.children))
