@@ -31,7 +31,6 @@ from archdsl.train.record import Run
 from archdsl.train.runs import duration
 from archdsl.train.settings import Settings
 from archdsl.weights import Origin, random_weights
-from archdsl.weights.bundle import Bundle
 
 SPEC = """
 model tiny_net(classes=3, width=2) {
@@ -44,7 +43,7 @@ ROW = Epoch(1, 10, 0.01, 1.5, 40.0, 1.25, 50.0, 2.0)
 
 def finished(output: Path, name: str, top1: float, seed: int = 0, spec: str = SPEC, status: str = "finished") -> Path:
     """A run's folder, as a training of two epochs would have left it."""
-    origin = Origin(Bundle.of(load(Source("tiny.arch", spec))), "tiny_net", {"classes": "3"}, None)
+    origin = Origin.of(load(Source("tiny.arch", spec)), "tiny_net", {"classes": "3"})
     recipe = Recipe(name="quick", batch=8, budget=Count(2, "epochs"))
     data = UsedData(
         name="cifar10", source="cifar10", location="cifar10", classes=("a", "b_c", "50%"), digest="d" * 64,
@@ -55,8 +54,8 @@ def finished(output: Path, name: str, top1: float, seed: int = 0, spec: str = SP
         params=29, macs=1234, machine=Settings(seed=seed), data=data, started=datetime.now(), spec="tiny.arch",
         model=origin.model, settings=origin.settings, set_input=None, files={},
     )  # fmt: skip
-    texts = {"recipe.arch": recipe.text, "model.py": f"# {spec}", "splits.json": str(seed)}
-    run = Run.new(str(output), name, "", origin, texts, config, lambda line: None)
+    texts = {"model.py": f"# {spec}", "splits.json": str(seed)}
+    run = Run.new(str(output), name, "", origin, recipe, texts, config, lambda line: None)
     run.start(device="NVIDIA H200", versions={"torch": "2"})
     for row in (ROW, replace(ROW, epoch=2, step=20, val_top1=top1)):
         run.epoch(row, lambda: None, lambda: random_weights(origin.graph, 0))

@@ -27,7 +27,6 @@ from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.resources import zoo_names
 from archdsl.weights import Origin, fit, keys, load, random_weights, save
-from archdsl.weights.bundle import Bundle
 from archdsl_torch import BACKEND
 
 NET = """# A network for tests.
@@ -53,7 +52,7 @@ FILES = {
 
 def origin_of(spec: str | Path, **settings: str) -> Origin:
     program, model = api.open_model(spec)
-    return Origin(Bundle.of(program), model, settings)
+    return Origin.of(program, model, settings)
 
 
 def saved(path: Path, spec: str = NET, **settings: str) -> Origin:

@@ -17,7 +17,7 @@ from archdsl.cli.terminal import WrongCommand, grid, print_table, replace_file, 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from archdsl.train.runs import Entry, Group
+    from archdsl.train.runs import PastRun, SeedGroup
 
 __all__ = ["COMMANDS"]
 
@@ -59,24 +59,24 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _table(found: Sequence[Entry], groups: Sequence[Group]) -> RenderableType:
-    from rich.console import Group as Together
+def _table(found: Sequence[PastRun], groups: Sequence[SeedGroup]) -> RenderableType:
+    from rich.console import Group
 
     several = [group for group in groups if len(group.runs) > 1]
     said = "".join(f"{group.sentence} ({', '.join(run.name for run in group.runs)})\n" for group in several)
     rows = [[cell(run) for cell in _COLUMNS.values()] for run in found]
-    return Together(grid(list(_COLUMNS), rows, _NAMES), said.rstrip("\n"))
+    return Group(grid(list(_COLUMNS), rows, _NAMES), said.rstrip("\n"))
 
 
 def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-_COLUMNS: dict[str, Callable[[Entry], str]] = {
+_COLUMNS: dict[str, Callable[[PastRun], str]] = {
     "run": lambda run: run.name,
     "model": lambda run: run.model,
     "data": lambda run: run.data,
-    "recipe": lambda run: run.recipe_name,
+    "recipe": lambda run: run.recipe.name,
     "device": lambda run: run.device,
     "status": lambda run: run.status,
     "started": lambda run: f"{run.config.started:%Y-%m-%d %H:%M}",

@@ -48,11 +48,10 @@ def export(run: str, to: str, output: str, force: bool) -> int:
 
 def _origin(spec: str, settings: Sequence[str], input: str | None, model: str | None) -> Origin:
     from archdsl.weights import Origin
-    from archdsl.weights.bundle import Bundle
 
     program, name = api.open_model(*open_spec(spec, model))
     refuse(program.diagnostics)
-    return Origin(Bundle.of(program), name, parse_settings(settings), input)
+    return Origin.of(program, name, parse_settings(settings), input)
 
 
 def _best_of(run: Path) -> Path:

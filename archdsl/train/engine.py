@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.code.backend import Artifact, ability, find_backend
 from archdsl.data import ARRAYS, Data, Normalise, Size, Split, check_classes, is_image, open_data
-from archdsl.graph.build import graph_of
 from archdsl.graph.cost import Cost, cost
 from archdsl.graph.elaborate import Program
+from archdsl.graph.elaborate.recipes import resolve_recipe
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.graph.text import to_text
@@ -36,11 +36,10 @@ from archdsl.language.version import __version__
 from archdsl.train.config import CONFIG, ImageCounts, RunConfig, UsedData
 from archdsl.train.folder import RECIPE
 from archdsl.train.memory import check_memory
-from archdsl.train.recipes import read_recipe
+from archdsl.train.recipes import RecipeText, declared_recipe, read_recipe, with_budget
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 from archdsl.weights import Origin
-from archdsl.weights.bundle import Bundle
 
 if TYPE_CHECKING:
     from archdsl.code.backend import Backend
@@ -98,25 +97,24 @@ def train(
     found = _open(recipe, say)
     recipe = replace(recipe, data=found.source)
     chosen = _with_classes(program, model, values or {}, len(found.classes))
-    graph, _ = graph_of(program, model, chosen, input)
+    origin = Origin.of(program, model, chosen, input)
+    graph, costs = origin.graph, cost(origin.graph)
     size = _input_size(graph, input)
     _check_outputs(graph, found, "classes" in (values or {}))
-    if not cost(graph).params:
+    if not costs.params:
         raise SpecError([NothingToTrain().at(graph[graph.outputs[0].node].span)])
     artifact = backend.emit(graph)
     images, held_out = _load(found, size, recipe, settings, graph, free)
     normalise = images.statistics(_standardized(recipe))
-    origin = Origin(Bundle.of(program), model, chosen, input)
-    config = _config(origin, artifact, cost(graph), settings, found, normalise, size, command)
+    config = _config(origin, artifact, costs, settings, found, normalise, size, command)
     texts: dict[str, str | bytes] = {
-        RECIPE: recipe.text,
         "resolved.txt": to_text(graph),
         "model.py": artifact.text,
         "splits.json": json.dumps({**found.split, **images.record}, indent=None) + "\n",
     }
     if normalise.content is not None:
         texts[ARRAYS] = normalise.content
-    run = Run.new(output, name, f"{model}-{found.stem}", origin, texts, config, say)
+    run = Run.new(output, name, f"{model}-{found.stem}", origin, recipe, texts, config, say)
     ready = Trained(run, artifact, recipe, settings, normalise, size, backend)
     return run, _train(ready, images, held_out, progress)
 
@@ -139,7 +137,7 @@ def resume(
     found = open_run(folder, changes, say)
     run, before = found.run, found.recipe
     free = _free_memory(found.backend, found.settings)
-    recipe = read_recipe(Source("recipe.arch", before.text), budget) if budget else before
+    recipe = with_budget(before, budget) if budget else before
     data = _open(before, say)
     check_same(run, data, "a training goes on with its own data: put them back as they were, or train anew")
     images, held_out = _load(data, found.size, recipe, found.settings, run.origin.graph, free)
@@ -162,7 +160,9 @@ def open_run(folder: str, changes: Mapping[str, Any] | None = None, say: Say = l
     config, place = run.config, str(run.folder)
     artifact = Artifact(run.read_unchanged("model.py", config), config.class_, config.backend)
     longer = {"budget": config.resumed[-1].budget} if config.resumed else None
-    recipe = read_recipe(Source(f"{place}/{RECIPE}", run.read_unchanged(RECIPE, config)), longer)
+    declared = declared_recipe(Source(f"{place}/{RECIPE}", run.read_unchanged(RECIPE, config)))
+    run.recipe = RecipeText.at(declared.node)
+    recipe = resolve_recipe(declared, None, longer)
     settings = replace(config.machine, **(changes or {}))
     refuse(settings.problems())
     return Trained(run, artifact, recipe, settings, _normalise(run), config.size, _backend_of(run))

@@ -23,6 +23,7 @@ from archdsl.language.source import Source
 from archdsl.train.config import CONFIG, RunConfig
 from archdsl.train.epoch import Epoch, parse_table
 from archdsl.train.files import digest
+from archdsl.train.recipes import RecipeText
 
 __all__ = ["BEST", "FINISHED", "METRICS", "RECIPE", "SUMMARY", "RunFolder"]
 
@@ -53,6 +54,14 @@ class RunFolder:
             return RunConfig.parse(text)
         except ValueError as wrong:
             self.unusable(str(wrong))
+
+    def read_recipe(self) -> RecipeText:
+        """The recipe as the run was begun with it."""
+        text = self.read(RECIPE)
+        try:
+            return RecipeText.parse(text)
+        except ValueError:
+            self.unusable(f"{RECIPE} is damaged")
 
     def read_unchanged(self, name: str, config: RunConfig) -> str:
         """A text file that was written when the run began, as `config` knows it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,11 +17,41 @@ from archdsl.language.errors.recipes import NoRecipe, UnknownRecipe, WhichRecipe
 from archdsl.language.recipe import LINES, Recipe, written
 from archdsl.language.resources import is_file, read_source, recipe_names, recipe_source
 from archdsl.language.source import Source, flag
-from archdsl.language.syntax.parse import parse_expression
+from archdsl.language.syntax import ast
+from archdsl.language.syntax.parse import parse, parse_expression
 
-__all__ = ["data_line", "open_recipe", "read_recipe"]
+__all__ = ["RecipeText", "data_line", "declared_recipe", "open_recipe", "read_recipe", "with_budget"]
 
 _NOTHING = "recipe plain {\n}\n"  # every line as `Recipe` has it
+
+
+@dataclass(frozen=True)
+class RecipeText:
+    """A recipe as it is written: its name, and its lines by their labels. Nothing is worked out."""
+
+    text: str
+    name: str
+    lines: Mapping[str, str]
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> RecipeText:
+        """What `Recipe.text` says, from the values."""
+        return cls(recipe.text, recipe.name, recipe.lines)
+
+    @classmethod
+    def at(cls, node: ast.Block) -> RecipeText:
+        """Of a recipe that was read."""
+        lines = {line.label.name: line.value.span.text for line in node.body if isinstance(line, ast.Stage)}
+        return cls(node.span.source.text, node.name, lines)
+
+    @staticmethod
+    @lru_cache(maxsize=1024)  # runs have their recipe in common, as a rule, and to parse one takes milliseconds
+    def parse(text: str) -> RecipeText:
+        """From the text of a run's recipe. Raises ValueError where it is none."""
+        spec, mistakes = parse(Source("recipe.arch", text))
+        if mistakes or len(spec.items) != 1 or not isinstance(node := spec.items[0], ast.Block):
+            raise ValueError("not one recipe")
+        return RecipeText.at(node)
 
 
 def open_recipe(text: str | None, changes: Mapping[str, str] | None = None, program: Program | None = None) -> Recipe:
@@ -43,7 +75,18 @@ def open_recipe(text: str | None, changes: Mapping[str, str] | None = None, prog
 
 def read_recipe(source: Source, changes: Mapping[str, str] | None = None) -> Recipe:
     """The only recipe of a text, such as `Recipe.text`. Raises SpecError where it has none, or a wrong one."""
-    return resolve_recipe(_declared(source, None), None, changes)
+    return resolve_recipe(declared_recipe(source), None, changes)
+
+
+def with_budget(recipe: Recipe, budget: Mapping[str, str]) -> Recipe:
+    """The same recipe with another budget, as the flags have it. Raises SpecError where it is none."""
+    said = open_recipe(None, budget)
+    return replace(recipe, budget=said.budget, places={**recipe.places, "budget": said.place("budget")})
+
+
+def declared_recipe(source: Source) -> Declared:
+    """The only recipe of a text, parsed, for `resolve_recipe`. Raises as `read_recipe` does."""
+    return _declared(source, None)
 
 
 def data_line(text: str) -> str:

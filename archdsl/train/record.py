@@ -26,6 +26,7 @@ from archdsl.train.epoch import Epoch, table
 from archdsl.train.folder import BEST, FINISHED, METRICS, RECIPE, SUMMARY, RunFolder
 from archdsl.train.logs import Log, open_logs, refuse_missing, tags
 from archdsl.train.ranks import leads
+from archdsl.train.recipes import RecipeText
 from archdsl.weights import Origin
 from archdsl.weights.bundle import Bundle
 
@@ -81,19 +82,21 @@ class Run(RunFolder):
             self.say = lambda line: None
 
     @classmethod
-    def new(cls, output: str, name: str | None, stem: str, origin: Origin, texts: Mapping[str, str | bytes],
-            config: RunConfig, say: Callable[[str], None]) -> Run:  # fmt: skip
+    def new(cls, output: str, name: str | None, stem: str, origin: Origin, recipe: Recipe,
+            texts: Mapping[str, str | bytes], config: RunConfig, say: Callable[[str], None]) -> Run:  # fmt: skip
         """A run in `output/name`; nothing is written before `start`.
 
-        name: None for one made of `stem` and the time. texts: what is written beside the spec. config: without `files`.
+        name: None for one made of `stem` and the time. texts: what is written beside spec and recipe. config: without
+        `files`.
         Raises SpecError where the name is taken.
         """
         folder = _free_folder(Path(output).expanduser(), name, stem)
         used = origin.bundle.files_json()
-        texts = {"spec.arch": origin.bundle.text, **({"spec_files.json": used} if used else {}), **texts}
+        spec = {"spec.arch": origin.bundle.text, **({"spec_files.json": used} if used else {})}
+        texts = {**spec, RECIPE: recipe.text, **texts}
         digests = {n: files.digest(t) for n, t in texts.items()}
         run = cls(folder, replace(config, files=digests), texts, say)
-        run.origin = origin
+        run.origin, run.recipe = origin, RecipeText.of(recipe)
         return run
 
     def start(self, log: Sequence[str] = (), **facts: Any) -> None:
@@ -142,6 +145,11 @@ class Run(RunFolder):
         except ValueError:
             self.unusable("spec_files.json is damaged")
         return Origin(bundle, known.model, known.settings, known.set_input)
+
+    @cached_property
+    def recipe(self) -> RecipeText:
+        """The recipe as the run was begun with it. Raises SpecError where the folder lacks it."""
+        return self.read_recipe()
 
     def resume(self, recipe: Recipe, per_epoch: int, command: Sequence[str]) -> None:
         """Get ready to go on with `recipe`, of `per_epoch` steps an epoch, after the epochs of metrics.csv.
@@ -274,23 +282,24 @@ class Run(RunFolder):
         if leads():
             self._draw()
             self.write(SUMMARY, _json(asdict(result)))  # where it says `finished`, nothing is left to do
-            self._sum_up()
+            self._sum_up(status)
         return result
 
     def _draw(self) -> None:
         from archdsl.train.curves import draw_curves
 
-        averaged = "\n  average:" in self.read(RECIPE)
-        picture = draw_curves(self.rows, self.folder.name, averaged)
+        picture = draw_curves(self.rows, self.folder.name, "average" in self.recipe.lines)
         if picture is None:
             self.say('no curves.png: it needs matplotlib, `pip install "archdsl[data]"`')
         else:
             self.write("curves.png", picture)
 
-    def _sum_up(self) -> None:
+    def _sum_up(self, status: str) -> None:
         from archdsl.train.report import report
+        from archdsl.train.runs import PastRun
 
-        self.write("summary.md", report(self.folder))
+        past = PastRun(self.folder, self.config, self.recipe, tuple(self.rows), status)
+        self.write("summary.md", report(past))
 
     def _save_weights(self, tensors: Weights, row: Epoch) -> None:
         """Tensors by the keys of the graph, with what they belong to."""

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
-from archdsl.train.runs import Entry, Group, duration, latex, read_run
+from archdsl.train.runs import PastRun, SeedGroup, duration, latex
 
 __all__ = ["report"]
 
 
-def report(folder: Path) -> str:
-    """The page of a run that has ended with at least one epoch. Raises SpecError where the folder is damaged."""
-    run = read_run(folder)
-    group = Group((run,))
+def report(run: PastRun) -> str:
+    """The page of a run that has ended with at least one epoch."""
+    group = SeedGroup((run,))
     table = "".join(f"| {name} | {_cell(value)} |\n" for name, value in _rows(run))
     return (
         f"{group.sentence}.\n\n| | |\n|---|---|\n{table}\n"
-        f"```text\n{run.recipe}```\n\nAs a row of a LaTeX table:\n\n```text\n{latex([group])}```\n"
+        f"```text\n{run.recipe.text}```\n\nAs a row of a LaTeX table:\n\n```text\n{latex([group])}```\n"
     )
 
 
-def _rows(run: Entry) -> Iterator[tuple[str, str]]:
+def _rows(run: PastRun) -> Iterator[tuple[str, str]]:
     config, best = run.config, run.best
     assert best is not None, "the run has an epoch"
     asked = "".join(f" --set {name}={value}" for name, value in config.settings.items())
@@ -48,6 +46,6 @@ def _cell(text: str) -> str:
     return text.replace("|", r"\|").replace("\n", " ")
 
 
-def _cost(run: Entry) -> str:
+def _cost(run: PastRun) -> str:
     found = [(run.params, "parameters"), (run.config.macs, "multiply-adds")]
     return "".join(f", {count:,} {what}" for count, what in found if count is not None)

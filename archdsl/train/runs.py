@@ -21,18 +21,18 @@ from archdsl.language.errors.evaluation import NoRuns
 from archdsl.language.source import flag
 from archdsl.train.config import CONFIG, RunConfig
 from archdsl.train.epoch import Epoch
-from archdsl.train.folder import FINISHED, RECIPE, RunFolder
+from archdsl.train.folder import FINISHED, RunFolder
+from archdsl.train.recipes import RecipeText
 
-__all__ = ["Entry", "Group", "differences", "grouped", "latex", "read_run", "read_runs", "spec_changes"]
+__all__ = ["PastRun", "SeedGroup", "differences", "grouped", "latex", "read_run", "read_runs", "spec_changes"]
 
 _KNOWN = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet"}
 _BESIDE = frozenset({"seed", "workers", "save_minutes", "log"})  # settings that are no part of an experiment
-_LINE = re.compile(r"^  (\w+): +(.*)$", re.M)
 _SECONDS_AN_HOUR = 3600
 
 
 @dataclass(frozen=True)
-class Entry:
+class PastRun:
     """A run, as its folder tells.
 
     status: of summary.json; `unfinished` where there is none, because it still runs or was killed.
@@ -40,7 +40,7 @@ class Entry:
 
     folder: Path
     config: RunConfig = field(repr=False)
-    recipe: str = field(repr=False)
+    recipe: RecipeText = field(repr=False)
     rows: tuple[Epoch, ...] = field(repr=False)
     status: str
 
@@ -57,15 +57,6 @@ class Entry:
         """The data's name, as papers write it."""
         name = self.config.data.name
         return _KNOWN.get(name, PurePath(name).name or name)
-
-    @property
-    def recipe_name(self) -> str:
-        return self.recipe.partition("{")[0].removeprefix("recipe").strip()
-
-    @cached_property
-    def lines(self) -> dict[str, str]:
-        """The lines of the recipe by their labels."""
-        return dict(_LINE.findall(self.recipe))
 
     @property
     def best(self) -> Epoch | None:
@@ -85,7 +76,7 @@ class Entry:
     @property
     def rate(self) -> float | None:
         """Training images a second, validation and saving included."""
-        batch = min(int(self.lines.get("batch", 0)), self.config.data.images.train)
+        batch = min(int(self.recipe.lines.get("batch", 0)), self.config.data.images.train)
         done = self.rows[-1].step * batch if self.rows else 0
         return done / self.seconds if done and self.seconds else None
 
@@ -105,14 +96,14 @@ class Entry:
         config = self.config
         settings = {k: v for k, v in config.machine.as_json().items() if k not in _BESIDE}
         network = [config.files["model.py"], config.backend, config.input]
-        same = [settings, network, self.lines, config.data.digest, self.device]
+        same = [settings, network, self.recipe.lines, config.data.digest, self.device]
         return sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """For programs: percent, seconds, images a second."""
         return {
             "name": self.name, "folder": str(self.folder), "model": self.model, "data": self.data,
-            "recipe": self.recipe_name, "backend": self.config.backend, "seed": self.config.machine.seed,
+            "recipe": self.recipe.name, "backend": self.config.backend, "seed": self.config.machine.seed,
             "epochs": len(self.rows), "top1": self.top1, "best_epoch": self.best.epoch if self.best else None,
             "params": self.params, "images_per_second": self.rate, "seconds": round(self.seconds, 2),
             "device": self.device, "status": self.status, "started": self.config.started.isoformat(timespec="seconds"),
@@ -120,10 +111,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Group:
+class SeedGroup:
     """Finished runs that differ in their seeds alone, at least one."""
 
-    runs: tuple[Entry, ...]
+    runs: tuple[PastRun, ...]
 
     @property
     def top1(self) -> float:
@@ -176,7 +167,7 @@ def duration(seconds: float) -> str:
 # --- reading ---------------------------------------------------------------------------------------
 
 
-def read_runs(folder: str) -> tuple[list[Entry], dict[str, str]]:
+def read_runs(folder: str) -> tuple[list[PastRun], dict[str, str]]:
     """The runs in a folder, the newest first; and the folders that are none, each with the reason.
 
     Raises SpecError where there is not one of either.
@@ -197,26 +188,26 @@ def read_runs(folder: str) -> tuple[list[Entry], dict[str, str]]:
     return sorted(found, key=lambda run: run.config.started, reverse=True), broken
 
 
-def read_run(folder: Path) -> Entry:
+def read_run(folder: Path) -> PastRun:
     """A run, whatever became of it. Raises SpecError where the folder is none or is damaged."""
     found = RunFolder(folder)
     config = found.read_config()
-    return Entry(folder, config, found.read(RECIPE), tuple(found.read_rows()), found.read_status())
+    return PastRun(folder, config, found.read_recipe(), tuple(found.read_rows()), found.read_status())
 
 
-def grouped(runs: Iterable[Entry]) -> list[Group]:
+def grouped(runs: Iterable[PastRun]) -> list[SeedGroup]:
     """Finished runs by what they have in common, in the order of the first of each."""
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[PastRun]] = {}
     for run in runs:
         if run.status == FINISHED and run.rows:
             found.setdefault(run.key, []).append(run)
-    return [Group(tuple(some)) for some in found.values()]
+    return [SeedGroup(tuple(some)) for some in found.values()]
 
 
 # --- comparing -------------------------------------------------------------------------------------
 
 
-def differences(runs: Sequence[Entry]) -> dict[str, list[str]]:
+def differences(runs: Sequence[PastRun]) -> dict[str, list[str]]:
     """What is not the same in all runs: by fact, its value in each; empty where a run has none."""
     facts = [dict(_facts(run)) for run in runs]
     names = list(dict.fromkeys(name for some in facts for name in some))
@@ -224,7 +215,7 @@ def differences(runs: Sequence[Entry]) -> dict[str, list[str]]:
     return {name: values for name, values in rows.items() if len(set(values)) > 1}
 
 
-def _facts(run: Entry) -> Iterator[tuple[str, str]]:
+def _facts(run: PastRun) -> Iterator[tuple[str, str]]:
     config = run.config
     yield "model", run.model
     yield "spec", config.files["model.py"][:12]
@@ -232,14 +223,14 @@ def _facts(run: Entry) -> Iterator[tuple[str, str]]:
     yield "input", str(list(config.input))
     yield "archdsl", config.archdsl or ""
     yield "data", f"{run.data} {config.data.digest[:12]}"
-    yield from ((f"recipe {label}", value) for label, value in run.lines.items())
+    yield from ((f"recipe {label}", value) for label, value in run.recipe.lines.items())
     yield from ((name, str(value)) for name, value in config.machine.as_json().items())
     yield from ((f"--set {name}", value) for name, value in config.settings.items())
     yield "device used", run.device
     yield from ((f"version of {name}", version) for name, version in (config.versions or {}).items())
 
 
-def spec_changes(one: Entry, other: Entry) -> str:
+def spec_changes(one: PastRun, other: PastRun) -> str:
     """What differs between the specs of two runs, as a unified diff; empty where nothing does."""
     before, after = ((run.folder / "spec.arch").read_text("utf-8", "replace").splitlines() for run in (one, other))
     return "\n".join(unified_diff(before, after, f"{one.name}/spec.arch", f"{other.name}/spec.arch", lineterm=""))
@@ -251,7 +242,7 @@ _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textas
 _SPECIAL |= {c: f"\\{c}" for c in "&%$#_{}"}
 
 
-def latex(groups: Sequence[Group]) -> str:
+def latex(groups: Sequence[SeedGroup]) -> str:
     """A row of a LaTeX table for each group, under a comment that says the columns."""
     rows = ["% model & data & parameters & top-1 in % & runs & time & device \\\\"]
     for group in groups:

@@ -75,7 +75,7 @@ class WeightFile:
         if "spec" not in self.metadata:
             _refuse(NoSpecInside(str(self.path)), self.path)
         try:
-            return Origin.of(self.metadata)
+            return Origin.parse(self.metadata)
         except ValueError:
             hint = "name the spec with `--spec`, or take another file"
             _refuse(WeightsUnusable(str(self.path), "what it says of its spec is damaged", hint), self.path)

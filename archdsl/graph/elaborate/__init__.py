@@ -24,14 +24,14 @@ from archdsl.language.errors.names import UnknownName
 from archdsl.language.resources import library_part
 from archdsl.language.source import Source
 
-__all__ = ["BUDGETS", "Contract", "Program", "Result", "elaborate", "load"]
+__all__ = ["BUDGETS", "Contract", "Elaborated", "Program", "elaborate", "load"]
 
 _MOST_HINTED = 50
 _FRAMES = 100_000  # 256 nested bodies of 100 nested brackets; Python's own frames live on the heap
 
 
 @dataclass(frozen=True)
-class Result:
+class Elaborated:
     """A model's graph, None where it has errors, and everything that was found."""
 
     graph: Graph | None
@@ -77,7 +77,7 @@ def _resolved(program: Program) -> list[Diagnostic]:
 
 def elaborate(
     program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
-) -> Result:
+) -> Elaborated:
     """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language) and another input ("3x32x32")."""
     found = list(program.diagnostics)
     declared = program.main.own.get(model)
@@ -86,7 +86,7 @@ def elaborate(
         hint = nearest(model, program.models) or "it has " + (
             ", ".join(f"`{m}`" for m in program.models) or "no models"
         )
-        return Result(None, (*found, UnknownModel(model, program.main.source.name, hint).at(source.span())))
+        return Elaborated(None, (*found, UnknownModel(model, program.main.source.name, hint).at(source.span())))
     session = Session(program.names, elaborate_block)
     graph: Graph | None = None
     contracts: tuple[Contract, ...] = ()
@@ -95,7 +95,7 @@ def elaborate(
     found = _distinct([*found, *session.diagnostics])
     failed = any(d.severity == "error" for d in found)
     assert graph is not None or failed, "a model failed and nobody said why"
-    return Result(None if failed else graph, tuple(found), contracts)
+    return Elaborated(None if failed else graph, tuple(found), contracts)
 
 
 def _distinct(found: list[Diagnostic]) -> list[Diagnostic]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
@@ -79,19 +79,21 @@ class Recipe:
     @property
     def text(self) -> str:
         """The recipe in the language, with every value: read again, it is the same recipe."""
-        width = max(len(label) for label, _ in self._lines()) + 1
-        lines = (f"  {label + ':':{width}} {value}\n" for label, value in self._lines())
-        return f"recipe {self.name} {{\n{''.join(lines)}}}\n"
+        lines = self.lines
+        width = max(map(len, lines)) + 1
+        body = "".join(f"  {label + ':':{width}} {value}\n" for label, value in lines.items())
+        return f"recipe {self.name} {{\n{body}}}\n"
 
-    def _lines(self) -> Iterator[tuple[str, str]]:
+    @property
+    def lines(self) -> dict[str, str]:
+        """What each line says, by its label; of those that say something."""
         flows: dict[str, Sequence[object | None]] = {
             "data": [self.data], "augment": self.augment, "optimizer": [self.optimizer, self.clip],
             "schedule": [self.schedule], "loss": [self.loss], "batch": [self.batch], "budget": [self.budget],
             "average": [self.average], "stop": [self.stop],
         }  # fmt: skip
-        for label, items in flows.items():
-            if text := " -> ".join(str(item) for item in items if item is not None):
-                yield label, text
+        texts = {label: " -> ".join(str(i) for i in items if i is not None) for label, items in flows.items()}
+        return {label: text for label, text in texts.items() if text}
 
     def find(self, word: type[W]) -> W | None:
         """The word of `augment` of that kind, where it has one."""
