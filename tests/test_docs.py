@@ -21,12 +21,12 @@ import pytest
 
 from archdsl.api import check
 from archdsl.graph.elaborate.body import BUDGETS
-from archdsl.graph.elaborate.recipes import LABELS, OPTIONAL, SHORT, bounds, kind
+from archdsl.graph.elaborate.recipes import LABELS, OPTIONAL, SHORT
 from archdsl.language.ops import OPS
-from archdsl.language.ops.op import Op, Setting, settings
-from archdsl.language.recipe import LINES, Recipe, written
-from archdsl.language.recipe.words import Parameter, parameters
+from archdsl.language.ops.op import Op
+from archdsl.language.recipe import LINES, Recipe
 from archdsl.language.resources import recipe_names, recipe_source
+from archdsl.language.schema import Parameter, bounds, parameters, wanted, written
 from archdsl.language.source import Source
 from archdsl.language.types import Dim
 from archdsl.train.settings import Settings
@@ -120,11 +120,11 @@ def reference() -> str:
 def signature(op: type[Op]) -> str:
     given = ", ".join(p for p in op.ports if p != "*") if op.gives else ""
     given = "a, b, …" if op.gives and op.ports == ("*",) else given
-    args = ", ".join(filter(None, [given, *map(parameter, settings(op))]))
+    args = ", ".join(filter(None, [given, *map(parameter, parameters(op))]))
     return f"{op.name}({args})" if args else op.name
 
 
-def parameter(s: Setting) -> str:
+def parameter(s: Parameter) -> str:
     if s.required:
         return s.name
     return f"{s.name}={'auto' if s.auto else default(s.default)}"
@@ -193,6 +193,6 @@ def left_out(line: str) -> str:
 
 
 def parameter_row(p: Parameter) -> str:
-    limits = "" if p.kind in ("bool", "text") else f", {bounds(p)}"
+    limits = "" if p.kind in ("bool", "text", "word") else f", {bounds(p)}"
     usual = "has to be given" if p.required else f"`{written(p.default)}` if not given"
-    return f"- `{p.name}`: {kind(p)}{limits}; {usual}"
+    return f"- `{p.name}`: {wanted(p)}{limits}; {usual}"

@@ -32,6 +32,7 @@ ROOMS: dict[str, list[set[str]]] = {  # inside a wing, likewise
         {"errors"},
         {"expr"},
         {"types", "resources", "version"},
+        {"schema"},
         {"syntax", "ops", "recipe"},
     ],
     "graph": [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archdsl.language.errors import shapes as errors
 from archdsl.language.expr import symbol
-from archdsl.language.ops import OPS, THEMES, Op, Reject, make, settings
+from archdsl.language.ops import OPS, THEMES, Op, Reject, make
 from archdsl.language.ops.act import Softmax
 from archdsl.language.ops.attend import RelAttention, RelLogits
 from archdsl.language.ops.conv import Conv, ConvTranspose
@@ -25,6 +25,7 @@ from archdsl.language.ops.pool import AvgPool, GlobalAvgPool, GlobalMaxPool, Max
 from archdsl.language.ops.regularize import Dropout, DropPath
 from archdsl.language.ops.resize import Pad, PadChannels, Upsample
 from archdsl.language.ops.shape import Permute, Reshape, Slice, Split
+from archdsl.language.schema import parameters
 from archdsl.language.source import Source
 from archdsl.language.types import Dim, TensorType, dim
 
@@ -59,7 +60,7 @@ def test_example(cls: type[Op], given_: Any, values: dict[str, Any], expected: A
 def test_every_op_is_documented_and_has_examples(cls: type[Op]) -> None:
     assert cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(")
     assert cls.examples
-    known = {s.field for s in settings(cls)} | {cls.extra}
+    known = {s.field for s in parameters(cls)} | {cls.extra}
     assert {f.name for f in cls.declared} - known <= {"number_first"}
 
 

@@ -34,7 +34,6 @@ from archdsl.language.recipe.words import (
     LabelNoise,
     Mixup,
     PadCrop,
-    Parameter,
     Plateau,
     RandomErasing,
     ResizedCrop,
@@ -44,9 +43,9 @@ from archdsl.language.recipe.words import (
     StandardizeImages,
     StepDecay,
     Subset,
-    parameters,
 )
 from archdsl.language.resources import recipe_names
+from archdsl.language.schema import Parameter, parameters
 from archdsl.language.source import Source
 from archdsl.train.recipes import data_line, open_recipe, read_recipe
 
@@ -113,9 +112,10 @@ def value(p: Parameter) -> st.SearchStrategy[Any]:
     count = st.builds(Count, st.integers(1, 10**6)) | epoch_counts(st.floats(1e-3, 500) | st.integers(1, 500))
     return {
         "int": st.integers(int(max(low, -(2**40))), int(min(high, 2**40))),
-        "number": number,
+        "float": number,
         "bool": st.booleans(),
-        "text": st.sampled_from(p.choices) if p.choices else st.text(st.characters(exclude_characters="\0")),
+        "word": st.sampled_from(p.words or ("",)),
+        "text": st.text(st.characters(exclude_characters="\0")),
         "range": st.lists(number, min_size=2, max_size=2).map(lambda ends: tuple(sorted(ends))),
         "count": count,
         "counts": st.sets(st.integers(0, 10**6), max_size=4).map(lambda n: steps(*sorted(n))),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from archdsl.data.decode import Size
 from archdsl.data.split import IN_MEMORY, Part, Split
 from archdsl.language.errors.data import ClassesDisagree
-from archdsl.language.recipe.words import LINES, Folder, Hub, Word, parameters
+from archdsl.language.recipe.words import LINES, Folder, Hub, Word
+from archdsl.language.schema import missing, parameters
 
 if TYPE_CHECKING:
     from archdsl.language.diagnostics import Error
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMED", "Data", "check_classes", "is_image"]
 
 # Words that need no arguments: a name is enough.
-NAMED: dict[str, type[Word]] = {
-    name: word for name, word in LINES["data"].items() if not any(p.required for p in parameters(word))
-}
+NAMED: dict[str, type[Word]] = {name: word for name, word in LINES["data"].items() if not missing(parameters(word), ())}
 
 
 @dataclass(frozen=True)

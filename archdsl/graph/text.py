@@ -33,7 +33,8 @@ from archdsl.graph.graph import (
     parts,
 )
 from archdsl.language.ops.merge import WithNumber
-from archdsl.language.ops.op import Op, settings
+from archdsl.language.ops.op import Op
+from archdsl.language.schema import parameters
 from archdsl.language.source import Span
 from archdsl.language.types import Dim, TensorType
 
@@ -81,7 +82,7 @@ def op_settings(op: Op, everything: bool = False) -> dict[str, object]:
     A pair of two equal numbers is given as one. A tensor is an input, not a setting, and is left out.
     """
     found: dict[str, object] = {}
-    for setting in settings(type(op)):
+    for setting in parameters(type(op)):
         value = getattr(op, setting.field)
         if setting.kind == "tensor" or ((value is None or value == setting.default) and not everything):
             continue

@@ -14,8 +14,9 @@ from archdsl.graph.elaborate.program import Declared
 from archdsl.graph.elaborate.recipes import resolve_recipe
 from archdsl.language.diagnostics import Label, SpecError, nearest, refuse
 from archdsl.language.errors.recipes import NoRecipe, UnknownRecipe, WhichRecipe
-from archdsl.language.recipe import LINES, Recipe, written
+from archdsl.language.recipe import LINES, Recipe
 from archdsl.language.resources import is_file, read_source, recipe_names, recipe_source
+from archdsl.language.schema import written
 from archdsl.language.source import Source, flag
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse, parse_expression

@@ -8,7 +8,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from writing import Draw, indented
 
-from archdsl.language.ops import OPS, Op, Reject, Setting, make
+from archdsl.language.ops import OPS, Op, Reject, make
+from archdsl.language.schema import Parameter, parameters
 from archdsl.language.types import TensorType, dim
 
 __all__ = ["chained"]
@@ -37,9 +38,9 @@ _WHOLE = {"groups": (1, 2, 4), "heads": (1, 2), "dk": (2, 4), "dv": (2, 4), "a":
 _LIMIT = 6000  # numbers a tensor may have: tests stay quick
 
 
-def _setting(draw: Draw, s: Setting, x: TensorType) -> Any:
+def _setting(draw: Draw, s: Parameter, x: TensorType) -> Any:
     """A value that a setting may have; whether the op takes it together with the others, its shape rule says."""
-    low = int(s.low or 0)
+    low = int(max(s.low, 0))
     match s.kind:
         case "int":
             return draw(st.sampled_from(_WHOLE.get(s.name, (low, low + 1, low + 2))))
@@ -70,7 +71,7 @@ def _op(draw: Draw, x: TensorType) -> tuple[str, TensorType]:
             {"how": draw(st.sampled_from(("mean", "max", "sum")))} if name == "reduce" else {}
         )
         return _tried(cls, values | extras, x)
-    for s in cls.accepts:
+    for s in parameters(cls):
         if s.kind != "tensor" and (s.required or draw(st.integers(0, 2)) == 2):
             values[s.name] = _setting(draw, s, x)
     if name == "rel_attention":

@@ -27,7 +27,8 @@ from archdsl.graph.graph import Call, Chain, Graph, Node, Ref, Select, Step, Tar
 from archdsl.language.diagnostics import Label
 from archdsl.language.errors.names import MissingArgument
 from archdsl.language.errors.values import NegativeRepeat, NotATensor, SharedMisfit
-from archdsl.language.ops.op import Op, Reject, Shape, settings
+from archdsl.language.ops.op import Op, Reject, Shape
+from archdsl.language.schema import missing, parameters
 from archdsl.language.source import Span
 from archdsl.language.types import POISON, Poison, TensorType
 
@@ -82,13 +83,12 @@ def apply(body: Body, template: Value, x: Value, span: Span) -> Value:
 def make_op(body: Body, template: ApplyOp, span: Span) -> Op | None:
     """The op with its settings; None with a report where one is missing."""
     op = template.op
-    known = settings(op)
-    for s in known:
-        if s.required and s.name not in template.args:
-            example = f"{op.name}({', '.join(k.name for k in known if k.required)})"
-            body.session.report(MissingArgument(op.name, s.name, example), span)
-            return None
-    fields = {s.name: s.field for s in known}
+    known = parameters(op)
+    if lacking := missing(known, template.args):
+        example = f"{op.name}({', '.join(p.name for p in known if p.required)})"
+        body.session.report(MissingArgument(op.name, lacking[0].name, example), span)
+        return None
+    fields = {p.name: p.field for p in known}
     values = {
         fields[n]: True if isinstance(b.value, Tensor) else b.value for n, b in template.args.items() if n in fields
     }

@@ -1,12 +1,12 @@
-"""Calls of ops and blocks: which parameter each argument fills, and whether it fits."""
+"""Calls: which parameter each argument fills, whether it fits, and what to say where it does not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from archdsl.graph.elaborate.apply import apply_op, make_op
-from archdsl.graph.elaborate.body import Body
+from archdsl.graph.elaborate.body import Body, Session
 from archdsl.graph.elaborate.division import not_whole
 from archdsl.graph.elaborate.values import (
     ApplyBlock,
@@ -17,28 +17,139 @@ from archdsl.graph.elaborate.values import (
     describe,
     is_template,
     is_tensor_list,
+    show,
 )  # fmt: skip
 from archdsl.language.diagnostics import Label, nearest
 from archdsl.language.errors.names import ArgumentTwice, TooManyArguments, UnknownArgument
 from archdsl.language.errors.values import BadCall, OutOfRange, WrongKind
-from archdsl.language.ops.op import Op, Setting, settings
+from archdsl.language.ops.op import Op
+from archdsl.language.schema import Misfit, Parameter, bind, bounds, fit, parameters, wanted
+from archdsl.language.source import Span
 from archdsl.language.syntax import ast
 from archdsl.language.types import POISON, Dim
 
-__all__ = ["bind"]
+__all__ = ["bind_call", "fill", "fitted"]
 
 Values = Sequence[tuple[ast.CallArg, Value]]
-_WANTED = {
-    "int": "a whole number", "number": "a number", "bool": "`true` or `false`", "text": "a text in quotes",
-    "pair": "a whole number or a pair `[h, w]`", "ints": "whole numbers", "numbers": "a list of numbers",
-    "axis": "an axis, by number or name", "tensor": "a tensor",
-}  # fmt: skip
 
 
-def bind(body: Body, node: ast.Call, func: ApplyOp | ApplyBlock, values: Values) -> Value:
+def bind_call(body: Body, node: ast.Call, func: ApplyOp | ApplyBlock, values: Values) -> Value:
     """The template with these arguments as well; a tensor where the op gives one at once; or POISON."""
-    filled = _bind_op(body, node, func, values) if isinstance(func, ApplyOp) else _bind_block(body, node, func, values)
-    return POISON if filled is None else filled
+    return _bind_op(body, node, func, values) if isinstance(func, ApplyOp) else _bind_block(body, node, func, values)
+
+
+def fill(
+    session: Session, callee: str, known: Sequence[Parameter], args: Sequence[ast.CallArg],
+    given: Mapping[str, Span] | None = None, extra: bool = False,
+) -> dict[str, int]:  # fmt: skip
+    """For each parameter that `args` fill the place of its argument. Every other is reported; too many, once.
+
+    given: the places in the text of what was filled before. extra: other keywords are welcome, too.
+    """
+    names, before = [p.name for p in known], given or {}
+    found: dict[str, int] = {}
+    many = False
+    for i, to in enumerate(bind([a.name for a in args], known, before, extra)):
+        arg = args[i]
+        if isinstance(to, str):
+            found[to] = i
+        elif to.why == "many":
+            if not many:
+                session.report(TooManyArguments.of(callee, names), arg.span)
+            many = True
+        elif to.why == "unknown":
+            session.report(UnknownArgument.of(callee, to.name, names), arg.name_span or arg.span)
+        else:
+            first = args[found[to.name]].value.span if to.name in found else before[to.name]
+            session.report(ArgumentTwice(callee, to.name), arg.span, [Label(first, "given here already")])
+    return found
+
+
+def fitted(body: Body, callee: str, p: Parameter, value: Value, node: ast.Expr) -> Value:
+    """`value` as the parameter keeps it, or POISON with a report."""
+    found = fit(p, value)
+    if not isinstance(found, Misfit):
+        return found  # type: ignore[no-any-return]
+    wrong: Value = found.value  # type: ignore[assignment]  # `value` or a part of it
+    if found.why == "whole" and isinstance(wrong, Dim):
+        not_whole(body, f"`{p.name}` of `{callee}`", wrong, node.span)
+    elif found.why == "range":
+        body.session.report(OutOfRange(callee, p.name, bounds(p), str(wrong)), node.span)
+    else:
+        body.session.report(WrongKind(callee, p.name, wanted(p), _described(wrong), _hint(p, wrong, node)), node.span)
+    return POISON
+
+
+def _described(value: Value) -> str:
+    """What a value is; a short list of numbers is itself."""
+    short = isinstance(value, tuple) and 0 < len(value) <= 4 and all(isinstance(v, Dim) for v in value)
+    return show(value) if short else describe(value)
+
+
+def _hint(p: Parameter, value: Value, node: ast.Expr) -> str:
+    if p.kind == "tensor" and is_template(value):
+        return f"let something flow through it first: `{p.name}=(in -> {node.span.text})`"
+    return nearest(value, p.words) if isinstance(value, str) else ""
+
+
+def _bind_block(body: Body, node: ast.Call, func: ApplyBlock, values: Values) -> Value:
+    block, given = func.block, {n: b.span for n, b in func.args.items()}
+    found = fill(body.session, block.name, block.parameters, [a for a, _ in values], given)
+    if len(found) < len(values) or any(v is POISON for _, v in values):
+        return POISON
+    args = {name: Bound(values[i][1], values[i][0].value.span) for name, i in found.items()}
+    return ApplyBlock(node.span, node, block, {**func.args, **args})
+
+
+# --- ops: tensors fill ports, and some take further keywords -----------------------------------------
+
+
+def _bind_op(body: Body, node: ast.Call, func: ApplyOp, values: Values) -> Value:
+    op, known = func.op, {p.name: p for p in parameters(func.op)}
+    tensors, rest = _divided(body, node, func, values)
+    given = {n: b.span for n, b in func.args.items()}
+    found = fill(body.session, op.name, [*known.values()], [a for a, _ in rest], given, extra=bool(op.extra))
+    args = dict(func.args)
+    for name, i in found.items():
+        arg, value = rest[i]
+        p = known.get(name) or Parameter(name, "int", low=1)
+        if value is not POISON and not (p.kind == "tensor" and isinstance(value, Tensor)):
+            value = fitted(body, op.name, p, value, arg.value)
+        args[name] = Bound(value, arg.value.span)
+    if len(found) + len(tensors) < len(values) or any(b.value is POISON for b in args.values()):
+        return POISON
+    template = ApplyOp(node.span, node, op, args)
+    if not op.gives:
+        return template
+    return _give(body, node, template, [t for v in tensors for t in (v if isinstance(v, tuple) else (v,))])
+
+
+def _divided(
+    body: Body, node: ast.Call, func: ApplyOp, values: Values
+) -> tuple[list[Tensor | tuple[Tensor, ...]], list[tuple[ast.CallArg, Value]]]:
+    """What fills the ports of an op that gives a tensor, and what fills parameters.
+
+    A tensor given by its place is for the first parameter that takes one. Ops and other tensors are reported, and are
+    in neither.
+    """
+    tensors: list[Tensor | tuple[Tensor, ...]] = []
+    rest: list[tuple[ast.CallArg, Value]] = []
+    for arg, value in values:
+        if arg.name is not None:
+            rest.append((arg, value))
+        elif func.op.gives and (isinstance(value, Tensor) or is_tensor_list(value)):
+            tensors.append(value)
+        elif isinstance(value, Tensor):
+            takes = [p.name for p in parameters(func.op) if p.kind == "tensor" and p.name not in func.args]
+            if takes:
+                rest.append((replace(arg, name=takes[0]), value))
+            else:
+                _report_tensor_in_op(body, node, func.op, values)
+        elif is_template(value) and value != ():
+            _report_op_in_op(body, node, func.op, values, value)
+        else:
+            rest.append((arg, value))
+    return tensors, rest
 
 
 def _written_call(callee: str, values: Values) -> str:
@@ -48,70 +159,12 @@ def _written_call(callee: str, values: Values) -> str:
     return f"{flows[0]} -> {callee}" + (f"({rest})" if rest else "")
 
 
-# --- ops -------------------------------------------------------------------------------------------
-
-
-def _bind_op(body: Body, node: ast.Call, func: ApplyOp, values: Values) -> Value | None:
-    op = func.op
-    known = {s.name: s for s in settings(op)}
-    args = dict(func.args)
-    tensors: list[Tensor] = []
-    ok = True
-    for arg, value in values:
-        if value is POISON:
-            ok = False
-        elif op.gives and arg.name is None and (isinstance(value, Tensor) or is_tensor_list(value)):
-            tensors += [value] if isinstance(value, Tensor) else list(value)
-        elif arg.name is None and is_template(value) and value != ():
-            ok = _report_op_in_op(body, node, op, values, value)
-        else:
-            ok = _fill_setting(body, node, op, known, args, arg, value, values) and ok
-    if not ok:
-        return None
-    template = ApplyOp(node.span, node, op, args)
-    if not op.gives:
-        return template
-    return _give(body, node, template, tensors)
-
-
-def _fill_setting(
-    body: Body, node: ast.Call, op: type[Op], known: Mapping[str, Setting], args: dict[str, Bound], arg: ast.CallArg,
-    value: Value, values: Values,
-) -> bool:  # fmt: skip
-    """Put one argument where it belongs; False with a report where it does not fit."""
-    free = [s for s in known.values() if s.name not in args]
-    if isinstance(value, Tensor):
-        free = [s for s in free if s.kind == "tensor"]
-    name = arg.name or next((s.name for s in free), None)
-    if name is None:
-        if isinstance(value, Tensor):
-            return _report_tensor_in_op(body, node, op, values)
-        _report_too_many(body, op.name, list(known), arg, values)
-        return False
-    if name not in known and op.extra:
-        setting = Setting(name, name, "int", True, None, low=1)
-    elif name not in known:
-        _report_unknown(body, op.name, name, list(known), arg)
-        return False
-    else:
-        setting = known[name]
-    if name in args:
-        _report_twice(body, op.name, name, args[name], arg)
-        return False
-    fitted = _fit(body, op.name, setting, value, arg.value)
-    if fitted is POISON:
-        return False
-    args[name] = Bound(fitted, arg.value.span)
-    return True
-
-
-def _report_tensor_in_op(body: Body, node: ast.Call, op: type[Op], values: Values) -> bool:
+def _report_tensor_in_op(body: Body, node: ast.Call, op: type[Op], values: Values) -> None:
     hint = f"write `{_written_call(node.func.span.text, values)}`"
     body.session.report(BadCall(f"`{op.name}` is configured by its arguments; data flows into it", hint), node.span)
-    return False
 
 
-def _report_op_in_op(body: Body, node: ast.Call, op: type[Op], values: Values, value: Value) -> bool:
+def _report_op_in_op(body: Body, node: ast.Call, op: type[Op], values: Values, value: Value) -> None:
     written = next((a.span.text for a, v in values if v is value), "…")
     if op.gives:
         inner = ", ".join(f"in -> {a.span.text}" if is_template(v) else a.span.text for a, v in values)
@@ -121,7 +174,6 @@ def _report_op_in_op(body: Body, node: ast.Call, op: type[Op], values: Values, v
         after = f"{op.name}({rest})" if rest else op.name
         what, hint = f"`{op.name}` does not take an op", f"write `in -> {written} -> {after}`"
     body.session.report(BadCall(what, hint), node.span)
-    return False
 
 
 def _give(body: Body, node: ast.Call, template: ApplyOp, tensors: list[Tensor]) -> Value:
@@ -139,127 +191,3 @@ def _give(body: Body, node: ast.Call, template: ApplyOp, tensors: list[Tensor]) 
         if made is None
         else apply_op(body, node, made, dict(zip(ports, tensors, strict=True)), node.span, template)
     )
-
-
-def _fit(body: Body, callee: str, setting: Setting, value: Value, node: ast.Expr) -> Value:
-    """`value` as the setting keeps it, or POISON with a report."""
-    if isinstance(value, str) and setting.words and setting.kind != "word":
-        return _word(body, callee, setting, value, node)
-    match setting.kind:
-        case "int":
-            return _whole(body, callee, setting, value, node)
-        case "number":
-            return _number(body, callee, setting, value, node)
-        case "bool":
-            if isinstance(value, Dim) and isinstance(value.value, bool):
-                return value
-        case "text":
-            if isinstance(value, str):
-                return value
-        case "word":
-            return _word(body, callee, setting, value, node)
-        case "pair":
-            if isinstance(value, tuple) and len(value) == 2:
-                return _all(_whole(body, callee, setting, v, node) for v in value)
-            if isinstance(value, Dim):
-                fitted = _whole(body, callee, setting, value, node)
-                return POISON if fitted is POISON else (fitted, fitted)
-        case "ints" | "numbers":
-            fit_one = _whole if setting.kind == "ints" else _number
-            if isinstance(value, tuple):
-                return _all(fit_one(body, callee, setting, v, node) for v in value)
-            if isinstance(value, Dim) and setting.kind == "ints":
-                return _whole(body, callee, setting, value, node)
-        case "axis":
-            if isinstance(value, str) or (isinstance(value, Dim) and value.is_int):
-                return value
-        case "tensor":
-            if isinstance(value, Tensor):
-                return value
-    _report_kind(body, callee, setting, value, node)
-    return POISON
-
-
-def _all(values: Iterator[Value]) -> Value:
-    found = tuple(values)
-    return POISON if any(v is POISON for v in found) else found
-
-
-def _number(body: Body, callee: str, setting: Setting, value: Value, node: ast.Expr) -> Value:
-    if not isinstance(value, Dim) or isinstance(value.value, bool):
-        _report_kind(body, callee, setting, value, node)
-        return POISON
-    low, high = setting.low, setting.high
-    if (low is not None and value.value < low) or (high is not None and value.value > high):
-        limits = f"between {low} and {high}" if low is not None and high is not None else f"at least {low}"
-        body.session.report(OutOfRange(callee, setting.name, limits, str(value)), node.span)
-        return POISON
-    return value
-
-
-def _whole(body: Body, callee: str, setting: Setting, value: Value, node: ast.Expr) -> Value:
-    if isinstance(value, Dim) and isinstance(value.value, Fraction):
-        not_whole(body, f"`{setting.name}` of `{callee}`", value, node.span)
-        return POISON
-    return _number(body, callee, setting, value, node)
-
-
-def _word(body: Body, callee: str, setting: Setting, value: Value, node: ast.Expr) -> Value:
-    if isinstance(value, str) and value in setting.words:
-        return value
-    wanted = " or ".join(f'"{w}"' for w in setting.words)
-    if setting.kind in _WANTED:
-        wanted = f"{_WANTED[setting.kind]}, or {wanted}"
-    hint = nearest(value, setting.words) if isinstance(value, str) else ""
-    body.session.report(WrongKind(callee, setting.name, wanted, describe(value), hint), node.span)
-    return POISON
-
-
-def _report_kind(body: Body, callee: str, setting: Setting, value: Value, node: ast.Expr) -> None:
-    hint = ""
-    if is_template(value) and setting.kind == "tensor":
-        hint = f"let something flow through it first: `{setting.name}=(in -> {node.span.text})`"
-    wanted = _WANTED[setting.kind]
-    body.session.report(WrongKind(callee, setting.name, wanted, describe(value), hint), node.span)
-
-
-# --- blocks ----------------------------------------------------------------------------------------
-
-
-def _bind_block(body: Body, node: ast.Call, func: ApplyBlock, values: Values) -> Value | None:
-    names = [p.name for p in func.block.node.params]
-    args = dict(func.args)
-    ok = True
-    for arg, value in values:
-        name = arg.name or next((n for n in names if n not in args), None)
-        if value is POISON:
-            ok = False
-            if name in names and name is not None:
-                args[name] = Bound(POISON, arg.span)
-        elif name is None:
-            ok = False
-            _report_too_many(body, func.block.name, names, arg, values)
-        elif name not in names:
-            ok = False
-            _report_unknown(body, func.block.name, name, names, arg)
-        elif name in args:
-            ok = False
-            _report_twice(body, func.block.name, name, args[name], arg)
-        else:
-            args[name] = Bound(value, arg.value.span)
-    return ApplyBlock(node.span, node, func.block, args) if ok else None
-
-
-def _report_too_many(body: Body, callee: str, names: Sequence[str], arg: ast.CallArg, values: Values) -> None:
-    """At the first argument that no parameter is left for; further ones are the same mistake."""
-    if any(a.name is None and a.span.start < arg.span.start for a, _ in values) and not names:
-        return
-    body.session.report(TooManyArguments.of(callee, names), arg.span)
-
-
-def _report_unknown(body: Body, callee: str, name: str, names: Sequence[str], arg: ast.CallArg) -> None:
-    body.session.report(UnknownArgument.of(callee, name, names), arg.name_span or arg.span)
-
-
-def _report_twice(body: Body, callee: str, name: str, first: Bound, arg: ast.CallArg) -> None:
-    body.session.report(ArgumentTwice(callee, name), arg.span, [Label(first.span, "given here already")])

@@ -35,11 +35,12 @@ from archdsl.language.errors.names import MissingArgument
 from archdsl.language.errors.values import BadUnpack, NotATensor, TensorCrosses
 from archdsl.language.expr import Expr, symbol
 from archdsl.language.ops import OPS
+from archdsl.language.schema import missing
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
 from archdsl.language.types import POISON, Dim, TensorType, axis_names
 
-__all__ = ["bind_names", "body_of", "elaborate_block", "fill_parameters", "missing"]
+__all__ = ["bind_names", "body_of", "elaborate_block", "fill_parameters", "lacking"]
 
 _SELF_NESTING, _NESTING = 64, 256
 _OPEN = object()  # stands for a body that is being elaborated
@@ -166,7 +167,7 @@ def _elaborate(
     if len(session.stack) >= _NESTING:
         session.report(TooDeep(_NESTING, len(session.stack) + 1), span)
         return None
-    if missing(session, block, template.args, span):
+    if lacking(session, block, template.args, span):
         return None
     body = body_of(session, block, "block")
     for port, type in inputs.items():
@@ -200,12 +201,13 @@ def _rerooted(port: str, type: TensorType) -> TensorType:
     )
 
 
-def missing(session: Session, block: Declared, given: Mapping[str, Bound], span: Span) -> bool:
+def lacking(session: Session, block: Declared, given: Mapping[str, Bound], span: Span) -> bool:
     """Report every parameter that has neither a value nor a default."""
-    found = [p for p in block.node.params if p.name not in given and p.default is None]
-    for param in found:
-        error = MissingArgument(block.name, param.name, f"{block.name}({param.name}=…)")
-        session.report(error, span, [_declared_here(param)])
+    found = missing(block.parameters, given)
+    declared = {p.name: p for p in block.node.params}
+    for p in found:
+        label = Label(declared[p.name].span, f"`{p.name}` has no default")
+        session.report(MissingArgument.of(block.name, p.name, [p.name]), span, [label])
     return bool(found)
 
 
@@ -224,10 +226,6 @@ def fill_parameters(body: Body, block: Declared, given: Mapping[str, Bound]) -> 
         if not isinstance(value, Tensor) and value is not POISON and not holds_tensor(value):
             body.graph.params[param.name] = as_argument(value)
     return ok
-
-
-def _declared_here(param: ast.ParamDecl) -> Label:
-    return Label(param.span, f"`{param.name}` has no default")
 
 
 def _received(body: Body, param: ast.ParamDecl, value: Value) -> Value:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from archdsl.graph.elaborate.apply import apply
-from archdsl.graph.elaborate.arguments import bind
+from archdsl.graph.elaborate.arguments import bind_call
 from archdsl.graph.elaborate.body import Body
 from archdsl.graph.elaborate.functions import Misuse, call_function
 from archdsl.graph.elaborate.naming import FUNCTIONS
@@ -16,7 +16,6 @@ from archdsl.graph.elaborate.values import (
     ApplyBlock,
     ApplyOp,
     Chosen,
-    Counted,
     Function,
     Repeat,
     Sequence,
@@ -35,6 +34,7 @@ from archdsl.language.errors.names import LabelAsOp, NotYetBound, UnknownAttribu
 from archdsl.language.errors.values import BadCall, BadFunction, BadIndex, NotACondition, NotAFlow
 from archdsl.language.expr import combine
 from archdsl.language.ops import OPS
+from archdsl.language.schema import Count
 from archdsl.language.syntax import ast
 from archdsl.language.types import POISON, Dim, axis_names, dim
 
@@ -159,7 +159,7 @@ def _call(body: Body, node: ast.Call) -> Value:
     if isinstance(func, Function):
         return _function(body, node, func.name, values)
     if isinstance(func, ApplyOp | ApplyBlock):
-        return bind(body, node, func, values)
+        return bind_call(body, node, func, values)
     _report_bad_call(body, node, func)
     return POISON
 
@@ -194,7 +194,7 @@ def _count(body: Body, node: ast.Call, unit: str) -> Value:
         n = values[0]
         found = describe(n)
         if isinstance(n, Dim) and not isinstance(n.value, bool) and n >= 0 and (n.is_int or unit != "steps"):
-            return Counted(n, unit)
+            return Count(n.value, unit)
     body.session.report(BadFunction(unit, wanted, found), node.span)
     return POISON
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archdsl.graph.elaborate.apply import apply
-from archdsl.graph.elaborate.blocks import bind_names, body_of, fill_parameters, missing
+from archdsl.graph.elaborate.blocks import bind_names, body_of, fill_parameters, lacking
 from archdsl.graph.elaborate.body import Body, Session
 from archdsl.graph.elaborate.evaluate import as_template, evaluate
 from archdsl.graph.elaborate.finish import finish
@@ -44,7 +44,7 @@ def elaborate_model(
     """A model's graph, or None where something failed, and its contracts."""
     body = body_of(session, model, "model")
     given, failed = _settings(body, model, settings)
-    if missing(session, model, given, model.node.name_span):
+    if lacking(session, model, given, model.node.name_span):
         return None, ()
     ok = fill_parameters(body, model, given) and not failed
     type = _input(body, model, input)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from archdsl.language.diagnostics import Diagnostic, Error, SpecError, closest, 
 from archdsl.language.errors.names import Duplicate, ImportCycle, NotExported, Reserved, UnknownModule
 from archdsl.language.ops import OPS
 from archdsl.language.resources import library_part, read_source, std_names, std_source
+from archdsl.language.schema import Parameter
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse
@@ -33,6 +35,12 @@ class Declared:
     @property
     def name(self) -> str:
         return self.node.name
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What it takes: any value, until its body says more."""
+        params = self.node.params
+        return tuple(Parameter(p.name, "any", MISSING if p.default is None else p.default) for p in params)
 
 
 @dataclass(eq=False)

@@ -6,41 +6,34 @@ archdsl.language.recipe.words; numbers, conditions and lists are worked out as i
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
+from archdsl.graph.elaborate.arguments import fill, fitted
 from archdsl.graph.elaborate.blocks import elaborate_block
 from archdsl.graph.elaborate.body import Abort, Body, Session
 from archdsl.graph.elaborate.evaluate import condition, evaluate
 from archdsl.graph.elaborate.naming import FUNCTIONS
 from archdsl.graph.elaborate.program import Declared
 from archdsl.graph.elaborate.resolve import resolve_expression
-from archdsl.graph.elaborate.values import Counted, Function, Value, describe, show
+from archdsl.graph.elaborate.values import Function, Value
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import Diagnostic, Error, Label, SpecError, nearest
 from archdsl.language.errors.models import ForeignStatement, UnknownLine
-from archdsl.language.errors.names import (
-    ArgumentTwice,
-    Duplicate,
-    MissingArgument,
-    Reserved,
-    TooManyArguments,
-    UnknownArgument,
-    UnknownName,
-)
-from archdsl.language.errors.values import BadCall, OutOfRange, WrongKind
+from archdsl.language.errors.names import Duplicate, MissingArgument, Reserved, UnknownName
+from archdsl.language.errors.values import BadCall
 from archdsl.language.ops import OPS
 from archdsl.language.recipe.contradictions import contradictions
 from archdsl.language.recipe.recipe import Recipe
-from archdsl.language.recipe.words import LINES, Count, Parameter, Word, parameters, written
+from archdsl.language.recipe.words import LINES, Word
+from archdsl.language.schema import Count, Parameter, missing, parameters
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse_expression
-from archdsl.language.types import POISON, Dim, Poison
+from archdsl.language.types import POISON, Dim
 
-__all__ = ["LABELS", "OPTIONAL", "SHORT", "bounds", "check_recipe", "kind", "resolve_recipe"]
+__all__ = ["LABELS", "OPTIONAL", "SHORT", "check_recipe", "resolve_recipe"]
 
 LABELS = tuple(f.name for f in fields(Recipe) if f.name not in ("name", "clip", "places"))
 OPTIONAL = ("augment", "average", "stop")  # lines that may say `none`
@@ -48,15 +41,12 @@ SHORT = {
     "epochs": "budget", "steps": "budget", "batch-size": "batch", "lr": "optimizer", "weight-decay": "optimizer",
 }  # fmt: skip  # flags that change a part of a line
 _COUNTERS = ("steps", "epochs")
-_SMALLEST, _LARGEST = 1e-30, 1e30  # of numbers: no setting means anything outside, and inside all can be written
-_MOST_STEPS = 10**12
-_BATCH = Parameter("batch", "int", MISSING, low=1, high=10**6)
-_BUDGET = Parameter("budget", "count", MISSING, above=0, high=_MOST_STEPS)
-_WANTED = {
-    "int": "a whole number", "number": "a number", "bool": "`true` or `false`", "text": "a text in quotes",
-    "range": "two numbers, the smaller first", "count": "a count such as `epochs(5)` or `steps(64K)`",
-    "counts": "a list of counts such as `epochs(60)` or `64K`",
-}  # fmt: skip
+_BATCH = Parameter("batch", "int", low=1, high=10**6)
+_BUDGET = Parameter("budget", "count", above=0)
+_BUDGET_IN = {  # by the flag that says it
+    "steps": Parameter("steps", "int", above=0, high=10**12),
+    "epochs": Parameter("epochs", "float", above=0, high=10**12),
+}
 
 
 def check_recipe(recipe: Declared) -> list[Diagnostic]:
@@ -116,8 +106,8 @@ class _RecipeReader:
             hint = f"for example `{self.recipe.name}(…)`"
             self._report(BadCall("a recipe's name is followed by its parameters only", hint), call.span)
         args = call.args if isinstance(call, ast.Call) else ()
-        given = self._bound(self.recipe.name, [p.name for p in self.recipe.node.params], args)
-        return {name: self._value(node) for name, node in given.items()}
+        given = fill(self.session, self.recipe.name, self.recipe.parameters, args)
+        return {name: self._value(args[i].value) for name, i in given.items()}
 
     def _parameters(self, call: ast.Expr | None) -> None:
         """Put the parameters in sight. Without `call` one that has no value is no mistake."""
@@ -133,8 +123,7 @@ class _RecipeReader:
             seen[name] = param.name_span
             default = POISON if param.default is None else self._value(param.default)
             if call and param.default is None and name not in given:
-                example = f"{self.recipe.name}({name}=…)"
-                error = MissingArgument(self.recipe.name, name, example)
+                error = MissingArgument.of(self.recipe.name, name, [name])
                 self._report(error, call.span, [Label(param.span, "it has no default")])
             self.body.scope[name] = given.get(name, default)
             self.names.add(name)
@@ -208,11 +197,9 @@ class _RecipeReader:
         return tuple(found)
 
     def _budget(self, node: ast.Expr) -> Any:
-        unit = next((flag for flag in _COUNTERS if flag in self.changes), None)
-        if unit is None:
-            return self._fitted("the recipe", _BUDGET, node)
-        n = self._fitted("the recipe", replace(_BUDGET, name=unit, kind="int" if unit == "steps" else "number"), node)
-        return Count(n, unit)
+        unit = next((flag for flag in _BUDGET_IN if flag in self.changes), None)
+        found = self._fitted("the recipe", _BUDGET_IN[unit] if unit else _BUDGET, node)
+        return Count(found, unit) if unit and found is not None else found
 
     def _items(self, label: str, node: ast.Expr) -> Iterator[ast.Expr]:
         """The words of a line in their order, conditions decided; words of the other branches have to exist."""
@@ -253,36 +240,19 @@ class _RecipeReader:
     def _filled(self, word: type[Word], node: ast.Expr) -> Word | None:
         known = {p.name: p for p in parameters(word)}
         before = len(self.session.diagnostics)
-        given = self._bound(word.name, list(known), node.args if isinstance(node, ast.Call) else ())
+        args = node.args if isinstance(node, ast.Call) else ()
+        given = {name: args[i].value for name, i in fill(self.session, word.name, [*known.values()], args).items()}
         if word.line == "optimizer":
             changed = {flag.replace("-", "_"): n for flag, n in self.changes.items() if SHORT.get(flag) == "optimizer"}
             given |= {name: value for name, value in changed.items() if name in known}
         if len(self.session.diagnostics) > before:
             return None
-        for name, p in known.items():
-            if p.required and name not in given:
-                example = f"{word.name}({', '.join(f'{k.name}=…' for k in known.values() if k.required)})"
-                self._report(MissingArgument(word.name, name, example), node.span)
-                return None
+        if lacking := missing([*known.values()], given):
+            required = [p.name for p in known.values() if p.required]
+            self._report(MissingArgument.of(word.name, lacking[0].name, required), node.span)
+            return None
         values = {name: self._fitted(word.name, known[name], value) for name, value in given.items()}
         return None if any(v is None for v in values.values()) else word(**values)
-
-    def _bound(self, callee: str, known: Sequence[str], args: Sequence[ast.CallArg]) -> dict[str, ast.Expr]:
-        """Which parameter each argument fills."""
-        given: dict[str, ast.Expr] = {}
-        for arg in args:
-            name = arg.name or next((n for n in known if n not in given), None)
-            if name is None:
-                self._report(TooManyArguments.of(callee, known), arg.span)
-                break
-            if name not in known:
-                self._report(UnknownArgument.of(callee, name, known), arg.name_span or arg.span)
-            elif name in given:
-                label = Label(given[name].span, "given here already")
-                self._report(ArgumentTwice(callee, name), arg.span, [label])
-            else:
-                given[name] = arg.value
-        return given
 
     # --- values ---
 
@@ -300,16 +270,8 @@ class _RecipeReader:
     def _fitted(self, callee: str, p: Parameter, node: ast.Expr) -> Any:
         """The value of an expression as the parameter wants it; None, with a report, where it is not."""
         value = self._value(node)
-        if isinstance(value, Poison):
-            return None
-        try:
-            return _fit(p, value)
-        except _Outside as outside:
-            self._report(OutOfRange(callee, p.name, bounds(p), outside.found), node.span)
-        except _Wrong as wrong:
-            hint = nearest(value, p.choices) if isinstance(value, str) else ""
-            self._report(WrongKind(callee, p.name, kind(p), wrong.found, hint), node.span)
-        return None
+        found = value if value is POISON else fitted(self.body, callee, p, value, node)
+        return None if found is POISON else found.value if isinstance(found, Dim) else found
 
 
 def _called(node: ast.Expr) -> Iterator[ast.Name]:
@@ -324,76 +286,6 @@ def _called(node: ast.Expr) -> Iterator[ast.Name]:
             yield from _called(node.func)
         case ast.Name():
             yield node
-
-
-class _Wrong(Exception):
-    """Not the kind of value that a parameter takes."""
-
-    def __init__(self, found: str) -> None:
-        super().__init__(found)
-        self.found = found
-
-
-class _Outside(_Wrong):
-    """Of the right kind, and outside of the bounds."""
-
-
-def _fit(p: Parameter, value: Value) -> Any:
-    """`value` as a field of a word keeps it. Raises _Wrong."""
-    match p.kind, value:
-        case "bool", Dim(value=bool() as truth):
-            return truth
-        case "text", str() if not p.choices or value in p.choices:
-            return value
-        case "int" | "number", Dim():
-            return _number(p, value)
-        case "range", (Dim() as low, Dim() as high):
-            ends = _number(p, low), _number(p, high)
-            if ends[0] <= ends[1]:
-                return ends
-        case "count", _:
-            return _count(p, value)
-        case "counts", tuple():
-            return tuple(_count(p, v) for v in value)
-    raise _Wrong(show(value) if isinstance(value, tuple) else describe(value))
-
-
-def _number(p: Parameter, value: Dim) -> int | float:
-    if isinstance(value.value, bool) or (p.kind == "int" and not value.is_int):
-        raise _Wrong(describe(value))
-    number = int(value) if p.kind == "int" else float(value)
-    if (number and not _SMALLEST <= abs(number) <= _LARGEST) or not p.low <= number <= p.high or number <= p.above:
-        raise _Outside(str(value))
-    return number
-
-
-def _count(p: Parameter, value: Value) -> Count:
-    if isinstance(value, Dim) and value.is_int:
-        value = Counted(value, "steps")
-    if not isinstance(value, Counted):
-        raise _Wrong(describe(value))
-    if not max(p.low, 0) <= value.n.value <= _MOST_STEPS or value.n.value <= p.above:
-        raise _Outside(f"{value.unit}({value.n})")
-    return Count(int(value.n) if value.n.is_int else float(value.n), value.unit)
-
-
-def kind(p: Parameter) -> str:
-    """What kind of value a parameter takes, for a sentence: `a whole number`."""
-    return "one of " + ", ".join(f'"{c}"' for c in p.choices) if p.choices else _WANTED[p.kind]
-
-
-def bounds(p: Parameter) -> str:
-    """What numbers a parameter takes, for a sentence: `between 0 and 1`."""
-    low, high = max(p.low, -_LARGEST), min(p.high, _LARGEST)
-    if p.kind in ("count", "counts"):
-        low, high = max(p.low, 0), _MOST_STEPS
-    if p.above > -math.inf:
-        return f"above {_figure(p.above)}" + (f" and at most {_figure(high)}" if high < _LARGEST else "")
-    return f"between {_figure(low)} and {_figure(high)}" if high < _LARGEST else f"at least {_figure(low)}"
-
-
-def _figure(number: float) -> str:
-    return f"{int(number):,}" if number == int(number) else written(number)
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from archdsl.language.diagnostics import Diagnostic, Error, Label, nearest
 from archdsl.language.errors.models import ForeignStatement, NoInput, NoOutput, NoStages
 from archdsl.language.errors.names import Duplicate, NotYetBound, Reserved, UnknownArgument, UnknownName, Unused
 from archdsl.language.ops import OPS
-from archdsl.language.ops.op import settings
+from archdsl.language.schema import parameters
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
 
@@ -230,7 +230,7 @@ class _Resolver:
         if name in self._declared:
             known = [p.name for p in self._declared[name].node.params]
         elif name in OPS and not OPS[name].extra:
-            known = [s.name for s in settings(OPS[name])]
+            known = [s.name for s in parameters(OPS[name])]
         else:
             return
         for arg in value.args:

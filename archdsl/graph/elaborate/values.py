@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from archdsl.graph.graph import Argument, BlockValue, Choice, Ref
 from archdsl.language.ops.op import Op
+from archdsl.language.schema import Count
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
 from archdsl.language.types import POISON, Dim, Poison, TensorType
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from archdsl.graph.elaborate.program import Declared
 
 __all__ = [
-    "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Counted", "Function", "Repeat", "Sequence", "Shared", "Template",
+    "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Function", "Repeat", "Sequence", "Shared", "Template",
     "Tensor", "Value", "as_argument", "describe", "holds_shared", "holds_tensor", "is_op_list", "is_template",
     "is_tensor_list", "key", "literal", "name_of", "show", "tensors_in",
 ]  # fmt: skip
@@ -123,15 +124,7 @@ class Function:
     name: str
 
 
-@dataclass(frozen=True)
-class Counted:
-    """`epochs(5)` or `steps(64K)` of a recipe; `unit` is the word."""
-
-    n: Dim
-    unit: str
-
-
-Value = Dim | str | Tensor | Template | Function | Counted | Poison | tuple["Value", ...]
+Value = Dim | str | Tensor | Template | Function | Count | Poison | tuple["Value", ...]
 
 
 def is_template(value: Value) -> TypeGuard[Template | tuple[Value, ...]]:
@@ -279,8 +272,8 @@ def show(value: Value) -> str:
             return value.ref.node
         case Function():
             return value.name
-        case Counted():
-            return f"{value.unit}({value.n})"
+        case Count():
+            return str(value)
     return "?"
 
 
@@ -307,8 +300,8 @@ def describe(value: Value) -> str:
             return f"the block `{value.block.name}`"
         case Function():
             return f"the function `{value.name}`"
-        case Counted():
-            return f"the count {show(value)}"
+        case Count():
+            return f"the count {value}"
         case Template():
             return "a flow without a source"
         case tuple():

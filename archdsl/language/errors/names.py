@@ -143,6 +143,11 @@ class MissingArgument(Error):
     name: str
     example: str
 
+    @classmethod
+    def of(cls, callee: str, name: str, required: Sequence[str]) -> MissingArgument:
+        """For something that cannot do without these."""
+        return cls(callee, name, f"{callee}({', '.join(f'{r}=…' for r in required)})")
+
 
 class UnknownAttribute(Error):
     """A dot asks for something that the value does not have.

@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import ClassVar
 
 from archdsl.language.ops.axes import Axis, axes_of
-from archdsl.language.ops.op import Op, Shape, op, setting, sizes
+from archdsl.language.ops.op import Op, Shape, op, sizes
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
 __all__ = [
@@ -46,7 +47,7 @@ class Relu6(Op):
 class LeakyRelu(Op):
     """x where positive, slope * x elsewhere. Source: Maas et al. 2013."""
 
-    slope: Dim = setting("number", Fraction(1, 100))
+    slope: Dim = parameter("number", Fraction(1, 100))
 
     name = "leaky_relu"
     keeps_input = True
@@ -60,7 +61,7 @@ class PRelu(Op):
     Params: c.  Source: He et al. 2015 (arXiv:1502.01852).
     """
 
-    init: Dim = setting("number", Fraction(1, 4))
+    init: Dim = parameter("number", Fraction(1, 4))
 
     keeps_input = True
     examples: ClassVar = [*SAME, ((4, 5), {"init": 0.1}, (4, 5))]
@@ -73,7 +74,7 @@ class PRelu(Op):
 class Elu(Op):
     """x where positive, alpha * (exp(x) - 1) elsewhere. Source: Clevert et al. 2016 (arXiv:1511.07289)."""
 
-    alpha: Dim = setting("number", 1)
+    alpha: Dim = parameter("number", 1)
 
     keeps_input = True
     examples: ClassVar = [*SAME, ((4,), {"alpha": 0.5}, (4,))]
@@ -164,7 +165,7 @@ class Softmax(Op):
     Errors: E0208 (no such axis).
     """
 
-    axis: Axis = setting("axis", 0)
+    axis: Axis = parameter("axis", 0)
 
     keeps_output = True
     examples: ClassVar = [*SAME, ((4, 5, 6), {"axis": "h w"}, (4, 5, 6)), ((2, 3, 4, 5), {"axis": -1}, (2, 3, 4, 5))]

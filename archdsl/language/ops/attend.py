@@ -9,7 +9,8 @@ from archdsl.language.diagnostics import Error
 from archdsl.language.errors.shapes import GridTooLarge, WrongInput
 from archdsl.language.errors.warnings import NaiveWouldNotFit
 from archdsl.language.ops.axes import divide, image
-from archdsl.language.ops.op import Op, Reject, Shape, op, setting
+from archdsl.language.ops.op import Op, Reject, Shape, op
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["RelAttention", "RelLogits"]
@@ -31,8 +32,8 @@ class RelLogits(Op):
     Source: Bello et al. 2019 (arXiv:1904.09925), section 3.2.
     """
 
-    h: Dim = setting("int", low=1)
-    w: Dim = setting("int", low=1)
+    h: Dim = parameter("int", low=1)
+    w: Dim = parameter("int", low=1)
 
     name = "rel_logits"
     ports = ("q",)
@@ -84,10 +85,10 @@ class RelAttention(Op):
     Source: Bello et al. 2019 (arXiv:1904.09925).
     """
 
-    dk: Dim = setting("int", low=1)
-    dv: Dim = setting("int", low=1)
-    heads: Dim = setting("int", 8, low=1)
-    relative: Dim | str = setting("bool", True, words=("shared", "per_head"))
+    dk: Dim = parameter("int", low=1)
+    dv: Dim = parameter("int", low=1)
+    heads: Dim = parameter("int", 8, low=1)
+    relative: Dim | str = parameter("bool", True, words=("shared", "per_head"))
 
     name = "rel_attention"
     keeps_input = True

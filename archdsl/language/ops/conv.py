@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from archdsl.language.errors.shapes import EvenKernel, PaddingTooLarge, WindowTooLarge
 from archdsl.language.ops.axes import divide, image
-from archdsl.language.ops.op import Op, Reject, Shape, op, setting, sizes
+from archdsl.language.ops.op import Op, Reject, Shape, op, sizes
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["Conv", "ConvTranspose", "by", "slide"]
@@ -60,13 +61,13 @@ class Conv(Op):
     Source: LeCun et al. 1998; groups: Krizhevsky et al. 2012; initialisation: He et al. 2015 (arXiv:1502.01852).
     """
 
-    c: Dim = setting("int", low=1)
-    k: Pair = setting("pair", low=1)
-    stride: Pair = setting("pair", 1, low=1)
-    padding: Pair | None = setting("pair", low=0, auto=True)
-    groups: Dim = setting("int", 1, low=1)
-    bias: Dim = setting("bool", False)
-    dilation: Pair = setting("pair", 1, low=1)
+    c: Dim = parameter("int", low=1)
+    k: Pair = parameter("pair", low=1)
+    stride: Pair = parameter("pair", 1, low=1)
+    padding: Pair | None = parameter("pair", low=0, auto=True)
+    groups: Dim = parameter("int", 1, low=1)
+    bias: Dim = parameter("bool", False)
+    dilation: Pair = parameter("pair", 1, low=1)
 
     keeps_input = True
     examples: ClassVar = [
@@ -120,11 +121,11 @@ class ConvTranspose(Op):
     Source: Zeiler et al. 2010; Dumoulin & Visin 2016 (arXiv:1603.07285).
     """
 
-    c: Dim = setting("int", low=1)
-    k: Pair = setting("pair", low=1)
-    stride: Pair = setting("pair", 1, low=1)
-    padding: Pair = setting("pair", 0, low=0)
-    bias: Dim = setting("bool", False)
+    c: Dim = parameter("int", low=1)
+    k: Pair = parameter("pair", low=1)
+    stride: Pair = parameter("pair", 1, low=1)
+    padding: Pair = parameter("pair", 0, low=0)
+    bias: Dim = parameter("bool", False)
 
     name = "conv_transpose"
     keeps_input = True

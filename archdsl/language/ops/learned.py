@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import ClassVar
 
 from archdsl.language.errors.shapes import WrongInput
-from archdsl.language.ops.op import Op, Reject, Shape, op, setting, sizes
+from archdsl.language.ops.op import Op, Reject, Shape, op, sizes
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["Param", "Scale"]
@@ -26,9 +27,9 @@ class Param(Op):
     Errors: E0201 (no axis, or more than 8).
     """
 
-    shape_: Dim | tuple[Dim, ...] = setting("ints", low=1)
-    init: Dim | str = setting("number", "zeros", words=("zeros", "ones", "normal", "trunc_normal"))
-    std: Dim = setting("number", Fraction(1, 50), low=0)
+    shape_: Dim | tuple[Dim, ...] = parameter("ints", low=1)
+    init: Dim | str = parameter("number", "zeros", words=("zeros", "ones", "normal", "trunc_normal"))
+    std: Dim = parameter("number", Fraction(1, 50), low=0)
 
     ports = ()
     gives = True
@@ -60,7 +61,7 @@ class Scale(Op):
     Source: Touvron et al. 2021 (arXiv:2103.17239).
     """
 
-    init: Dim = setting("number", 1)
+    init: Dim = parameter("number", 1)
 
     keeps_input = True
     examples: ClassVar = [((4, 5, 6), {"init": 0.1}, (4, 5, 6)), ((4, 5), {}, (4, 5))]

@@ -7,8 +7,9 @@ from math import prod
 from typing import ClassVar
 
 from archdsl.language.errors.shapes import MatmulMismatch, WrongInput
-from archdsl.language.ops.op import Op, Reject, Shape, op, setting, sizes
+from archdsl.language.ops.op import Op, Reject, Shape, op, sizes
 from archdsl.language.ops.pattern import einsum_plan
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["Dense", "Einsum", "Matmul"]
@@ -24,8 +25,8 @@ class Dense(Op):
     Errors: E0201 (an image: it is told to `gap` or `flatten`).
     """
 
-    units: Dim = setting("int", low=1)
-    bias: Dim = setting("bool", True)
+    units: Dim = parameter("int", low=1)
+    bias: Dim = parameter("bool", True)
 
     keeps_input = True
     examples: ClassVar = [
@@ -62,7 +63,7 @@ class Einsum(Op):
     Errors: E0209 (pattern not well formed), E0210 (sizes do not agree).
     """
 
-    pattern: str = setting("text")
+    pattern: str = parameter("text")
 
     ports = ("*",)
     gives = True

@@ -20,7 +20,8 @@ from typing import ClassVar
 
 from archdsl.language.errors.shapes import ConcatMismatch, ShapeMismatch, WrongInput
 from archdsl.language.ops.axes import Axis, axis_of
-from archdsl.language.ops.op import Op, Reject, op, setting
+from archdsl.language.ops.op import Op, Reject, op
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType, axis_names
 
 __all__ = ["Add", "Concat", "Div", "Mul", "Operator", "Sub", "WithNumber", "broadcast"]
@@ -134,8 +135,8 @@ class WithNumber(Op):
     symbol: one of `+ - * /`.
     """
 
-    symbol: str = setting("word", words=("+", "-", "*", "/"))
-    number: Dim = setting("number")
+    symbol: str = parameter("word", words=("+", "-", "*", "/"))
+    number: Dim = parameter("number")
     number_first: bool = False
 
     name = "with_number"
@@ -157,7 +158,7 @@ class Concat(Op):
     Source: as a layer Szegedy et al. 2015 (arXiv:1409.4842).
     """
 
-    axis: Axis = setting("axis", 0)
+    axis: Axis = parameter("axis", 0)
 
     ports = ("*",)
     gives = True

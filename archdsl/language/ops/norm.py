@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from archdsl.language.errors.shapes import WrongInput
 from archdsl.language.ops.axes import Axis, axes_of, divide, positions
-from archdsl.language.ops.op import Op, Reject, Shape, op, setting, sizes
+from archdsl.language.ops.op import Op, Reject, Shape, op, sizes
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["BatchNorm", "GroupNorm", "L2Norm", "LayerNorm", "Standardize"]
@@ -35,8 +36,8 @@ class BatchNorm(Op):
     Source: Ioffe & Szegedy 2015 (arXiv:1502.03167).
     """
 
-    eps: Dim = setting("number", Fraction(1, 10**5), low=1e-12)  # PyTorch refuses 0 once it trains
-    momentum: Dim = setting("number", Fraction(1, 10), low=0, high=1)
+    eps: Dim = parameter("number", Fraction(1, 10**5), low=1e-12)  # PyTorch refuses 0 once it trains
+    momentum: Dim = parameter("number", Fraction(1, 10), low=0, high=1)
 
     name = "bn"
     keeps_input = True
@@ -68,7 +69,7 @@ class LayerNorm(Op):
     Source: Ba et al. 2016 (arXiv:1607.06450); on images Liu et al. 2022 (arXiv:2201.03545).
     """
 
-    eps: Dim = setting("number", Fraction(1, 10**5), low=0)
+    eps: Dim = parameter("number", Fraction(1, 10**5), low=0)
 
     keeps_input = True
     examples: ClassVar = [((4, 5, 6), {}, (4, 5, 6)), ((4, 5), {"eps": 0.001}, (4, 5)), ((4,), {}, (4,))]
@@ -95,8 +96,8 @@ class GroupNorm(Op):
     Source: Wu & He 2018 (arXiv:1803.08494).
     """
 
-    groups: Dim = setting("int", low=1)
-    eps: Dim = setting("number", Fraction(1, 10**5), low=0)
+    groups: Dim = parameter("int", low=1)
+    eps: Dim = parameter("number", Fraction(1, 10**5), low=0)
 
     keeps_input = True
     examples: ClassVar = [((4, 5, 6), {"groups": 2}, (4, 5, 6)), ((6, 5), {"groups": 3, "eps": 0.001}, (6, 5))]
@@ -127,8 +128,8 @@ class L2Norm(Op):
     Source: Wang et al. 2017 (arXiv:1704.06904), section 3.2.
     """
 
-    axis: Axis = setting("axis", 0)
-    eps: Dim = setting("number", Fraction(1, 10**12), low=0)
+    axis: Axis = parameter("axis", 0)
+    eps: Dim = parameter("number", Fraction(1, 10**12), low=0)
 
     keeps_input = True
     examples: ClassVar = [((4, 5, 6), {}, (4, 5, 6)), ((4, 5, 6), {"axis": "h w"}, (4, 5, 6)), ((4,), {}, (4,))]
@@ -153,8 +154,8 @@ class Standardize(Op):
     Source: Wang et al. 2017 (arXiv:1704.06904), section 3.2.
     """
 
-    axis: Axis | None = setting("axis", auto=True)
-    eps: Dim = setting("number", Fraction(1, 10**5), low=0)
+    axis: Axis | None = parameter("axis", auto=True)
+    eps: Dim = parameter("number", Fraction(1, 10**5), low=0)
 
     keeps_input = True
     examples: ClassVar = [

@@ -7,15 +7,16 @@ elaborator, did-you-mean and the documentation read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
+from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, fields
 from fractions import Fraction
 from math import prod
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from archdsl.language.diagnostics import Error
+from archdsl.language.schema import parameter, parameters
 from archdsl.language.types import Dim, TensorType, dim
 
-__all__ = ["OPS", "Op", "Reject", "Setting", "Shape", "make", "op", "setting", "settings", "sizes"]
+__all__ = ["OPS", "Op", "Reject", "Shape", "make", "op", "sizes"]
 
 Shape = tuple[int, ...]
 
@@ -34,55 +35,6 @@ class Reject(Exception):
         self.labels = labels
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What one parameter of an op accepts. `field` is where the op keeps it, `name` its word.
-
-    kind: `int`, `number`, `bool`, `text`, `pair` (an int or [h, w]), `ints` (an int or a list of
-    ints, stored as a Dim or a tuple), `word` (one of `words`), `numbers` (a list), `axis` (an int, from
-    the end where negative, or axis names as in "h w", stored as a Dim or a str), `tensor` (a value of
-    the graph: it becomes an input after the ports, and the field is True where it is given).
-    low, high: bounds of the number or of each number of a pair or list, both included.
-    words: the texts of a `word`; beside another kind, texts that are accepted in its stead.
-    auto: whether leaving it out has a meaning of its own (the field is then None).
-    """
-
-    name: str
-    field: str
-    kind: str
-    required: bool
-    default: Any
-    low: int | float | None = None
-    high: int | float | None = None
-    words: tuple[str, ...] = ()
-    auto: bool = False
-
-
-def setting(kind: str, default: Any = MISSING, *, low: float | None = None, high: float | None = None,
-            words: tuple[str, ...] = (), auto: bool = False) -> Any:  # fmt: skip
-    """Declare a dataclass field that is a parameter in the language (see `Setting`).
-
-    A pair's default is given as one number and stored as (Dim, Dim). `auto=True` makes None the default.
-    """
-    meta = {"kind": kind, "low": low, "high": high, "words": words, "auto": auto}
-    if auto:
-        return field(default=None, metadata=meta)
-    if default is MISSING:
-        return field(metadata=meta)
-    return field(default=_stored(kind, default), metadata=meta)
-
-
-def _stored(kind: str, value: Any) -> Any:
-    """A plain Python value as the field of an op keeps it."""
-    if isinstance(value, float):
-        value = Fraction(str(value))
-    if kind == "pair" and not isinstance(value, (tuple, list)):
-        return (dim(value), dim(value))
-    if isinstance(value, (tuple, list)):
-        return tuple(dim(v) for v in value)
-    return value if value is None or isinstance(value, str) or kind == "tensor" else dim(value)
-
-
 class Op:
     """Base of all ops, which are frozen dataclasses. Their common methods are written here: generated for
     each op they would take a tenth of the time of a whole `check`.
@@ -98,8 +50,8 @@ class Op:
         A tensor that several ops keep is one tensor: the cost of a graph counts it once.
     examples: (input shapes, settings, output shape) for the battery that every op goes through;
         input shapes and output shape are one tuple of ints, or a list of them.
-    accepts, declared: the parameters, and the fields that they are read off.
-    Numbers arrive as `Dim`, pairs as two Dims, texts and words as str, lists as tuples.
+    declared: the fields, of which those made by `parameter` are the op's parameters in the language.
+    Numbers arrive as `Dim`, pairs as two Dims, texts and words as str, lists as tuples, a tensor as True.
 
     The methods take one TensorType an input. They are declared for any arguments because each op
     writes down its own: `shape(self, x)`, `shape(self, a, b)`.
@@ -110,7 +62,6 @@ class Op:
     gives: ClassVar[bool] = False
     internal: ClassVar[bool] = False
     extra: ClassVar[str] = ""
-    accepts: ClassVar[tuple[Setting, ...]] = ()
     declared: ClassVar[tuple[Field[Any], ...]] = ()
     examples: ClassVar[list[tuple[Any, dict[str, Any], Any]]] = []
 
@@ -179,36 +130,38 @@ OPS: dict[str, type[Op]] = {}
 T = TypeVar("T", bound=Op)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(setting,))
+@dataclass_transform(frozen_default=True, field_specifiers=(parameter,))
 def op(cls: type[T]) -> type[T]:
     """Make a class an op: a frozen dataclass, registered under its `name` (default: lower case) unless internal."""
+    for declared in vars(cls).values():
+        if isinstance(declared, Field) and declared.default is not MISSING:
+            declared.default = _stored(declared.metadata["kind"], declared.default)
     made = dataclass(init=False, repr=False, eq=False)(cls)
     if "name" not in vars(cls):
         made.name = cls.__name__.lower()
     made.declared = fields(made)  # type: ignore[arg-type]  # it is a dataclass since the line above
-    made.accepts = tuple(_setting(f) for f in made.declared if f.metadata)
     if not made.internal:
         OPS[made.name] = made
     return made
 
 
-def _setting(declared: Field[Any]) -> Setting:
-    required = declared.default is MISSING
-    default = None if required else declared.default
-    word = declared.name.rstrip("_")  # a field that would hide a method ends in one
-    return Setting(word, declared.name, required=required, default=default, **declared.metadata)
-
-
-def settings(cls: type[Op]) -> tuple[Setting, ...]:
-    """The parameters of an op, in the order in which positionals fill them."""
-    return cls.accepts
+def _stored(kind: str, value: Any) -> Any:
+    """A plain Python value as the field of an op keeps it."""
+    if isinstance(value, float):
+        value = Fraction(str(value))
+    if kind == "pair" and isinstance(value, int | Dim):
+        return (dim(value), dim(value))
+    if isinstance(value, (tuple, list)):
+        return tuple(dim(v) for v in value)
+    return value if value is None or isinstance(value, str) or kind == "tensor" else dim(value)
 
 
 def make(cls: type[Op], **values: Any) -> Op:
-    """An op from plain Python numbers: `make(Conv, c=8, k=3)`; keywords that are no settings are its extras."""
-    known = {s.field: _stored(s.kind, values[s.name]) for s in settings(cls) if s.name in values}
-    extras = tuple((name, dim(value)) for name, value in values.items() if name not in {s.name for s in settings(cls)})
-    return cls(**known, **{cls.extra: extras}) if extras else cls(**known)
+    """An op from plain Python numbers: `make(Conv, c=8, k=3)`; keywords that are no parameters are its extras."""
+    known = {p.name: p for p in parameters(cls)}
+    stored = {known[n].field: _stored(known[n].kind, v) for n, v in values.items() if n in known}
+    extras = tuple((name, dim(value)) for name, value in values.items() if name not in known)
+    return cls(**stored, **{cls.extra: extras}) if extras else cls(**stored)
 
 
 def sizes(value: Dim | tuple[Dim, ...]) -> Shape:

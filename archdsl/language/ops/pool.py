@@ -8,8 +8,9 @@ from typing import ClassVar
 from archdsl.language.errors.shapes import PaddingTooLarge, WrongInput, ZerosUnsaid
 from archdsl.language.ops.axes import image
 from archdsl.language.ops.conv import by, slide
-from archdsl.language.ops.op import Op, Reject, op, setting
+from archdsl.language.ops.op import Op, Reject, op
 from archdsl.language.ops.pattern import Regrouping, reduce_plan
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["AvgPool", "GlobalAvgPool", "GlobalMaxPool", "MaxPool", "Reduce"]
@@ -41,10 +42,10 @@ class MaxPool(Op):
     Source: Ranzato et al. 2007; Krizhevsky et al. 2012 for windows that overlap.
     """
 
-    k: Pair = setting("pair", low=1)
-    stride: Pair | None = setting("pair", low=1, auto=True)
-    padding: Pair | None = setting("pair", low=0, auto=True)
-    ceil: Dim = setting("bool", False)
+    k: Pair = parameter("pair", low=1)
+    stride: Pair | None = parameter("pair", low=1, auto=True)
+    padding: Pair | None = parameter("pair", low=0, auto=True)
+    ceil: Dim = parameter("bool", False)
 
     examples: ClassVar = [
         ((4, 8, 8), {"k": 2}, (4, 4, 4)),
@@ -87,11 +88,11 @@ class AvgPool(Op):
     Source: LeCun et al. 1998; as a shortcut He et al. 2019 (arXiv:1812.01187).
     """
 
-    k: Pair = setting("pair", low=1)
-    stride: Pair | None = setting("pair", low=1, auto=True)
-    padding: Pair = setting("pair", 0, low=0)
-    count_zeros: Dim | None = setting("bool", auto=True)
-    ceil: Dim = setting("bool", False)
+    k: Pair = parameter("pair", low=1)
+    stride: Pair | None = parameter("pair", low=1, auto=True)
+    padding: Pair = parameter("pair", 0, low=0)
+    count_zeros: Dim | None = parameter("bool", auto=True)
+    ceil: Dim = parameter("bool", False)
 
     examples: ClassVar = [
         ((4, 8, 8), {"k": 2}, (4, 4, 4)),
@@ -168,8 +169,8 @@ class Reduce(Op):
     Source: the notation is that of einops (Rogozhnikov 2022).
     """
 
-    pattern: str = setting("text")
-    how: str = setting("word", words=("mean", "max", "sum"))
+    pattern: str = parameter("text")
+    how: str = parameter("word", words=("mean", "max", "sum"))
     sizes: tuple[tuple[str, Dim], ...] = ()
 
     extra = "sizes"

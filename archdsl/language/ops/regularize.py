@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from archdsl.language.errors.shapes import NothingPasses
-from archdsl.language.ops.op import Op, Reject, op, setting
+from archdsl.language.ops.op import Op, Reject, op
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["DropPath", "Dropout"]
@@ -24,7 +25,7 @@ class Dropout(Op):
     Source: Srivastava et al. 2014.
     """
 
-    p: Dim = setting("number", low=0, high=1)
+    p: Dim = parameter("number", low=0, high=1)
 
     examples: ClassVar = [((4, 5, 6), {"p": 0.5}, (4, 5, 6)), ((4,), {"p": 0}, (4,))]
 
@@ -45,7 +46,7 @@ class DropPath(Op):
     Source: Huang et al. 2016 (arXiv:1603.09382).
     """
 
-    p: Dim = setting("number", low=0, high=1)
+    p: Dim = parameter("number", low=0, high=1)
 
     examples: ClassVar = [((4, 5, 6), {"p": 0.2}, (4, 5, 6)), ((4, 5), {"p": 0}, (4, 5))]
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 from archdsl.language.errors.shapes import PaddingTooLarge, SizeTooSmall, WhichSetting
 from archdsl.language.ops.axes import image
 from archdsl.language.ops.conv import by
-from archdsl.language.ops.op import Op, Reject, op, setting
+from archdsl.language.ops.op import Op, Reject, op
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["Pad", "PadChannels", "Upsample"]
@@ -29,10 +30,10 @@ class Upsample(Op):
     Source: as attention's way up Wang et al. 2017 (arXiv:1704.06904).
     """
 
-    scale: Pair | None = setting("pair", low=1, auto=True)
-    size: Pair | None = setting("pair", low=1, auto=True)
-    like: bool | None = setting("tensor", auto=True)
-    mode: str = setting("word", "bilinear", words=("bilinear", "nearest"))
+    scale: Pair | None = parameter("pair", low=1, auto=True)
+    size: Pair | None = parameter("pair", low=1, auto=True)
+    like: bool | None = parameter("tensor", auto=True)
+    mode: str = parameter("word", "bilinear", words=("bilinear", "nearest"))
 
     examples: ClassVar = [
         ((4, 5, 6), {"scale": 2}, (4, 10, 12)),
@@ -67,13 +68,13 @@ class Pad(Op):
     Errors: E0201 (no image), E0214 (an amount and sides, or neither), E0216 (reflection larger than the image).
     """
 
-    amount: Pair | None = setting("pair", low=0, auto=True)
-    top: Dim | None = setting("int", low=0, auto=True)
-    bottom: Dim | None = setting("int", low=0, auto=True)
-    left: Dim | None = setting("int", low=0, auto=True)
-    right: Dim | None = setting("int", low=0, auto=True)
-    mode: str = setting("word", "zero", words=("zero", "reflect", "replicate"))
-    value: Dim = setting("number", 0)
+    amount: Pair | None = parameter("pair", low=0, auto=True)
+    top: Dim | None = parameter("int", low=0, auto=True)
+    bottom: Dim | None = parameter("int", low=0, auto=True)
+    left: Dim | None = parameter("int", low=0, auto=True)
+    right: Dim | None = parameter("int", low=0, auto=True)
+    mode: str = parameter("word", "zero", words=("zero", "reflect", "replicate"))
+    value: Dim = parameter("number", 0)
 
     examples: ClassVar = [
         ((4, 5, 6), {"amount": 1}, (4, 7, 8)),
@@ -115,7 +116,7 @@ class PadChannels(Op):
     Source: the parameter-free shortcut of He et al. 2016 (arXiv:1512.03385), option A.
     """
 
-    c: Dim = setting("int", low=1)
+    c: Dim = parameter("int", low=1)
 
     name = "pad_channels"
     examples: ClassVar = [((4, 5, 6), {"c": 7}, (7, 5, 6)), ((4, 5), {"c": 4}, (4, 5))]

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from archdsl.language.errors.shapes import SizesDoNotAdd, SliceOutside, TooManyParts, WhichSetting
 from archdsl.language.ops.axes import Axis, axis_of, divide
-from archdsl.language.ops.op import Op, Reject, op, setting
+from archdsl.language.ops.op import Op, Reject, op
 from archdsl.language.ops.pattern import Regrouping, permute_plan, reshape_plan
+from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["Flatten", "Permute", "Reshape", "Slice", "Split"]
@@ -40,7 +41,7 @@ class Reshape(Op):
     Source: the notation is that of einops (Rogozhnikov 2022).
     """
 
-    pattern: str = setting("text")
+    pattern: str = parameter("text")
     sizes: tuple[tuple[str, Dim], ...] = ()
 
     extra = "sizes"
@@ -68,7 +69,7 @@ class Permute(Op):
     Source: the notation is that of einops (Rogozhnikov 2022); channel shuffle: Zhang et al. 2018 (arXiv:1707.01083).
     """
 
-    pattern: str = setting("text")
+    pattern: str = parameter("text")
     sizes: tuple[tuple[str, Dim], ...] = ()
 
     extra = "sizes"
@@ -97,9 +98,9 @@ class Split(Op):
     E0218 (too many).
     """
 
-    n: Dim | tuple[Dim, ...] | None = setting("ints", low=1, auto=True)
-    axis: Axis = setting("axis", 0)
-    sizes: tuple[Dim, ...] | None = setting("ints", low=1, auto=True)
+    n: Dim | tuple[Dim, ...] | None = parameter("ints", low=1, auto=True)
+    axis: Axis = parameter("axis", 0)
+    sizes: tuple[Dim, ...] | None = parameter("ints", low=1, auto=True)
 
     examples: ClassVar = [
         ((6, 5, 5), {"n": 3}, [(2, 5, 5), (2, 5, 5), (2, 5, 5)]),
@@ -149,9 +150,9 @@ class Slice(Op):
     Errors: E0213 (outside the axis, or empty), E0208 (no such axis).
     """
 
-    a: Dim = setting("int", low=0)
-    b: Dim = setting("int", low=1)
-    axis: Axis = setting("axis", 0)
+    a: Dim = parameter("int", low=0)
+    b: Dim = parameter("int", low=1)
+    axis: Axis = parameter("axis", 0)
 
     examples: ClassVar = [((6, 5, 5), {"a": 1, "b": 4}, (3, 5, 5)), ((6, 5), {"a": 0, "b": 2, "axis": -1}, (6, 2))]
 

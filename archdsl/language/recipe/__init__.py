@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archdsl.language.recipe.recipe import Recipe
-from archdsl.language.recipe.words import LINES, Count, Word, written
+from archdsl.language.recipe.words import LINES, Word
+from archdsl.language.schema import Count
 
-__all__ = ["LINES", "Count", "Recipe", "Word", "written"]
+__all__ = ["LINES", "Count", "Recipe", "Word"]

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 from archdsl.language.errors.recipes import Contradiction
 from archdsl.language.recipe.recipe import Recipe
-from archdsl.language.recipe.words import Count, Cutmix, Mixup, PadCrop, Sgd, StepDecay
+from archdsl.language.recipe.words import Cutmix, Mixup, PadCrop, Sgd, StepDecay
+from archdsl.language.schema import Count
 
 __all__ = ["Training", "contradictions", "notes"]
 

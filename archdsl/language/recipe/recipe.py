@@ -12,7 +12,6 @@ from archdsl.language.recipe.words import (
     AdamW,
     Clip,
     Cosine,
-    Count,
     CrossEntropy,
     Early,
     Ema,
@@ -21,6 +20,7 @@ from archdsl.language.recipe.words import (
     Schedule,
     Word,
 )
+from archdsl.language.schema import Count
 from archdsl.language.source import Source, Span
 
 if TYPE_CHECKING:

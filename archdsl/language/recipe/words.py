@@ -10,66 +10,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
+from archdsl.language.schema import Count, parameter, parameters, written
+
 __all__ = [
-    "LINES", "Adam", "AdamW", "Cifar10", "Cifar100", "Clip", "ColorJitter", "Constant", "Cosine", "Count",
-    "CrossEntropy", "Cutmix", "Digits", "Early", "Ema", "Folder", "Hflip", "Hub", "Imagenet", "LabelNoise", "Linear",
-    "Mixup", "Moment", "Optimizer", "PadCrop", "Parameter", "Plateau", "RandomErasing", "ResizedCrop", "Rotate",
-    "Schedule", "Sgd", "Shift",
-    "StandardizeImages", "StepDecay", "Subset", "Synthetic", "Word", "parameter", "parameters",
+    "LINES", "Adam", "AdamW", "Cifar10", "Cifar100", "Clip", "ColorJitter", "Constant", "Cosine", "CrossEntropy",
+    "Cutmix", "Digits", "Early", "Ema", "Folder", "Hflip", "Hub", "Imagenet", "LabelNoise", "Linear", "Mixup",
+    "Moment", "Optimizer", "PadCrop", "Plateau", "RandomErasing", "ResizedCrop", "Rotate", "Schedule", "Sgd",
+    "Shift", "StandardizeImages", "StepDecay", "Subset", "Synthetic", "Word",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Count:
-    """So many optimizer steps or epochs: `64K`, `steps(64K)`, `epochs(2.5)`.
-
-    n: of steps a whole number, of epochs any number. unit: `steps` or `epochs`.
-    """
-
-    n: float
-    unit: str = "steps"
-
-    def steps(self, per_epoch: int) -> int:
-        """In optimizer steps, where an epoch has `per_epoch`."""
-        return round(self.n * (per_epoch if self.unit == "epochs" else 1))
-
-    def part(self, of: int) -> Count:
-        """One of `of` equal parts, of steps rounded down."""
-        return Count(self.n // of if self.unit == "steps" else self.n / of, self.unit)
-
-    def __str__(self) -> str:
-        return f"{self.unit}({written(self.n)})"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """What one parameter of a word accepts.
-
-    kind: `int`, `number` (a float), `bool`, `text`, `range` (two numbers, the smaller first), `count`,
-        `counts`.
-    low, high: bounds of the number, or of each of several, both included; above: a bound that is itself left out.
-    choices: the texts that a `text` can be, any where empty.
-    """
-
-    name: str
-    kind: str
-    default: Any
-    low: float = -math.inf
-    high: float = math.inf
-    above: float = -math.inf
-    choices: tuple[str, ...] = ()
-
-    @property
-    def required(self) -> bool:
-        return self.default is MISSING
-
-
-def parameter(kind: str, default: Any = MISSING, **limits: Any) -> Any:
-    """Declare a field that is a parameter in the language (see `Parameter`)."""
-    return field(default=default, metadata={"kind": kind, **limits})
 
 
 class Word:
@@ -85,31 +36,6 @@ class Word:
         """As it is written, with every parameter; `Recipe.text` is made of it."""
         given = ", ".join(f"{p.name}={written(getattr(self, p.name))}" for p in parameters(type(self)))
         return f"{self.name}({given})" if given else self.name
-
-
-def parameters(word: type[Word]) -> tuple[Parameter, ...]:
-    """The parameters of a word, in the order in which positionals fill them."""
-    return tuple(Parameter(f.name, default=f.default, **f.metadata) for f in fields(word))  # type: ignore[arg-type]
-
-
-def written(value: object) -> str:
-    """A value as the language writes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(written, value))}]"
-    if isinstance(value, str):
-        return '"' + "".join(map(_character, value)) + '"'
-    if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)
-    return str(value)
-
-
-def _character(char: str) -> str:
-    """As it stands in a text of the language; what cannot be seen is escaped."""
-    if char in '"\\':
-        return f"\\{char}"
-    return char if char.isprintable() or ord(char) > 0xFFFF else f"\\u{ord(char):04x}"
 
 
 LINES: dict[str, dict[str, type[Word]]] = {}  # every word, by line and by name
@@ -206,7 +132,7 @@ class Subset(Word):
 class LabelNoise(Word):
     """Each training label is wrong with probability `p`, once for the whole training: any other class is as likely."""
 
-    p: float = parameter("number", low=0, high=1)
+    p: float = parameter("float", low=0, high=1)
 
 
 @_word("augment", "pad_crop")
@@ -218,14 +144,14 @@ class PadCrop(Word):
     """
 
     pixels: int = parameter("int", 4, low=0, high=1024)
-    mode: str = parameter("text", "zero", choices=("zero", "reflect"))
+    mode: str = parameter("word", "zero", words=("zero", "reflect"))
 
 
 @_word("augment", "hflip")
 class Hflip(Word):
     """Mirror the image left to right with probability `p`."""
 
-    p: float = parameter("number", 0.5, low=0, high=1)
+    p: float = parameter("float", 0.5, low=0, high=1)
 
 
 @_word("augment", "rotate")
@@ -235,7 +161,7 @@ class Rotate(Word):
     The size stays: corners are lost.
     """
 
-    degrees: float = parameter("number", 15.0, low=0, high=180)
+    degrees: float = parameter("float", 15.0, low=0, high=180)
 
 
 @_word("augment", "shift")
@@ -245,7 +171,7 @@ class Shift(Word):
     Bilinear, as these are no whole pixels; black outside.
     """
 
-    fraction: float = parameter("number", 0.1, low=0, high=1)
+    fraction: float = parameter("float", 0.1, low=0, high=1)
 
 
 @_word("augment", "resized_crop")
@@ -272,10 +198,10 @@ class ColorJitter(Word):
     uniform in [-hue, hue]. Grey images have neither saturation nor hue.
     """
 
-    brightness: float = parameter("number", 0.4, low=0, high=1)
-    contrast: float = parameter("number", 0.4, low=0, high=1)
-    saturation: float = parameter("number", 0.4, low=0, high=1)
-    hue: float = parameter("number", 0.0, low=0, high=0.5)
+    brightness: float = parameter("float", 0.4, low=0, high=1)
+    contrast: float = parameter("float", 0.4, low=0, high=1)
+    saturation: float = parameter("float", 0.4, low=0, high=1)
+    hue: float = parameter("float", 0.0, low=0, high=0.5)
 
 
 @_word("augment", "random_erasing")
@@ -288,7 +214,7 @@ class RandomErasing(Word):
     Source: Zhong et al. 2020 (arXiv:1708.04896).
     """
 
-    p: float = parameter("number", 0.5, low=0, high=1)
+    p: float = parameter("float", 0.5, low=0, high=1)
     area: tuple[float, float] = parameter("range", (0.02, 0.4), above=0, high=1)
     aspect: tuple[float, float] = parameter("range", (0.3, 1 / 0.3), above=0)
 
@@ -302,7 +228,7 @@ class Mixup(Word):
     Source: Zhang et al. 2018 (arXiv:1710.09412).
     """
 
-    alpha: float = parameter("number", 1.0, above=0)
+    alpha: float = parameter("float", 1.0, above=0)
 
 
 @_word("augment", "cutmix")
@@ -315,7 +241,7 @@ class Cutmix(Word):
     Source: Yun et al. 2019 (arXiv:1905.04899).
     """
 
-    alpha: float = parameter("number", 1.0, above=0)
+    alpha: float = parameter("float", 1.0, above=0)
 
 
 @_word("augment", "standardize")
@@ -324,7 +250,7 @@ class StandardizeImages(Word):
     images, or of each `image` by itself. Without this word it is by channel.
     """
 
-    by: str = parameter("text", "channel", choices=("channel", "pixel", "image"))
+    by: str = parameter("word", "channel", words=("channel", "pixel", "image"))
 
 
 # --- optimizers ------------------------------------------------------------------------------------
@@ -354,11 +280,11 @@ class Sgd(Optimizer):
     decay: `weights` leaves out tensors of one axis (biases, and the scales of norms), `all` leaves out none.
     """
 
-    lr: float = parameter("number", **_RATE)
-    momentum: float = parameter("number", 0.0, low=0, high=0.999999)
+    lr: float = parameter("float", **_RATE)
+    momentum: float = parameter("float", 0.0, low=0, high=0.999999)
     nesterov: bool = parameter("bool", False)
-    weight_decay: float = parameter("number", 0.0, **_DECAY)
-    decay: str = parameter("text", "weights", choices=("weights", "all"))
+    weight_decay: float = parameter("float", 0.0, **_DECAY)
+    decay: str = parameter("word", "weights", words=("weights", "all"))
 
     @property
     def moments(self) -> int:
@@ -369,12 +295,12 @@ class Sgd(Optimizer):
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015, arXiv:1412.6980); the decay is added to the gradient. decay: as of `sgd`."""
 
-    lr: float = parameter("number", 1e-3, **_RATE)
-    beta1: float = parameter("number", 0.9, low=0, high=0.999999)
-    beta2: float = parameter("number", 0.999, low=0, high=0.999999)
-    eps: float = parameter("number", 1e-8, above=0)
-    weight_decay: float = parameter("number", 0.0, **_DECAY)
-    decay: str = parameter("text", "weights", choices=("weights", "all"))
+    lr: float = parameter("float", 1e-3, **_RATE)
+    beta1: float = parameter("float", 0.9, low=0, high=0.999999)
+    beta2: float = parameter("float", 0.999, low=0, high=0.999999)
+    eps: float = parameter("float", 1e-8, above=0)
+    weight_decay: float = parameter("float", 0.0, **_DECAY)
+    decay: str = parameter("word", "weights", words=("weights", "all"))
     moments: ClassVar[int] = 2
 
 
@@ -382,12 +308,12 @@ class Adam(Optimizer):
 class AdamW(Optimizer):
     """Adam with the decay apart from the gradient (Loshchilov & Hutter 2019, arXiv:1711.05101). decay: as of `sgd`."""
 
-    lr: float = parameter("number", 1e-3, **_RATE)
-    beta1: float = parameter("number", 0.9, low=0, high=0.999999)
-    beta2: float = parameter("number", 0.999, low=0, high=0.999999)
-    eps: float = parameter("number", 1e-8, above=0)
-    weight_decay: float = parameter("number", 0.01, **_DECAY)
-    decay: str = parameter("text", "weights", choices=("weights", "all"))
+    lr: float = parameter("float", 1e-3, **_RATE)
+    beta1: float = parameter("float", 0.9, low=0, high=0.999999)
+    beta2: float = parameter("float", 0.999, low=0, high=0.999999)
+    eps: float = parameter("float", 1e-8, above=0)
+    weight_decay: float = parameter("float", 0.01, **_DECAY)
+    decay: str = parameter("word", "weights", words=("weights", "all"))
     moments: ClassVar[int] = 2
 
 
@@ -395,7 +321,7 @@ class AdamW(Optimizer):
 class Clip(Word):
     """Scale the gradient of all weights together down to a 2-norm of at most `norm`. Follows an optimizer."""
 
-    norm: float = parameter("number", above=0)
+    norm: float = parameter("float", above=0)
 
 
 # --- schedules -------------------------------------------------------------------------------------
@@ -463,7 +389,7 @@ class Schedule(Word, ABC):
 class Constant(Schedule):
     """The optimizer's `lr`, after a linear rise from 0 over `warmup`."""
 
-    warmup: Count = parameter("count", _NONE, low=0)
+    warmup: Count = parameter("count", _NONE)
 
     def risen(self, now: Moment) -> Any:
         return 1.0
@@ -473,9 +399,9 @@ class Constant(Schedule):
 class StepDecay(Schedule):
     """Multiply the rate by `factor` at each count of `at`. warmup: as of `constant`."""
 
-    at: tuple[Count, ...] = parameter("counts", low=0)
-    factor: float = parameter("number", 0.1, above=0, high=1)
-    warmup: Count = parameter("count", _NONE, low=0)
+    at: tuple[Count, ...] = parameter("counts")
+    factor: float = parameter("float", 0.1, above=0, high=1)
+    warmup: Count = parameter("count", _NONE)
 
     def risen(self, now: Moment) -> Any:
         return self.factor ** sum(now.maths.where(now.step >= at.steps(now.per_epoch), 1.0, 0.0) for at in self.at)
@@ -485,7 +411,7 @@ class StepDecay(Schedule):
 class Plateau(Schedule):
     """Multiply the rate by `factor` whenever `patience` epochs brought no lower loss on the held-out images."""
 
-    factor: float = parameter("number", 0.1, above=0, high=1)
+    factor: float = parameter("float", 0.1, above=0, high=1)
     patience: int = parameter("int", 10, low=1)
     waits: ClassVar[bool] = True
 
@@ -508,8 +434,8 @@ class Cosine(Schedule):
     Source: Loshchilov & Hutter 2017 (arXiv:1608.03983), eq. 5, without restarts.
     """
 
-    warmup: Count = parameter("count", _NONE, low=0)
-    final: float = parameter("number", 0.0, low=0, high=1)
+    warmup: Count = parameter("count", _NONE)
+    final: float = parameter("float", 0.0, low=0, high=1)
 
     def risen(self, now: Moment) -> Any:
         return self.final + (1 - self.final) * (1 + now.maths.cos(math.pi * now.since(self.warmup))) / 2
@@ -522,8 +448,8 @@ class Linear(Schedule):
     With a long warm-up it is the triangle of a one-cycle schedule (Smith 2018, arXiv:1803.09820).
     """
 
-    warmup: Count = parameter("count", _NONE, low=0)
-    final: float = parameter("number", 0.0, low=0, high=1)
+    warmup: Count = parameter("count", _NONE)
+    final: float = parameter("float", 0.0, low=0, high=1)
 
     def risen(self, now: Moment) -> Any:
         return self.final + (1 - self.final) * (1 - now.since(self.warmup))
@@ -539,7 +465,7 @@ class CrossEntropy(Word):
     Source of smoothing: Szegedy et al. 2016 (arXiv:1512.00567), section 7.
     """
 
-    smoothing: float = parameter("number", 0.0, low=0, high=0.999999)
+    smoothing: float = parameter("float", 0.0, low=0, high=0.999999)
 
 
 @_word("average", "ema")
@@ -548,7 +474,7 @@ class Ema(Word):
     what is evaluated and kept.
     """
 
-    decay: float = parameter("number", 0.999, low=0, high=0.9999999)
+    decay: float = parameter("float", 0.999, low=0, high=0.9999999)
 
 
 @_word("stop", "early")

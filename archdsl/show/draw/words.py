@@ -7,7 +7,8 @@ from textwrap import wrap
 
 from archdsl.graph.graph import BlockValue, Call, Chain, Graph, Input, Select, Target
 from archdsl.graph.text import argument, op_settings
-from archdsl.language.ops.op import Op, settings
+from archdsl.language.ops.op import Op
+from archdsl.language.schema import parameters
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["figures", "lines", "many", "merged", "params_text", "shape", "short", "values", "words"]
@@ -53,7 +54,7 @@ def _words(targets: Sequence[Target]) -> str:
 
 def _plain(op: Op) -> list[str]:
     """The settings that are written without their names: what must be given, and the first one."""
-    declared = settings(type(op))
+    declared = parameters(type(op))
     return [s.name for i, s in enumerate(declared) if s.required or i == 0]
 
 
