@@ -27,12 +27,7 @@ from archdsl.train import Run, evaluate, resume
 RECIPE = replace(
     QUICK, augment=(PadCrop(1), RandomErasing(), Mixup()), schedule=Plateau(0.5, 1), average=Ema(0.9), budget=Count(100)
 )  # fmt: skip
-OFTEN = replace(CPU, save_minutes=1e-6)  # after every turn of the trainer's loop
-
-
-@pytest.fixture(autouse=True)
-def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archdsl_torch.learner._STRETCH", 0.0)
+OFTEN = replace(CPU, save_minutes=1e-6)  # before every step but an epoch's first
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +43,6 @@ def moments(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         write(self, name, content)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("archdsl_torch.learner._STRETCH", 0.0)
         patch.setattr(Run, "write", write_and_look)
         run, _ = trained(output, RECIPE, RANDOM, OFTEN, name="whole")
     return [*found, run.folder]

@@ -265,7 +265,8 @@ def test_streamed_images_are_the_kept_ones(tmp_path: Path) -> None:
     cpu = torch.device("cpu")
     kept, streamed = (Images(data.load("train", (3, 8, 8), limit), cpu) for limit in (2**30, 0))
     assert kept.kept and not streamed.kept
-    for one, other in zip(*(Batches(images, 5, 9, 3, None, (0, 1)) for images in (kept, streamed)), strict=True):
+    batches = [Batches(images, 5, 3, None, (0, 1)).steps(0, 2) for images in (kept, streamed)]
+    for one, other in zip(*batches, strict=True):
         assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
     halves = [list(HeldOut(kept, 4, (rank, 2))) for rank in (0, 1)]
     assert sorted(len(labels) for half in halves for _, labels in half) == [2, 2, 4, 4]
@@ -273,14 +274,13 @@ def test_streamed_images_are_the_kept_ones(tmp_path: Path) -> None:
 
 def test_an_epoch_can_begin_in_its_middle() -> None:
     images = Images(open_data(Digits()).load("train", (1, 8, 8)), torch.device("cpu"))
-    whole, rest = (Batches(images, 32, 70, 0, None, (0, 1)) for _ in range(2))
-    rest.start = 11
-    assert [y.tolist() for _, y in rest] == [y.tolist() for _, y in list(whole)[11:]]
-    rest.start = 44
-    assert len(list(rest)) == 26  # of the 44 of an epoch
-    parts = [Batches(images, 32, 70, 0, None, (rank, 2)) for rank in (0, 1)]
-    first = [next(iter(part))[1].tolist() for part in parts]
-    assert sorted(first[0] + first[1]) == sorted(next(iter(whole))[1].tolist())
+    whole = Batches(images, 32, 0, None, (0, 1))
+    labels = [y.tolist() for _, y in whole.steps(44, 88)]
+    assert len(labels) == 44 and [y.tolist() for _, y in whole.steps(55, 70)] == labels[11:26]
+    assert [y.tolist() for _, y in whole.steps(0, 1)] != labels[:1]
+    parts = [Batches(images, 32, 0, None, (rank, 2)) for rank in (0, 1)]
+    first = [next(part.steps(44, 88))[1].tolist() for part in parts]
+    assert sorted(first[0] + first[1]) == sorted(labels[0])
 
 
 # --- speed -------------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ from archdsl.language.recipe.words import (
 )
 from archdsl.language.source import Source
 from archdsl.train import Recipe, Result, Run, Settings, evaluate, resume, train
+from archdsl.train.course import Course
 from archdsl.weights import random_weights
 from archdsl_keras.framework import load_keras
 
@@ -66,11 +67,10 @@ keras = load_keras()
 import archdsl_keras.train  # noqa: E402
 from archdsl_keras.batches import Batches  # noqa: E402
 from archdsl_keras.blame import first_not_finite  # noqa: E402
-from archdsl_keras.learner import Learner  # noqa: E402
 from archdsl_keras.machine import Machine  # noqa: E402
 from archdsl_keras.optimizers import Schedule, make_optimizer  # noqa: E402
-from archdsl_keras.state import STATE, Recorder  # noqa: E402
-from archdsl_keras.train import legs  # noqa: E402
+from archdsl_keras.state import STATE  # noqa: E402
+from archdsl_keras.step import TrainStep  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 SPEC = """
@@ -233,32 +233,16 @@ def test_draws_depend_on_the_step_alone() -> None:
     split = open_data("digits").load("train", (1, 8, 8))
     pixels = split.pixels
     assert pixels is not None
-    learner = Learner(archdsl_keras.BACKEND.build(archdsl_keras.emit(graph)), graph, FULL, split.statistics(), 0)
+    one = TrainStep(archdsl_keras.BACKEND.build(archdsl_keras.emit(graph)), graph, FULL, split.statistics(), 0)
 
     def drawn(step: int) -> np.ndarray:
-        learner.steps.assign(step)
-        images, targets = learner.prepared(pixels[:32], split.labels[:32])
+        one.steps.assign(step)
+        images, targets = one.prepared(pixels[:32], split.labels[:32])
         assert keras.ops.convert_to_numpy(targets).sum(1) == pytest.approx(1)
         return np.asarray(keras.ops.convert_to_numpy(images))
 
     first, second, again = drawn(7), drawn(8), drawn(7)
     assert (first == again).all() and (first != second).any()
-
-
-@pytest.mark.parametrize(
-    ("start", "total", "wanted"),
-    [
-        (0, 44, [(0, 44)]),
-        (0, 50, [(0, 44), (44, 50)]),
-        (30, 50, [(30, 44), (44, 50)]),
-        (30, 100, [(30, 44), (44, 88), (88, 100)]),
-        (0, 10, [(0, 10)]),
-        (47, 50, [(47, 50)]),
-        (50, 50, []),
-    ],
-)
-def test_steps_as_fit_does_them(start: int, total: int, wanted: list[tuple[int, int]]) -> None:
-    assert list(legs(start, total, 22)) == wanted
 
 
 def test_plateau_and_early_stop(tmp_path: Path) -> None:
@@ -277,17 +261,16 @@ def test_plateau_and_early_stop(tmp_path: Path) -> None:
 def interrupted(output: Path, at: int, recipe: Recipe, saved: int = 0) -> Run:
     """A run that Ctrl-C ended before step `at`, and whose state was written before step `saved`, too."""
 
-    class Cut(Recorder):
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            step = int(self.model.steps)
+    class Cut(Course):
+        def turn(self, step: int) -> float:
             if step == saved:
-                self.saved = float("-inf")
+                self.saved = self.wake = float("-inf")
             if step == at:
                 raise KeyboardInterrupt
-            super().on_train_batch_begin(batch, logs)
+            return super().turn(step)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(archdsl_keras.train, "Recorder", Cut)
+        patch.setattr(archdsl_keras.train, "Course", Cut)
         trained(output, recipe)
     (folder,) = output.iterdir()
     return Run.open(str(folder))
@@ -379,7 +362,7 @@ def test_too_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("RESOURCE_EXHAUSTED: OOM when allocating tensor")
 
-    monkeypatch.setattr("archdsl_keras.learner.Learner.compute_loss", fail)
+    monkeypatch.setattr("archdsl_keras.step.TrainStep.compute_loss", fail)
     found = mistake(lambda: trained(tmp_path))
     assert (found.code, found.help) == ("E0822", "take a smaller batch: `--batch 32`")
 
@@ -388,7 +371,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("archdsl_keras.learner.Learner.save_weights", fail)
+    monkeypatch.setattr("archdsl_keras.step.TrainStep.save_weights", fail)
     found = mistake(lambda: trained(tmp_path))
     assert found.code == "E0831" and "No space left on device" in found.message
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import monotonic
-
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
 
 __all__ = ["Bar"]
-
-_PAUSE = 0.2  # seconds between looks at the figures, because a GPU is waited for
 
 
 class Bar:
@@ -23,7 +18,6 @@ class Bar:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
                    TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))  # fmt: skip
         self.epochs, self.batch = epochs, batch
-        self.shown = 0.0
         self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self.task = self.progress.add_task("", total=steps, figures="")
         self.progress.start()
@@ -32,15 +26,12 @@ class Bar:
         """Epoch `number`, counted from 0, begins."""
         self.progress.update(self.task, description=f"epoch {number + 1}/{self.epochs}")
 
-    def step(self, done: int, figures: Callable[[], tuple[float, float, float]]) -> None:
-        """`done` steps of the whole training are done. figures: loss, top-1 in percent, and learning rate."""
+    def step(self, done: int, loss: float, top1: float, rate: float) -> None:
+        """`done` steps of the whole training are done. top1: in percent. rate: the learning rate."""
         self.progress.update(self.task, completed=done)
-        if monotonic() - self.shown > _PAUSE:
-            loss, top1, rate = figures()
-            speed = _speed(self.progress.tasks[0]) * self.batch
-            text = f"loss {loss:.4f}  top-1 {top1:.2f} %  lr {rate:.3g}  {speed:,.0f} images/s"
-            self.progress.update(self.task, figures=text)
-            self.shown = monotonic()
+        speed = _speed(self.progress.tasks[0]) * self.batch
+        text = f"loss {loss:.4f}  top-1 {top1:.2f} %  lr {rate:.3g}  {speed:,.0f} images/s"
+        self.progress.update(self.task, figures=text)
 
     def stop(self) -> None:
         self.progress.stop()

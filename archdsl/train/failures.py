@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.language.diagnostics import Error, SpecError
 from archdsl.language.errors.training import BatchNotShared, DeviceMissing, Diverged, OutOfMemory
 from archdsl.language.recipe import Recipe
 from archdsl.language.source import flag
-from archdsl.train.epoch import Epoch
 from archdsl.train.settings import Settings
 
-__all__ = ["diverged", "out_of_memory", "refuse_infinite", "shares", "uses_gpu"]
+__all__ = ["diverged", "out_of_memory", "shares", "uses_gpu"]
 
 
 def uses_gpu(settings: Settings, found: bool, framework: str) -> bool:
@@ -54,13 +51,6 @@ def diverged(recipe: Recipe, graph: Graph, epoch: int, step: int, path: str | No
     if place is None:
         return SpecError([error.at(flag("lr", f"{rate:g}"))])
     return SpecError([error.at(place.span, trace=place.trace)])
-
-
-def refuse_infinite(row: Epoch, recipe: Recipe, graph: Graph) -> None:
-    """Raises SpecError where a loss of `row` is infinite or not a number."""
-    for name, loss in (("the training loss is", row.train_loss), ("the loss on held-out images is", row.val_loss)):
-        if not math.isfinite(loss):
-            raise diverged(recipe, graph, row.epoch, row.step, None, name)
 
 
 def out_of_memory(recipe: Recipe, device: str) -> SpecError:

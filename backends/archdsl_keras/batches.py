@@ -14,7 +14,7 @@ from archdsl.language.recipe.recipe import epoch_order
 from archdsl.language.recipe.words import ResizedCrop
 from archdsl.train.settings import Settings
 
-__all__ = ["Batches", "held_out_batches", "whole"]
+__all__ = ["Batch", "Batches", "HeldOut", "whole"]
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -59,9 +59,14 @@ class Batches:
             raise
 
 
-def held_out_batches(split: Split, size: int, settings: Settings) -> Iterator[Batch]:
-    """All images in their order, without damaged ones; a batch may be smaller, or empty."""
-    return split.batches(range(len(split)), size, workers=settings.workers)
+class HeldOut:
+    """All images of a split in their order, without damaged ones; a batch may be smaller, or empty."""
+
+    def __init__(self, split: Split, size: int, settings: Settings) -> None:
+        self.split, self.size, self.workers = split, size, settings.workers
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.split.batches(range(len(self.split)), self.size, workers=self.workers)
 
 
 def whole(images: NDArray[Any], size: int) -> NDArray[Any]:

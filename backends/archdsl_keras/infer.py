@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 import numpy as np
@@ -13,13 +13,13 @@ from archdsl.data import Normalise
 from archdsl.graph.graph import Graph
 from archdsl.language.recipe import Recipe
 from archdsl.train.settings import Settings
+from archdsl_keras.batches import whole
 from archdsl_keras.build import build
-from archdsl_keras.learner import Learner
 from archdsl_keras.machine import Machine
-from archdsl_keras.state import logits_of
+from archdsl_keras.step import TrainStep
 from archdsl_keras.weights import set_weights
 
-__all__ = ["logits"]
+__all__ = ["logits", "logits_of"]
 
 
 def logits(
@@ -39,7 +39,13 @@ def logits(
     with machine.entered(recipe):
         network = build(artifact)
         set_weights(network, graph, tensors)
-        learner = Learner(network, graph, recipe, normalise, settings.seed)
-        learner.compile(jit_compile=machine.jit)
+        step = TrainStep(network, graph, recipe, normalise, settings.seed)
+        step.compile(jit_compile=machine.jit)
         first = next(batches, None)
-        return logits_of(learner, chain([] if first is None else [first], batches), 0 if first is None else len(first))
+        return logits_of(step, chain([] if first is None else [first], batches), 0 if first is None else len(first))
+
+
+def logits_of(step: TrainStep, batches: Iterable[NDArray[np.uint8]], size: int) -> NDArray[np.float32]:
+    """Of uint8 images [b, c, h, w], as a rule with b = `size`, in evaluation: [n, classes]."""
+    found = [step.predict_on_batch(whole(images, size))[: len(images)] for images in batches if len(images)]
+    return np.concatenate(found) if found else np.empty((0, step.classes), np.float32)

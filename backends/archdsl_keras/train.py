@@ -1,25 +1,20 @@
-"""Training with Keras: a `Recipe` becomes what `fit` is given, a `Run` keeps what comes out."""
+"""Training with Keras: what a recipe, settings and images come to, and the course that they take."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Iterator
-from contextlib import ExitStack
 
 import keras
 
 from archdsl.code.backend import Artifact
 from archdsl.data import Normalise, Split
 from archdsl.language.recipe import Recipe
-from archdsl.train.bar import Bar
+from archdsl.train.course import Course
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
-from archdsl_keras.batches import Batches
+from archdsl_keras.batches import Batches, HeldOut
 from archdsl_keras.build import build
 from archdsl_keras.learner import Learner
 from archdsl_keras.machine import Machine
-from archdsl_keras.progress import Progress
-from archdsl_keras.state import Recorder
+from archdsl_keras.step import TrainStep
 
 __all__ = ["train"]
 
@@ -28,9 +23,7 @@ def train(artifact: Artifact, images: Split, held_out: Split, normalise: Normali
           run: Run, *, progress: bool = False) -> Result:  # fmt: skip
     """Train the network of `artifact`, and keep in `run` what comes of it; a run that has a state goes on from it.
 
-    Time is of the epochs alone: importing, building and decoding are left out.
-    Raises SpecError where the device is missing, its memory too small, or a number not finite; KeyboardInterrupt where
-    the user stops it, once the run is in order.
+    Raises as `Course.take` does, and SpecError where the device is missing or its memory too small.
     """
     machine = Machine(settings)
     machine.check(recipe, len(images))
@@ -38,48 +31,8 @@ def train(artifact: Artifact, images: Split, held_out: Split, normalise: Normali
         keras.utils.set_random_seed(settings.seed)
         batches = Batches(images, recipe, settings)
         in_memory = images.pixels is not None
-        learner = Learner(build(artifact), run.origin.graph, recipe, normalise, settings.seed, in_memory)
-        learner.prepare(batches.per_epoch, machine.jit, machine.precision == "float16")
-        recorder = Recorder(run, learner, batches, held_out, settings)
-        start = recorder.resume() if run.goes_on else 0
-        run.start(settings.log, device=machine.name, precision=machine.precision, versions=machine.versions)
-        callbacks: list[keras.callbacks.Callback] = [recorder]
-        with run.ending(len(held_out)), ExitStack() as stopped:
-            if progress:
-                bar = Bar(recipe.epochs(batches.per_epoch), recipe.steps(batches.per_epoch), batches.size)
-                stopped.callback(bar.stop)
-                callbacks.append(Progress(bar, start, recorder.rate))
-            _fit(learner, batches, start, callbacks)
-    assert run.result is not None, "a finished training has an epoch"
-    return run.result
-
-
-def _fit(learner: Learner, batches: Batches, start: int, callbacks: list[keras.callbacks.Callback]) -> None:
-    total = learner.recipe.steps(batches.per_epoch)
-    try:
-        for first, end in legs(start, total, batches.per_epoch):
-            learner.fit(
-                batches.steps(first, end),
-                steps_per_epoch=min(end - first, batches.per_epoch),
-                initial_epoch=first // batches.per_epoch,
-                epochs=math.ceil(end / batches.per_epoch),
-                shuffle=False,  # they are shuffled
-                verbose=0,
-                callbacks=callbacks,
-            )
-            if learner.stop_training:
-                break
-    except Exception:
-        if batches.error:
-            raise batches.error from None
-        raise
-
-
-def legs(step: int, total: int, per_epoch: int) -> Iterator[tuple[int, int]]:
-    """The steps from `step` up to `total` as `fit` can do them: whole epochs, or a part of one."""
-    while step < total:
-        end = total - total % per_epoch
-        if step % per_epoch or end == step:
-            end = min(total, (step // per_epoch + 1) * per_epoch)
-        yield step, end
-        step = end
+        step = TrainStep(build(artifact), run.origin.graph, recipe, normalise, settings.seed, in_memory)
+        step.prepare(batches.per_epoch, machine.jit, machine.precision == "float16")
+        learner = Learner(step, batches, HeldOut(held_out, batches.size, settings), run.folder)
+        course = Course(learner, run, recipe, settings, len(images), len(held_out), progress)
+        return course.take(device=machine.name, precision=machine.precision, versions=machine.versions)

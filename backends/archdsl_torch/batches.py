@@ -52,30 +52,19 @@ class Images:
 
 
 class Batches:
-    """The rest of an epoch, from optimizer step `start` of the whole training on; no incomplete batch.
+    """The batches of a training, another order each epoch; no incomplete batch.
 
-    size: of a batch on all processes together. steps: of the whole training. share: this process and how many there
-    are; each has an equal part of every batch.
-    It has no length: that of the last epoch, or of one that was begun before, is another.
+    size: of a batch on all processes together. share: this process and how many there are; each has an equal part of
+    every batch.
     """
 
-    def __init__(self, images: Images, size: int, steps: int, seed: int, crop: ResizedCrop | None,
-                 share: tuple[int, int]) -> None:  # fmt: skip
-        self.images, self.size, self.steps, self.seed = images, size, steps, seed
+    def __init__(self, images: Images, size: int, seed: int, crop: ResizedCrop | None, share: tuple[int, int]) -> None:
+        self.images, self.size, self.seed = images, size, seed
         self.crop = None if images.kept else crop  # what is kept is cropped on the device
         self.share = share
         self.per_epoch = len(images.split) // size
-        self.start = 0
 
-    @property
-    def stop(self) -> int:
-        """The step with which the epoch of `start` ends."""
-        return min(self.steps, (self.start // self.per_epoch + 1) * self.per_epoch)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self.batches(self.start, self.stop)
-
-    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+    def steps(self, start: int, stop: int) -> Iterator[Batch]:
         """Those of optimizer steps `start` to `stop`, which are of one epoch."""
         epoch = start // self.per_epoch
         first, last = start - epoch * self.per_epoch, stop - epoch * self.per_epoch

@@ -14,49 +14,36 @@ from archdsl.code.load import execute
 from archdsl.code.taps import TAP, Taps, silent
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
-from archdsl.language.diagnostics import SpecError
-from archdsl.train.failures import diverged
-from archdsl_torch.batches import HeldOut
-from archdsl_torch.learner import Learner
+from archdsl_torch.batches import Batch, HeldOut
 from archdsl_torch.probe import run_line
+from archdsl_torch.step import TrainStep
 from archdsl_torch.weights import spell, whole
 from archdsl_torch.write import emit
 
-__all__ = ["Blame"]
+__all__ = ["first_in_evaluation", "first_in_training"]
 
 VALUE, WEIGHTS, GRADIENT = "its value is", "its weights are", "the gradient of its value is"
 Found = tuple[str, str]  # the path of a node, and what is not finite there
 
 
-class Blame:
-    """What to raise where a number is not finite. It is known to all processes that train together."""
+def first_in_training(graph: Graph, step: TrainStep, batch: Batch, number: int) -> Found | None:
+    """In optimizer step `number`, whose weights are still there. It is known to all processes that train together."""
+    search = _Search(graph, step.network, training=True)
+    loss, _ = step.loss_of(search.network, batch, number)
+    if search.found is None:
+        loss.backward()  # type: ignore[no-untyped-call]
+    return _first_of_all(search.found)
 
-    def __init__(self, graph: Graph, held_out: HeldOut) -> None:
-        self.graph, self.batches = graph, held_out
 
-    def training(self, learner: Learner, step: int) -> SpecError:
-        """In optimizer step `step`, from 0, whose weights are still there."""
-        batch = next(learner.batches.batches(step, step + 1))
-        search = _Search(self.graph, learner.network, training=True)
-        loss, _ = learner.loss_of(search.network, batch, step)
-        if search.found is None:
-            loss.backward()  # type: ignore[no-untyped-call]
-        return self._error(learner, step, search.found, "the gradient of the loss is")
-
-    def held_out(self, learner: Learner) -> SpecError:
-        """In the loss on held-out images."""
-        search = _Search(self.graph, learner.best, training=False)
-        with torch.no_grad():
-            for images, _ in self.batches:
-                learner.logits_of(search.network, learner.normal(images / 255))
-                if search.found is not None:
-                    break
-        return self._error(learner, learner.step - 1, search.found, "the loss on held-out images is")
-
-    def _error(self, learner: Learner, step: int, found: Found | None, otherwise: str) -> SpecError:
-        path, what = _first_of_all(found) or (None, otherwise)
-        epoch = step // learner.batches.per_epoch
-        return diverged(learner.recipe, self.graph, epoch + 1, step + 1, path, what)
+def first_in_evaluation(graph: Graph, step: TrainStep, held_out: HeldOut) -> Found | None:
+    """In the loss on held-out images; likewise."""
+    search = _Search(graph, step.best, training=False)
+    with torch.no_grad():
+        for images, _ in held_out:
+            step.logits_of(search.network, step.normal(images / 255))
+            if search.found is not None:
+                break
+    return _first_of_all(search.found)
 
 
 def _first_of_all(found: Found | None) -> Found | None:

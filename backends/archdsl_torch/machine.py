@@ -11,8 +11,13 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from lightning.fabric import Fabric
+from lightning.fabric.strategies.ddp import DDPStrategy
+from lightning.fabric.strategies.model_parallel import ModelParallelStrategy
+from lightning.fabric.strategies.strategy import Strategy
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
 
 from archdsl.language.recipe import Recipe
 from archdsl.train.failures import out_of_memory, uses_gpu
@@ -74,7 +79,7 @@ class Machine:
 
     @property
     def autocast(self) -> torch.autocast:
-        """For a forward pass outside of a `Trainer`."""
+        """For a forward pass outside of a training."""
         kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.precision)
         return torch.autocast(self.device.type, kind, enabled=kind is not None)
 
@@ -110,24 +115,36 @@ class Machine:
     def laid_out_images(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
-    def arguments(self, plugins: list[Any]) -> dict[str, Any]:
-        """Of Lightning's `Trainer`. plugins: further ones."""
+    @contextmanager
+    def launched(self) -> Iterator[Fabric]:
+        """Lightning's Fabric on all devices; the processes that it starts here end with this one."""
         gpu = self.device.type == "cuda"
-        return {
-            "accelerator": "gpu" if gpu else "cpu",
-            "devices": self.processes // nodes(),
-            "num_nodes": nodes(),
-            "precision": _PRECISION[self.precision],
-            "strategy": self._strategy() if self.processes > 1 else "auto",
-            "plugins": plugins,
-            "deterministic": self.settings.deterministic,
-            "benchmark": gpu and not self.settings.deterministic,
-        }
+        fabric = Fabric(
+            accelerator="gpu" if gpu else "cpu",
+            devices=self.processes // nodes(),
+            num_nodes=nodes(),
+            precision=_PRECISION[self.precision],
+            strategy=self._strategy() if self.processes > 1 else "auto",
+        )
+        fabric.launch()
+        try:
+            yield fabric
+        except BaseException:
+            for process in getattr(fabric.strategy.launcher, "procs", ()):
+                process.terminate()  # it would wait for this one
+            raise
 
     def _strategy(self) -> Strategy:
         if self.sharded:
-            return ModelParallelStrategy(self.processes, 1, save_distributed_checkpoint=False)
+            return ModelParallelStrategy(_shard, self.processes, 1, save_distributed_checkpoint=False)
         return DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+
+
+def _shard(network: nn.Module, mesh: DeviceMesh) -> nn.Module:
+    """The parts that processes keep are those of the blocks."""
+    for block in dict.fromkeys([*blocks(network), network]):
+        fully_shard(block, mesh=mesh["data_parallel"])
+    return network
 
 
 def blocks(network: nn.Module) -> list[nn.Module]:
