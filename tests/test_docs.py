@@ -7,6 +7,7 @@ without a declaration is wrapped: as the body of a block where it binds `out`, e
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 from textwrap import indent
 
 import pytest
+from test_layers import WINGS
 
 from archdsl.api import check
 from archdsl.graph.elaborate.body import BUDGETS
@@ -98,6 +100,52 @@ def test_python(how: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_budgets_are_stated() -> None:
     page = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
     assert [what for what, limit in BUDGETS.items() if f"| {what} | {limit:,} |" not in page] == []
+
+
+TABLE = re.compile(r"(?<=<!-- )(wings|files: \S+|backends)( -->\n)(?:\|[^\n]*\n)*")
+
+
+def test_where_things_are(golden: Callable[[str, Path], None]) -> None:
+    """The tables of docs/architecture.md are made of the first lines of the files."""
+    page = ROOT / "docs" / "architecture.md"
+    golden(TABLE.sub(lambda m: f"{m[1]}{m[2]}{files_table(m[1])}", page.read_text("utf-8")), page)
+
+
+def files_table(asked: str) -> str:
+    if asked == "wings":
+        rows = [(f"`{wing}/`", purpose(ROOT / "archdsl" / wing / "__init__.py")) for wing in wings()]
+        return table("wing", "what it is for", rows)
+    if asked == "backends":
+        torch, keras = (ROOT / "backends" / f"archdsl_{name}" for name in ("torch", "keras"))
+        names = sorted({f.name for folder in (torch, keras) for f in folder.glob("*.py")} - {"__init__.py"})
+        both = [(n, [f / n for f in (torch, keras) if (f / n).exists()]) for n in names]
+        rows = [(f"`{n}`", " ".join(f"{f.parent.name}: {purpose(f)}" for f in found)) for n, found in both]
+        return table("file", "what it is for", rows)
+    folder = ROOT / asked.removeprefix("files: ")
+    rows = []
+    for file in sorted(folder.rglob("*.py"), key=lambda f: (len(f.relative_to(folder).parts) > 1, str(f))):
+        inside = file.relative_to(folder)
+        themes = inside.parts[0] in ("errors", "ops") and len(inside.parts) > 1
+        if inside.name == "__init__.py":
+            rows += [(f"`{inside.parent}/`", purpose(file))] if len(inside.parts) > 1 else []
+        elif not themes:
+            rows.append((f"`{inside}`", purpose(file)))
+    return table("file", "what it is for", rows)
+
+
+def wings() -> list[str]:
+    """From the ground up, `api.py` aside."""
+    return [wing for floor in WINGS for wing in sorted(floor) if (ROOT / "archdsl" / wing).is_dir()]
+
+
+def purpose(file: Path) -> str:
+    """The first sentence of a file."""
+    doc = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
+    return doc.partition("\n")[0].replace("|", "\\|")
+
+
+def table(first: str, second: str, rows: Sequence[tuple[str, str]]) -> str:
+    return "".join(f"| {a} | {b} |\n" for a, b in [(first, second), ("---", "---"), *rows])
 
 
 def test_reference_of_ops(golden: Callable[[str, Path], None]) -> None:
