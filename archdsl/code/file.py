@@ -14,7 +14,7 @@ from archdsl.code.bodies import EmitOp
 from archdsl.code.code import Code, Emitter
 from archdsl.code.plan import Module
 from archdsl.code.python import docstring, literal
-from archdsl.code.writer import Writer
+from archdsl.code.writer import ClassWriter
 from archdsl.graph.cost import cost
 from archdsl.graph.graph import Node
 from archdsl.language.diagnostics import SpecError
@@ -39,7 +39,7 @@ def emitter(table: Mapping[type[Op], Emitter], framework: str) -> EmitOp:
     return emit
 
 
-def class_lines(module: Module, writer: type[Writer], ends_with: Sequence[str], tapped: bool) -> Iterator[str]:
+def class_lines(module: Module, writer: type[ClassWriter], ends_with: Sequence[str], tapped: bool) -> Iterator[str]:
     """Every class, children first; `ends_with` closes the model's constructor."""
     names = [c.name for c in module.classes]
     for plan in module.classes:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, SUM, UNARY, Expr, Number
 
 __all__ = [
-    "WIDTH", "Bracket", "Doc", "Env", "Word", "call_doc", "comment", "docstring", "flat", "if_else", "indented",
+    "WIDTH", "Bracket", "Doc", "Env", "Text", "call_doc", "comment", "docstring", "flat", "if_else", "indented",
     "layout", "literal", "number", "prefixed", "show", "wrap",
 ]  # fmt: skip
 
@@ -80,7 +80,7 @@ def _divides(expr: Expr, envs: Sequence[Env]) -> bool:
 
 
 @dataclass(frozen=True)
-class Word:
+class Text:
     """Text that is never broken."""
 
     text: str
@@ -97,12 +97,12 @@ class Bracket:
     joint: str = ","
 
 
-Doc = Word | Bracket
+Doc = Text | Bracket
 
 
 def flat(doc: Doc) -> str:
     """`doc` on one line."""
-    if isinstance(doc, Word):
+    if isinstance(doc, Text):
         return doc.text
     inner = f"{doc.joint} ".join(flat(i) for i in doc.items)
     return f"{doc.head}{inner}{doc.tail}"
@@ -111,7 +111,7 @@ def flat(doc: Doc) -> str:
 def layout(doc: Doc, room: int, prefix: str = "", suffix: str = "") -> list[str]:
     """The lines of `prefix doc suffix`, broken at brackets, outermost first, where they are longer than `room`."""
     line = prefix + flat(doc) + suffix
-    if len(line) <= room or isinstance(doc, Word) or not doc.items:
+    if len(line) <= room or isinstance(doc, Text) or not doc.items:
         return [line]
     body = f"{doc.joint} ".join(flat(i) for i in doc.items)
     lines = [prefix + doc.head]
@@ -126,15 +126,15 @@ def layout(doc: Doc, room: int, prefix: str = "", suffix: str = "") -> list[str]
 
 def prefixed(text: str, doc: Doc) -> Doc:
     """`text` right before `doc`: `name=`, `*`."""
-    if isinstance(doc, Word):
-        return Word(text + doc.text)
+    if isinstance(doc, Text):
+        return Text(text + doc.text)
     return Bracket(text + doc.head, doc.items, doc.tail, doc.joint)
 
 
 def call_doc(text: str) -> Doc:
     """A text that ends in a bracket, so that it can be broken there."""
     if len(text) < WIDTH // 2 or text[-1] not in ")]" or (text.startswith("(") and _opening(text) == 0):
-        return Word(text)
+        return Text(text)
     at = _opening(text)
     return Bracket(text[: at + 1], tuple(call_doc(i) for i in _items(text[at + 1 : -1])), text[-1])
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from archdsl.code.forward import ROOM
+from archdsl.code.members import Node, is_list
 from archdsl.code.names import member
-from archdsl.code.python import Bracket, Doc, Word, layout, literal, prefixed
-from archdsl.code.writer import Node, Writer, is_list
+from archdsl.code.python import Bracket, Doc, Text, layout, literal, prefixed
+from archdsl.code.writer import ClassWriter
 from archdsl_keras.layers import LAYERS
 
 __all__ = ["MEMBERS", "RESERVED", "KerasClass", "find", "spell"]
@@ -53,7 +54,7 @@ MEMBERS = _Members(
 )
 
 
-class KerasClass(Writer):
+class KerasClass(ClassWriter):
     """Writes a block as a layer, the model as a `keras.Model`."""
 
     reserved = RESERVED | frozenset(LAYERS)
@@ -81,7 +82,7 @@ class KerasClass(Writer):
         yield from super().stores()
         if self.plan.is_model and self.plan.args:
             names = [self.names.give(spec.key, spec.name) for spec in self.plan.args]
-            items = tuple(Word(f"{literal(name)}: {name}") for name in names)
+            items = tuple(Text(f"{literal(name)}: {name}") for name in names)
             yield from layout(Bracket("{", items, "}"), ROOM, f"self.{self._arguments} = ")
 
     def methods(self) -> Iterator[str]:
@@ -113,10 +114,10 @@ class KerasClass(Writer):
         return self.row(tuple(doc for _, doc in items), name)
 
     def row(self, items: tuple[Doc, ...], name: str) -> Doc:
-        return Bracket("Chain(", (*items, Word(f"name={name}")))
+        return Bracket("Chain(", (*items, Text(f"name={name}")))
 
     def named(self, args: Sequence[Doc], name: str) -> Sequence[Doc]:
-        return [*args, Word(f"name={name}")]
+        return [*args, Text(f"name={name}")]
 
     def label(self, name: str) -> str:
         return literal(_label(name))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archdsl.code.python import Bracket, Doc, Word, prefixed
+from archdsl.code.members import Node, is_list
+from archdsl.code.python import Bracket, Doc, Text, prefixed
 from archdsl.code.structure import Leaf
-from archdsl.code.writer import Node, Writer, is_list
+from archdsl.code.writer import ClassWriter
 from archdsl.code.written import Built, New
 
 __all__ = ["MEMBERS", "RESERVED", "TorchClass"]
@@ -33,7 +34,7 @@ MEMBERS = frozenset(
 )
 
 
-class TorchClass(Writer):
+class TorchClass(ClassWriter):
     """Writes a class as an `nn.Module`."""
 
     reserved = RESERVED
@@ -51,7 +52,7 @@ class TorchClass(Writer):
 
     def group(self, items: Sequence[tuple[str, Doc]], is_list: bool) -> Doc:
         if not items:
-            return Word("nn.ModuleDict()")
+            return Text("nn.ModuleDict()")
         if is_list:
             docs = tuple(doc for _, doc in items)
             kind = "Parameter" if all(isinstance(d, Bracket) and d.head == "nn.Parameter(" for d in docs) else "Module"

@@ -1,0 +1,263 @@
+"""What constructs the members of a class, as far as it is the same in every framework."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import ClassVar
+
+from archdsl.code.forward import ROOM
+from archdsl.code.names import Names, member
+from archdsl.code.python import Bracket, Doc, Text, comment, layout, literal, prefixed, show, wrap
+from archdsl.code.structure import Guard, Leaf, Tree, common, leaves
+from archdsl.code.written import Built, ClassPlan, Column, Const, Many, New, Numbered, Val, shown
+from archdsl.language.expr import ATOM, SUM, Expr
+
+__all__ = ["Guarded", "MemberWriter", "Node", "is_list"]
+
+Node = Tree[Built] | Leaf[Built]
+Guarded = tuple[tuple[Guard, ...], list[str]]  # lines, and the conditionals that they stand under
+Columns = Mapping[Column, str]  # what a loop calls the elements of its columns
+_NONE: Columns = {}
+
+
+class MemberWriter(ABC):
+    """Writes the assignments of a constructor; a framework's own words are its methods.
+
+    reserved: names that a file uses: no argument or variable may have them.  taken: names that a module has.
+    numbered: whether members are told their names, items of a row their numbers.
+    """
+
+    reserved: frozenset[str]
+    taken: ClassVar[frozenset[str]]
+    numbered: ClassVar[bool] = False
+
+    def __init__(self, plan: ClassPlan, classes: Collection[str]) -> None:
+        self.plan = plan
+        self.files = self.reserved | frozenset(classes)
+        self.names = Names(self.files)
+        for spec in plan.args:
+            self.names.give(spec.key, spec.name)
+        self.locals = [v for v in plan.locals if v.value != Expr("name", (f"#{v.key}",))]
+        for local in self.locals:
+            self.names.give(local.key, local.key)
+        self.top = {node.name: node for node in plan.members}
+        self.loops: list[str] = []  # the names that the loops around what is written have taken
+
+    # --- what a framework says ---
+
+    @abstractmethod
+    def inside(self, part: str, nodes: Sequence[Node]) -> str:
+        """How one of a group's `nodes` is reached from it: `.mask`, `[0]`."""
+
+    @abstractmethod
+    def group(self, items: Sequence[tuple[str, Doc]], is_list: bool) -> Doc:
+        """Members under one name."""
+
+    @abstractmethod
+    def line(self, items: Sequence[tuple[str, Doc]], name: str) -> Doc:
+        """Modules one after another, with what each is called; `name` is the text of the line's own name."""
+
+    @abstractmethod
+    def row(self, items: tuple[Doc, ...], name: str) -> Doc:
+        """Modules one after another, numbered."""
+
+    def named(self, args: Sequence[Doc], name: str) -> Sequence[Doc]:
+        """The arguments of a member, with its name where the framework wants that."""
+        return args
+
+    def label(self, name: str) -> str:
+        """The text of a member's own name."""
+        return literal(name)
+
+    def nests(self, built: Built, group: Sequence[Node]) -> bool:
+        """Whether a member can stand inside its group's constructor; `group` are all of its members."""
+        return True
+
+    # --- names and values ---
+
+    def called(self, part: str) -> str:
+        """What a member is called, from the last part of its path."""
+        return member(part, self.taken)
+
+    def member(self, path: tuple[str, ...]) -> str:
+        node: Node | None = self.top.get(path[0])
+        text = f"self.{self.called(path[0])}"
+        for part in path[1:]:
+            nodes = node.children if isinstance(node, Tree) else ()
+            text += self.inside(part, nodes)
+            node = next((n for n in nodes if n.name == part), None)
+        return text
+
+    def _name(self, key: str) -> str:
+        """What the constructor calls a name of the spec."""
+        if key in self.plan.fixed:
+            return literal(self.plan.fixed[key])
+        if any(s.key == key for s in self.plan.args):
+            return self.names.give(key, key)
+        if key in self.plan.same:
+            return self._name(self.plan.same[key])
+        hoisted = f"#{key}"
+        if any(s.key == hoisted for s in self.plan.args):
+            return self.names.give(hoisted, key)
+        return self.names.give(key, key)
+
+    def _value(self, value: Val, columns: Columns = _NONE) -> tuple[str, int]:
+        if isinstance(value, Const):
+            return literal(value.value), ATOM
+        if isinstance(value, Column):
+            return columns[value], ATOM
+        if isinstance(value, tuple):
+            inner = ", ".join(self._value(v, columns)[0] for v in value)
+            return f"({inner},)" if len(value) == 1 else f"({inner})", ATOM
+        assert isinstance(value, Expr)
+        return show(value, self._name, self.plan.envs)
+
+    # --- members ---
+
+    def members(self) -> list[Guarded]:
+        """The statements that build all of them."""
+        docs = self.plan.cls.graph.stage_docs
+        built: list[Guarded] = []
+        for node in self.plan.members:
+            statements = list(self._statements(node, ()))
+            if node.name in docs and statements:
+                guards, lines = statements[0]
+                statements[0] = guards, [*comment(docs[node.name]), *lines]
+            built += statements
+        return built
+
+    def _statements(self, node: Node, path: tuple[str, ...]) -> Iterator[Guarded]:
+        """Assignments that build one member."""
+        path = (*path, node.name)
+        target = f"{self.member(path)} = "
+        if isinstance(node, Leaf):
+            yield node.guards, layout(self._leaf(node, path), ROOM - 4 * len(node.guards), target)
+            return
+        shared = common(*(leaf.guards for leaf in leaves(node)))
+        first = node.children
+        for at, child in enumerate(first):
+            if not self._stands_inside(child, shared, node.children):
+                first = first[:at]
+                break
+        yield shared, layout(self._group(node, first, path), ROOM - 4 * len(shared), target)
+        for child in node.children[len(first) :]:
+            yield from self._statements(child, path)
+
+    def _stands_inside(self, node: Node, guards: tuple[Guard, ...], beside: Sequence[Node]) -> bool:
+        if isinstance(node, Leaf):
+            return node.guards == guards and self.nests(node.content, beside)
+        return all(self._stands_inside(child, guards, node.children) for child in node.children)
+
+    def _group(self, node: Tree[Built], children: Sequence[Node], path: tuple[str, ...]) -> Doc:
+        docs = [
+            self._leaf(c, (*path, c.name)) if isinstance(c, Leaf) else self._group(c, c.children, (*path, c.name))
+            for c in children
+        ]
+        names = [self.called(c.name) for c in children]
+        return self.group(list(zip(names, docs, strict=True)), bool(children) and is_list(node.children))
+
+    def _leaf(self, leaf: Leaf[Built], path: tuple[str, ...]) -> Doc:
+        return self._built(leaf.content, self.label("-".join(map(self.called, path))), _NONE)
+
+    def _built(self, built: Built, name: str, columns: Columns) -> Doc:
+        """What builds a member; `name` is the text of its own name."""
+        if isinstance(built, New):
+            return self._new(built, columns, name)
+        if isinstance(built, Numbered):
+            return self.row(tuple(self._items(built, columns)), name)
+        names = Names()
+        called = [names.give(i, self.called(part)) for i, (part, _) in enumerate(built.items)]
+        docs = [self._built(b, self.label(n), columns) for n, (_, b) in zip(called, built.items, strict=True)]
+        return self.line(list(zip(called, docs, strict=True)), name)
+
+    def _items(self, row: Numbered, columns: Columns) -> Iterator[Doc]:
+        at = 0
+        for item in row.items:
+            if isinstance(item, Many):
+                yield self._many(item, at, columns)
+                at += item.times.value if isinstance(item.times, Const) and isinstance(item.times.value, int) else 0
+            else:
+                yield self._built(item, literal(str(at)), columns)
+                at += 1
+
+    def _many(self, many: Many, start: int, columns: Columns) -> Doc:
+        """`*[item for …]`; the items are numbered from `start`."""
+        names = Names(self._in_force | set(self.loops))
+        known = [names.give(c, c.hint) for c, _ in many.columns]
+        source = self._source(many) if known else Text(self._range(many.times, start if self.numbered else 0, columns))
+        targets = ", ".join(known) or "_"
+        index = ""
+        if self.numbered:
+            index = names.give("number", *"ijk")
+            if known:
+                source = Bracket("enumerate(", (source,))
+            targets = f"{index}, ({targets})" if len(known) > 1 else ", ".join((index, *known))
+        loops = [*known, index]
+        self.loops += loops
+        inner = {**columns, **dict(zip((c for c, _ in many.columns), known, strict=True))}
+        item = self._built(many.item, f'f"{{{index}}}"', inner)
+        del self.loops[-len(loops) :]
+        return Bracket("*[", (item, prefixed(f"for {targets} in ", source)), "]", "")
+
+    @property
+    def _in_force(self) -> frozenset[str]:
+        """Names that the constructor knows."""
+        keys = [*(s.key for s in self.plan.args), *(s.key for s in self.locals)]
+        return self.files.union(map(self._name, keys))
+
+    def _range(self, times: Val, start: int, columns: Columns) -> str:
+        """So many numbers from `start`."""
+        text, level = self._value(times, columns)
+        if not start:
+            return f"range({text})"
+        if isinstance(times, Expr) and times.op == "-" and times.args[1] == Expr("number", (start,)):
+            whole = times.args[0]
+            assert isinstance(whole, Expr)
+            return f"range({start}, {self._value(whole)[0]})"
+        stop = str(int(text) + start) if isinstance(times, Const) else f"{wrap(text, level, SUM)} + {start}"
+        return f"range({start}, {stop})"
+
+    def _source(self, many: Many) -> Doc:
+        """The rows of the columns."""
+        lists = [v for _, v in many.columns]
+        if len(lists) == 1:
+            return self._list(lists[0])
+        rows = [v.value for v in lists if isinstance(v, Const)]
+        if len(rows) == len(lists):
+            return Bracket("(", tuple(Text(literal(row)) for row in zip(*rows, strict=True)))
+        return Bracket("zip(", tuple(map(self._list, lists)))
+
+    def _list(self, value: Val) -> Doc:
+        """What is iterated over; a column of equal steps is a range."""
+        steps = _steps(value.value) if isinstance(value, Const) else None
+        return Text(f"range({steps.start}, {steps.stop}, {steps.step})") if steps else self._argument(value, _NONE)
+
+    def _argument(self, value: Val, columns: Columns) -> Doc:
+        if isinstance(value, Const) and isinstance(value.value, tuple) and len(value.value) > 1:
+            return Bracket("(", tuple(Text(literal(v)) for v in value.value))
+        return Text(self._value(value, columns)[0])
+
+    def _new(self, new: New, columns: Columns, name: str = "") -> Doc:
+        args = []
+        for arg, keyword in shown(new.args):
+            value = arg.value
+            doc = self._new(value, columns) if isinstance(value, New) else self._argument(value, columns)
+            args.append(prefixed(f"{keyword}=", doc) if keyword else doc)
+        return Bracket(f"{new.cls}(", tuple(self.named(args, name) if name else args))
+
+
+def _steps(values: object) -> range | None:
+    """The range that gives four or more numbers, if one does."""
+    if not isinstance(values, tuple) or len(values) < 4 or any(type(v) is not int for v in values):
+        return None
+    step = values[1] - values[0]
+    steps = range(values[0], values[-1] + step, step) if step > 0 else None
+    return steps if steps is not None and tuple(steps) == values else None
+
+
+def is_list(nodes: Sequence[Node]) -> bool:
+    """Whether members of a group are numbered, and all there or none."""
+    return [n.name for n in nodes] == [str(i) for i in range(len(nodes))] and not any(
+        leaf.guards != first.guards for n in nodes for leaf in leaves(n) for first in leaves(nodes[0])
+    )
