@@ -55,7 +55,7 @@ def show(expr: Expr, names: Callable[[str], str], envs: Sequence[Env]) -> tuple[
     envs: every assignment of names under which the text will run: `/` is written `//` where it divides
     under all of them.
     """
-    if expr.op == "number":
+    if expr.is_number:
         text = number(expr.args[0])  # type: ignore[arg-type]
         return text, UNARY if text.startswith("-") else ATOM
     if expr.op == "name":

@@ -28,8 +28,8 @@ def writes(expr: Expr, body: BodyCode, value: Number) -> bool:
 
 def _as_float(expr: Expr, env: Mapping[str, Number]) -> float:
     """`expr` as floating-point code computes it."""
-    if expr.op in ("number", "name"):
-        value = expr.args[0] if expr.op == "number" else env[str(expr.args[0])]
+    if expr.is_number or expr.op == "name":
+        value = expr.args[0] if expr.is_number else env[str(expr.args[0])]
         return float(value) if isinstance(value, Fraction) else value  # type: ignore[return-value]
     parts = [_as_float(part, env) for part in expr.parts]
     if expr.op == "/":

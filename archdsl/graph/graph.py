@@ -33,11 +33,15 @@ class Ref:
 
 @dataclass(frozen=True)
 class BlockValue:
-    """A block or op as the value of a parameter. `name` is its block's or op's, `text` as written."""
+    """A block or op as the value of a parameter. `name` is its block's or op's, `text` as written.
+
+    names: what the numbers in it, and the conditions that chose it, came from.
+    """
 
     name: str
     text: str = field(compare=False)
     key: Hashable = field(default=None, repr=False)
+    names: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
 
 Argument = Dim | str | bool | BlockValue | tuple["Argument", ...]
@@ -50,16 +54,21 @@ class Input:
 
 @dataclass(frozen=True)
 class Choice:
-    """A conditional that was decided: the one at `span`, `cond` in the block's names.
+    """A conditional that was decided: the one at `span`.
 
     key: the same for the same conditional of the same block, in all of its bodies.
-    cond: None where it cannot be said in the block's names.
+    formula: of the condition, in the block's names, as a `Dim` has it.
     """
 
     key: str
-    cond: Expr | None
+    formula: Expr | None
     taken: bool
     span: Span
+
+    @property
+    def cond(self) -> Expr | None:
+        """How the condition is written; None where the block's names cannot say it."""
+        return None if self.formula is None or self.formula.is_number else self.formula
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,11 @@ class Node:
     guards: tuple[Choice, ...] = ()
     shared: str | None = None
 
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """Every conditional that it is there for: its guards, and the one whose value it is."""
+        return (*self.guards, self.op.choice) if isinstance(self.op, Select) else self.guards
+
 
 @dataclass(eq=False)
 class Graph:
@@ -147,7 +161,8 @@ class Graph:
         stage_docs and stage_spans: their comments, and where the text after the label stands.
     asked: what was set from outside, as flags: `--set t=4 --input 3x32x32`.
     layers: how many ops it holds, repeats counted out.
-    fixed: names that something in it depends on without showing it (`dv` was rounded from `c`): a literal stands there.
+    settled: names that decided what it is built of, in a way that no text shows: the length of a list, what stands at
+        an index.
     """
 
     block: str
@@ -164,7 +179,7 @@ class Graph:
     stage_spans: dict[str, Span] = field(default_factory=dict)
     asked: str = ""
     layers: int = 0
-    fixed: set[str] = field(default_factory=set)
+    settled: set[str] = field(default_factory=set)
 
     def add(self, node: Node, inputs: Mapping[str, Ref] | None = None) -> Ref:
         """Add a node fed by `inputs` (port -> value); its types are already checked."""
@@ -218,9 +233,55 @@ class Graph:
         return tuple(self.type_of(ref) for ref in self.inputs(name).values())
 
     @cached_property
+    def fixed(self) -> frozenset[str]:
+        """Names that something in it depends on without showing it (`dv` was rounded from `c`): a literal stands there.
+
+        What the bodies that it calls depend on is theirs; parenthesised flows speak its names, so theirs count.
+        """
+        found = set(self.settled).union(*(number.hides for number in self.bound.values()))
+        for node in self:
+            found.update(*(t.c.hides for t in node.types), *(c.formula.hides() for c in node.choices if c.formula))
+            found.update(*_hidden(node.op))
+        return frozenset(found)
+
+    @cached_property
     def entries(self) -> tuple[Node, ...]:
         """`in` and the tensor parameters."""
         return tuple(n for n in self if isinstance(n.op, Input))
+
+
+def _hidden(built: object) -> Iterator[Iterable[str]]:
+    """The names that an op, a call or a chain depends on without showing them."""
+    match built:
+        case Dim():
+            yield built.hides
+        case tuple():
+            for item in built:
+                yield from _hidden(item)
+        case Op():
+            for declared in built.declared:
+                yield from _hidden(getattr(built, declared.name))
+        case Call():
+            for value in built.args.values():
+                yield from _hidden(value) if isinstance(value, Dim) else _inside(value)
+            if built.body.kind == "flow":
+                yield built.body.fixed
+        case Chain():
+            for step in built.steps:
+                yield from _hidden(step.target)
+                yield from (t.c.hides for t in step.types)
+
+
+def _inside(value: Argument) -> Iterator[Iterable[str]]:
+    """The names that a list or an op was made of: whoever is given it sees plain numbers in it."""
+    match value:
+        case Dim() if value.formula is not None:
+            yield value.formula.names() | value.formula.hides()
+        case tuple():
+            for item in value:
+                yield from _inside(item)
+        case BlockValue():
+            yield value.names
 
 
 def parts(target: Target | Select | Input) -> Iterator[tuple[Op | Call, int]]:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 __all__ = [
     "AND", "ATOM", "CHOICE", "COMPARE", "FLOW", "LARGEST_EXPONENT", "NOT", "OPERATORS", "OR", "POWER", "PRODUCT", "SUM",
-    "UNARY", "Expr", "Number", "Operator", "combine", "number_text", "numeral", "symbol",
+    "UNARY", "Expr", "Number", "Operator", "combine", "hidden", "number_text", "numeral", "symbol",
 ]  # fmt: skip
 
 Number = int | Fraction | bool
@@ -113,6 +113,7 @@ OPERATORS: dict[str, Operator] = {
     "**": Operator("**", POWER, "right", _power),
     "min": Operator("min", ATOM, "call", min),
     "max": Operator("max", ATOM, "call", max),
+    "abs": Operator("abs", ATOM, "call", abs),
 }
 
 
@@ -123,7 +124,8 @@ OPERATORS: dict[str, Operator] = {
 class Expr:
     """An expression over a block's names.
 
-    op: `name` (args: one string), `number` (args: one Number), or an operator of the table, over Exprs.
+    op: `name` (args: one string), `number` (args: one Number), `hidden` (args: a Number and the names that it came
+        from; it is written as that number), or an operator of the table, over Exprs.
     size: how many leaves it has.
     """
 
@@ -137,10 +139,25 @@ class Expr:
         return tuple(a for a in self.args if isinstance(a, Expr))
 
     def names(self) -> set[str]:
-        """Every name it reads."""
+        """Every name it shows."""
         if self.op == "name":
             return {str(self.args[0])}
         return set().union(*(a.names() for a in self.parts))
+
+    def hides(self) -> set[str]:
+        """Every name that it depends on and does not show.
+
+        >>> combine("<", hidden(7, [symbol("c")]), symbol("n")).hides()
+        {'c'}
+        """
+        if self.op == "hidden":
+            return {str(name) for name in self.args[1:]}
+        return set().union(*(a.hides() for a in self.parts))
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is written as a number."""
+        return self.op in ("number", "hidden")
 
     def value(self, env: Mapping[str, Number]) -> Number:
         """Exactly. Raises KeyError for an unknown name that it needs, ArithmeticError where there is no value.
@@ -148,16 +165,18 @@ class Expr:
         >>> combine("and", combine(">", symbol("n"), numeral(0)), symbol("flag")).value({"n": 0})
         False
         """
-        if self.op == "number":
+        if self.is_number:
             return self.args[0]  # type: ignore[return-value]
         if self.op == "name":
             return env[str(self.args[0])]
         return OPERATORS[self.op].of(a.value(env) for a in self.parts)
 
     def substitute(self, names: Mapping[str, Expr | None]) -> Expr | None:
-        """With each name replaced; None (a literal) as soon as a name has no replacement."""
+        """With each name replaced; None where that cannot be written, as where a name has no replacement."""
         if self.op == "number":
             return self
+        if self.op == "hidden":
+            return None
         if self.op == "name":
             return names.get(str(self.args[0]))
         parts = [p for a in self.parts if (p := a.substitute(names)) is not None]
@@ -178,7 +197,7 @@ class Expr:
         """Its text and how tightly that holds together."""
         if self.op == "name":
             return str(self.args[0]), ATOM
-        if self.op == "number":
+        if self.is_number:
             text = number_text(self.args[0])  # type: ignore[arg-type]
             return text, UNARY if text.startswith("-") else ATOM
         row = OPERATORS[self.op]
@@ -201,15 +220,30 @@ def numeral(value: Number) -> Expr:
     return Expr("number", (value,))
 
 
+def hidden(value: Number, causes: Iterable[Expr]) -> Expr | None:
+    """A number that was chosen, rounded or is too long to be written, with the names that it came from.
+
+    None where it came from none: then it is a plain number.
+
+    >>> hidden(12, [combine("*", symbol("c"), numeral(Fraction(1, 4)))])
+    Expr(op='hidden', args=(12, 'c'), size=1)
+    """
+    names: set[str] = set()
+    for cause in causes:
+        names |= cause.names() | cause.hides()
+    return Expr("hidden", (value, *sorted(names))) if names else None
+
+
 def combine(op: str, *parts: Expr) -> Expr | None:
     """`op` over `parts`, with the arithmetic that everybody does in their head done.
 
-    None where the result is a plain number or too long to read.
+    None where the result is written as a number: it is plain, or too long to read, or made of what is hidden (a
+    condition may hold a hidden number, a size may not: the rest of it would read as if it were all).
 
     >>> str(combine("-", combine("+", symbol("c"), numeral(3)), numeral(1)))
     'c+2'
     """
-    if all(p.op == "number" for p in parts):
+    if all(p.is_number for p in parts) or (OPERATORS[op].level > COMPARE and any(p.op == "hidden" for p in parts)):
         return None
     if op in ("neg", "not") and parts[0].op == op:
         return parts[0].parts[0]

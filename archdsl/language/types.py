@@ -1,8 +1,8 @@
-"""Sizes and tensor types: a `Dim` is a number that remembers how the author wrote it.
+"""Sizes and tensor types: a `Dim` is a number that remembers what it was made of.
 
-The expression of a `Dim` is in the names of its own block (`c`, `in.c`, `r`), so that
-generated code can say `c // 4` where the spec says `c/4`. Equality, hashing and memo keys use
-the value alone. A number without an expression is a literal.
+Its formula is in the names of its own block (`c`, `in.c`, `r`), so that generated code can say `c // 4` where the
+spec says `c/4`, and knows which names a literal hides. Equality, hashing and memo keys use the value alone. A number
+without a formula is a literal.
 """
 
 from __future__ import annotations
@@ -12,27 +12,31 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, cast
 
-from archdsl.language.expr import OPERATORS, Expr, Number, combine, number_text, numeral
+from archdsl.language.expr import OPERATORS, Expr, Number, combine, hidden, number_text, numeral
 
-__all__ = ["DTYPES", "POISON", "Dim", "Poison", "TensorType", "axis_names", "calculated", "dim"]
+__all__ = ["DTYPES", "POISON", "Dim", "Poison", "TensorType", "axis_names", "calculated", "derived", "dim"]
 
 DTYPES: Final = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}  # and their bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """A number of the spec: an int, an exact fraction or a bool, and how it was written.
+    """A number of the spec: an int, an exact fraction or a bool, and what it was made of.
 
-    `expr` is None for a literal. `lost` are names that the value depends on and `expr` does not show. `origin` is the
-    division that a fraction came from, for the diagnostic where a whole number is wanted. Arithmetic between Dims and
-    plain numbers keeps both; where a fraction takes part and the result is whole, the result is a literal, because
-    floating-point code could not compute it exactly, and so is all that is made from it.
+    `formula` is None for a literal. `origin` is the division that a fraction came from, for the diagnostic where a
+    whole number is wanted. Arithmetic between Dims and plain numbers keeps both; where a fraction takes part and the
+    result is whole, how it was made is hidden, because floating-point code could not compute it exactly.
+
+    >>> from archdsl.language.expr import symbol
+    >>> c = Dim(64, symbol("c"))
+    >>> half = c * Dim(Fraction(1, 2))
+    >>> str((c // 4).written), str(half.written), half.hides
+    ('c//4', '32', {'c'})
     """
 
     value: Number
-    expr: Expr | None = field(default=None, compare=False)
+    formula: Expr | None = field(default=None, compare=False)
     origin: object = field(default=None, compare=False, repr=False)
-    lost: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __add__(self, other: Dim | Number) -> Dim:
         return calculated("+", self, other)
@@ -65,7 +69,7 @@ class Dim:
         return calculated("**", self, other)
 
     def __neg__(self) -> Dim:
-        return Dim(-self.value, combine("neg", self.written))
+        return derived("neg", -self.value, self)
 
     def __lt__(self, other: Dim | Number) -> bool:
         return self.value < dim(other).value
@@ -107,17 +111,32 @@ class Dim:
         return isinstance(self.value, int) and not isinstance(self.value, bool)
 
     @property
+    def expr(self) -> Expr | None:
+        """How it is written, where that says more than the number."""
+        return None if self.formula is None or self.formula.op == "hidden" else self.formula
+
+    @property
     def written(self) -> Expr:
-        """How it was written: its expression, or the number itself."""
-        return self.expr if self.expr is not None else numeral(self.value)
+        """How it is written: its expression, or the number itself."""
+        return self.expr or numeral(self.value)
+
+    @property
+    def term(self) -> Expr:
+        """What stands for it in what is made of it."""
+        return self.formula or numeral(self.value)
+
+    @property
+    def hides(self) -> set[str]:
+        """The names that it depends on and does not show."""
+        return set() if self.formula is None else self.formula.hides()
 
     def rerooted(self, expr: Expr | None) -> Dim:
         """The same value, written another way."""
         return Dim(self.value, None if expr is not None and expr.op == "number" else expr, self.origin)
 
-    def unwritten(self, *causes: Dim) -> Dim:
-        """The value as a literal that remembers which names it, and `causes`, came from."""
-        return Dim(self.value, None, self.origin, _names(self, *causes))
+    def chosen_by(self, *causes: Dim) -> Dim:
+        """The value as a number that came from all names of `causes`, and its own."""
+        return Dim(self.value, hidden(self.value, [d.term for d in (self, *causes)]), self.origin)
 
 
 def calculated(op: str, a: Dim, other: Dim | Number) -> Dim:
@@ -126,16 +145,17 @@ def calculated(op: str, a: Dim, other: Dim | Number) -> Dim:
     value = OPERATORS[op].exact(a.value, b.value)
     if type(value) is Fraction and value.denominator == 1:
         value = int(value)
-    if a.expr is None and b.expr is None:
-        return Dim(value, None, None, a.lost | b.lost) if a.lost or b.lost else Dim(value)
-    inexact = type(value) is int and Fraction in (type(a.value), type(b.value))
-    expr = None if inexact or a.lost or b.lost else combine(op, a.written, b.written)
-    return Dim(value, expr, None, _names(a, b) if expr is None else frozenset())
+    if a.formula is None and b.formula is None:
+        return Dim(value)
+    if type(value) is int and Fraction in (type(a.value), type(b.value)):
+        return Dim(value, hidden(value, (a.term, b.term)))
+    return derived(op, value, a, b)
 
 
-def _names(*dims: Dim) -> frozenset[str]:
-    """All names that values depend on, shown or not."""
-    return frozenset().union(*(d.lost for d in dims), *(d.expr.names() for d in dims if d.expr is not None))
+def derived(op: str, value: Number, *parts: Dim) -> Dim:
+    """The number that `op` makes of others, whose value is known: it remembers how it is written, or what it hides."""
+    terms = [p.term for p in parts]
+    return Dim(value, combine(op, *terms) or hidden(value, terms))
 
 
 def dim(value: Dim | Number) -> Dim:

@@ -165,7 +165,7 @@ def _times(body: Body, template: Repeat) -> int | None:
     if int(times) < 0:
         body.session.report(NegativeRepeat(str(times)), template.span)
         return None
-    return int(times)
+    return int(times) or int(body.decided(times))  # what is not there says nothing of how often it would be
 
 
 def _apply_repeat(body: Body, template: Repeat, x: Tensor, span: Span) -> Value:
@@ -185,6 +185,8 @@ def _apply_repeat(body: Body, template: Repeat, x: Tensor, span: Span) -> Value:
 
 def _unrolled(body: Body, template: Repeat, times: int, x: Tensor, span: Span) -> Value:
     """One node an application: for what reads other tensors or shares weights."""
+    if template.times is not None:
+        body.decided(template.times)
     value: Value = x
     own = body.session.names.get(id(template.site), "")
     items = template.item if isinstance(template.item, tuple) else (template.item,)

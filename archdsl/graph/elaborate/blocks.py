@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archdsl.graph.elaborate.apply import Called
@@ -13,10 +13,7 @@ from archdsl.graph.elaborate.naming import statement_name
 from archdsl.graph.elaborate.program import Declared
 from archdsl.graph.elaborate.values import (
     ApplyBlock,
-    ApplyOp,
     Bound,
-    Repeat,
-    Sequence,
     Template,
     Tensor,
     Value,
@@ -33,7 +30,7 @@ from archdsl.language.diagnostics import Label
 from archdsl.language.errors.limits import DoesNotShrink, TooDeep
 from archdsl.language.errors.names import MissingArgument
 from archdsl.language.errors.values import BadUnpack, NotATensor, TensorCrosses
-from archdsl.language.expr import Expr, symbol
+from archdsl.language.expr import Expr, hidden, symbol
 from archdsl.language.ops import OPS
 from archdsl.language.schema import missing
 from archdsl.language.source import Span
@@ -75,8 +72,6 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
         return None  # it failed, and that was reported
     names = _caller_names(found.graph, template, inputs)
     types = tuple(t.rewritten(lambda d: _in_caller(d, names)) for t in found.types)
-    body.fix(*(Dim(0, names[n]).unwritten() for n in found.graph.fixed if names.get(n) is not None))
-    body.fix(*(d.unwritten() for b in template.args.values() for d in _inner_numbers(b.value)))
     call = Call(block.name, _call_args(found.graph, template, names), frozenset(template.args), found.graph)
     return call, types, found.listed
 
@@ -120,29 +115,13 @@ def _caller_names(graph: Graph, template: ApplyBlock, inputs: Mapping[str, Tenso
 
 def _in_caller(size: Dim, names: Mapping[str, Expr | None]) -> Dim:
     """A size of the callee, written in the caller's names."""
-    if size.expr is None and not size.lost:
+    if size.formula is None:
         return size
-    written = size.expr.substitute(names) if size.expr is not None else None
-    hidden = size.lost | (size.expr.names() if size.expr is not None and written is None else frozenset())
-    lost = frozenset().union(*(e.names() for n in hidden if (e := names.get(n)) is not None))
-    return Dim(size.value, None if written is None or written.op == "number" else written, size.origin, lost)
-
-
-def _inner_numbers(value: Value) -> Iterator[Dim]:
-    """The numbers inside of a list or an op, which the callee sees as literals."""
-    match value:
-        case tuple():
-            for v in value:
-                yield from ([v] if isinstance(v, Dim) else _inner_numbers(v))
-        case ApplyOp() | ApplyBlock():
-            for b in value.args.values():
-                yield from ([b.value] if isinstance(b.value, Dim) else _inner_numbers(b.value))
-        case Sequence():
-            yield from _inner_numbers(value.items)
-        case Repeat():
-            yield from _inner_numbers(value.item)
-            if value.times is not None:
-                yield value.times
+    written = size.formula.substitute(names)
+    if written is None:
+        causes = (names.get(n) for n in size.formula.names() | size.formula.hides())
+        written = hidden(size.value, [c for c in causes if c is not None])
+    return size.rerooted(written)
 
 
 def _call_args(graph: Graph, template: ApplyBlock, names: Mapping[str, Expr | None]) -> dict[str, Argument]:
@@ -246,6 +225,7 @@ def _own_default(body: Body, param: ast.ParamDecl) -> Value:
     value = evaluate(body, param.default)
     if isinstance(value, Dim):
         body.graph.defaults[param.name] = value.written
+        body.graph.settled |= value.hides
         return value.rerooted(symbol(param.name))
     return value
 
@@ -282,7 +262,6 @@ def _bound(body: Body, name: str, value: Value) -> Value:
     """A number takes the name it is bound to."""
     if isinstance(value, Dim) and name != "out":
         body.graph.bound[name] = value
-        body.fix(value)
         return value.rerooted(symbol(name))
     return value
 

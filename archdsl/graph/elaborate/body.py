@@ -11,7 +11,7 @@ from archdsl.graph.elaborate.values import Tensor, Value
 from archdsl.graph.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target
 from archdsl.language.diagnostics import Diagnostic, Error, Frame, Label
 from archdsl.language.errors.limits import NumberTooLarge, OverBudget
-from archdsl.language.ops.op import Op
+from archdsl.language.expr import Number
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
 from archdsl.language.types import Dim, TensorType
@@ -50,25 +50,6 @@ def _kind(op: Target | Select) -> str:
     if isinstance(op, Select):
         return "choice"
     return "group" if isinstance(op, Chain) else op.block or "group" if isinstance(op, Call) else op.name
-
-
-def _numbers(op: object) -> Iterator[Dim]:
-    """The numbers that an op, a call or a chain is made with."""
-    match op:
-        case Op():
-            for f in op.declared:
-                yield from _numbers(getattr(op, f.name))
-        case Call():
-            yield from _numbers(tuple(op.args.values()))
-        case Chain():
-            for step in op.steps:
-                yield from _numbers(step.target)
-                yield from (t.c for t in step.types)
-        case tuple():
-            for value in op:
-                yield from _numbers(value)
-        case Dim():
-            yield op
 
 
 def _label(active: Active, uses: list[Active]) -> str:
@@ -211,16 +192,15 @@ class Body:
     ) -> tuple[Tensor, ...]:
         """A node, named after `site`; its outputs."""
         self.session.spend("nodes", 1, span)
-        self.fix(*_numbers(op), *(t.c for t in types))
         node = Node(self.name(site, _kind(op)), op, types, span, self.guards, shared)
         self.graph.add(node, {port: t.ref for port, t in inputs.items()})
         return tuple(Tensor(Ref(node.name, i), t, self, span) for i, t in enumerate(types))
 
-    def fix(self, *dims: Dim) -> None:
-        """Note what numbers that are built in depend on without showing it."""
-        for d in dims:
-            if d.lost:
-                self.owner.graph.fixed |= d.lost
+    def decided(self, number: Dim) -> Number:
+        """The value of a number that decides what is built, in a way that no text shows: the graph notes its names."""
+        if number.formula is not None:
+            self.owner.graph.settled |= number.formula.names() | number.formula.hides()
+        return number.value
 
     def too_large(self, types: Iterable[TensorType], span: Span) -> bool:
         """Report a tensor that no machine could hold."""

@@ -32,11 +32,10 @@ from archdsl.graph.graph import Choice, Select
 from archdsl.language.diagnostics import Label, nearest
 from archdsl.language.errors.names import LabelAsOp, NotYetBound, UnknownAttribute, UnknownName
 from archdsl.language.errors.values import BadCall, BadFunction, BadIndex, NotACondition, NotAFlow
-from archdsl.language.expr import combine
 from archdsl.language.ops import OPS
 from archdsl.language.schema import Count
 from archdsl.language.syntax import ast
-from archdsl.language.types import POISON, Dim, axis_names, dim
+from archdsl.language.types import POISON, Dim, axis_names, derived, dim
 
 __all__ = ["condition", "evaluate"]
 
@@ -119,9 +118,8 @@ def _index(body: Body, node: ast.Index) -> Value:
         return POISON
     item = value[int(index)]
     if isinstance(item, Dim):
-        item = Dim(item.value, item.expr, item.origin, item.lost | index.unwritten().lost)
-    else:
-        body.fix(index.unwritten())
+        return item if index.formula is None else item.chosen_by(index)
+    body.decided(index)
     return item.at(node) if isinstance(item, Template) else item
 
 
@@ -131,7 +129,7 @@ def _slice(body: Body, node: ast.Slicing) -> Value:
     for at in (node.start, node.stop):
         end = None if at is None else evaluate(body, at)
         if isinstance(end, Dim) and end.is_int:
-            ends.append(int(end))
+            ends.append(int(body.decided(end)))
         elif end is None:
             ends.append(None)
         else:
@@ -175,11 +173,11 @@ def _function(body: Body, node: ast.Call, name: str, values: list[tuple[ast.Call
         at = node.span if misuse.position is None else node.args[misuse.position].span
         body.session.report(misuse.error, at)
         return POISON
-    causes = [v for v in (*args, *keywords.values()) if isinstance(v, Dim)]
+    numbers = [v for v in (*args, *keywords.values()) if isinstance(v, Dim)]
     if isinstance(value, Dim):
-        hidden = causes and (value.expr is None or any(c.lost for c in causes))
-        return value.unwritten(*causes) if hidden else value
-    body.fix(*(c.unwritten() for c in causes))  # a list whose length they decide
+        return value.chosen_by(*numbers) if value.formula is None else value
+    for number in numbers:  # of a list: they decide its length
+        body.decided(number)
     return value
 
 
@@ -304,7 +302,7 @@ def _if_else(body: Body, node: ast.IfElse) -> Value:
         return POISON
     assert isinstance(cond, Dim)
     source = body.file.source.name
-    choice = Choice(f"{source}:{node.span.start}", cond.expr, bool(cond), node.span)
+    choice = Choice(f"{source}:{node.span.start}", cond.formula, bool(cond), node.span)
     with body.within(guard=choice):
         value = evaluate(body, node.then if cond else node.orelse)
     if isinstance(value, Tensor):
@@ -314,8 +312,8 @@ def _if_else(body: Body, node: ast.IfElse) -> Value:
     if isinstance(value, tuple) and any(isinstance(v, Tensor) for v in value):
         return tuple(_select(body, node, choice, v) if isinstance(v, Tensor) else v for v in value)
     if isinstance(value, Dim):
-        return value.unwritten(cond)
-    body.fix(cond.unwritten())
+        return value.chosen_by(cond)
+    body.decided(cond)
     return value
 
 
@@ -338,14 +336,14 @@ def _bool_op(body: Body, node: ast.BoolOp) -> Value:
     if failed:
         return POISON
     result = any(bool(p) for p in parts if isinstance(p, Dim)) if node.op == "or" else not decided
-    written = [p.written for p in parts if isinstance(p, Dim)]
-    return Dim(result, combine(node.op, *written) if len(written) == len(parts) else None)
+    known = [p for p in parts if isinstance(p, Dim)]
+    return derived(node.op, result, *known) if len(known) == len(parts) else Dim(result).chosen_by(*known)
 
 
 def _unary(body: Body, node: ast.Unary) -> Value:
     if node.op == "not":
         value = condition(body, node.value)
-        return Dim(not value, combine("not", value.written)) if isinstance(value, Dim) else POISON
+        return derived("not", not value, value) if isinstance(value, Dim) else POISON
     value = evaluate(body, node.value)
     return value if value is POISON or node.op == "+" else negative(body, node, value)
 
@@ -407,7 +405,7 @@ def _clauses(body: Body, node: ast.ListComp, depth: int, found: list[Value]) -> 
     for value in values:
         if not _unpack(body, clause, clause.targets, value):
             return False
-        conds = [condition(body, c) for c in clause.conds]
+        conds = [body.decided(c) if isinstance(c, Dim) else POISON for c in (condition(body, c) for c in clause.conds)]
         if any(c is POISON for c in conds):
             return False
         if all(conds) and not _clauses(body, node, depth + 1, found):

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from archdsl.graph.elaborate.values import Value, describe
 from archdsl.language.errors.values import BadFunction
-from archdsl.language.expr import Expr, combine
-from archdsl.language.types import Dim, dim
+from archdsl.language.expr import OPERATORS, Expr
+from archdsl.language.types import Dim, derived, dim
 
 __all__ = ["Misuse", "call_function", "square_root"]
 
@@ -55,16 +55,13 @@ def call_function(name: str, args: Sequence[Value], keywords: dict[str, Value], 
             return total
         case "abs":
             x = _number(name, _only(name, args), 0)
-            return x if x.value >= 0 else -x.rerooted(None)
+            return derived("abs", OPERATORS["abs"].of((x.value,)), x)
         case "sqrt":
             x = _number(name, _only(name, args), 0)
             if x.value < 0:
                 raise Misuse(name, "a number that is not negative", describe(x), 0)
             root = square_root(x)
-            written = (
-                combine("**", x.written, Expr("number", (Fraction(1, 2),))) if root.value != int(root.value) else None
-            )
-            return root.rerooted(written)
+            return root if root.is_int else derived("**", root.value, x, Dim(Fraction(1, 2)))
         case _:
             return _rounded(name, args, keywords)
 
@@ -110,9 +107,7 @@ def _extreme(name: str, args: Sequence[Value]) -> Dim:
     if not numbers:
         raise Misuse(name, "at least one number", "nothing")
     best = (min if name == "min" else max)(numbers, key=lambda d: d.value)
-    if all(n.expr is None for n in numbers) or not all(n.is_int for n in numbers):
-        return best.rerooted(None)
-    return Dim(best.value, combine(name, *(n.written for n in numbers)))
+    return derived(name, best.value, *numbers) if all(n.is_int for n in numbers) else best.chosen_by(*numbers)
 
 
 def square_root(x: Dim) -> Dim:
@@ -144,6 +139,6 @@ def _rounded(name: str, args: Sequence[Value], keywords: dict[str, Value]) -> Di
 
 def _rounded_expr(x: Dim, unit: Dim) -> Expr | None:
     """`(x + to/2) // to * to`, where whole numbers can say it exactly."""
-    if x.expr is None or not (x.is_int and unit.is_int and int(unit) % 2 == 0 and unit.expr is None):
+    if x.expr is None or not (x.is_int and unit.is_int and int(unit) % 2 == 0 and unit.formula is None):
         return None
     return ((x + int(unit) // 2) // unit * unit).expr

@@ -8,14 +8,14 @@ from archdsl.graph.elaborate.apply import apply_op
 from archdsl.graph.elaborate.body import Body
 from archdsl.graph.elaborate.division import Division
 from archdsl.graph.elaborate.functions import square_root
-from archdsl.graph.elaborate.values import Tensor, Value, describe, is_template, key
+from archdsl.graph.elaborate.values import Tensor, Value, causes, describe, is_template, key
 from archdsl.language.errors.limits import NumberTooLarge
 from archdsl.language.errors.values import BadOperands, DivisionByZero, NotACondition
 from archdsl.language.errors.warnings import AddedToItself, ScaledNotRepeated
-from archdsl.language.expr import LARGEST_EXPONENT, OPERATORS, combine
+from archdsl.language.expr import LARGEST_EXPONENT, OPERATORS, hidden
 from archdsl.language.ops.merge import Add, Div, Mul, Sub, WithNumber
 from archdsl.language.syntax import ast
-from archdsl.language.types import POISON, Dim, calculated
+from archdsl.language.types import POISON, Dim, calculated, derived
 
 __all__ = ["arithmetic", "compare", "negative"]
 
@@ -119,9 +119,8 @@ def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
         body.session.report(BadOperands("**", describe(left), describe(right), hint), node.op_span)
         return POISON
     root = square_root(Dim(left.value) ** int(halves))
-    written = combine("**", left.written, right.written) if isinstance(root.value, Fraction) else None
-    rooted = root.unwritten(left, right) if written is None else Dim(root.value, written, None, left.lost | right.lost)
-    return _checked(body, node, rooted, left, right)
+    exact = root.chosen_by(left, right) if root.is_int else derived("**", root.value, left, right)
+    return _checked(body, node, exact, left, right)
 
 
 def _checked(body: Body, node: ast.Binary, result: Dim, left: Dim, right: Dim) -> Value:
@@ -131,7 +130,7 @@ def _checked(body: Body, node: ast.Binary, result: Dim, left: Dim, right: Dim) -
         return POISON
     if isinstance(result.value, Fraction):
         origin = Division(node, left, right) if node.op == "/" else left.origin or right.origin
-        return Dim(result.value, result.expr, origin, result.lost)
+        return Dim(result.value, result.formula, origin)
     return result
 
 
@@ -143,8 +142,9 @@ def compare(body: Body, node: ast.Compare, left: Value, right: Value) -> Value:
     if isinstance(left, Dim) and isinstance(right, Dim):
         if isinstance(left.value, bool) == isinstance(right.value, bool) or node.op in ("==", "!="):
             result = OPERATORS[node.op].of((left.value, right.value))
-            return Dim(result, combine(node.op, left.written, right.written))
+            return derived(node.op, result, left, right)
     elif node.op in ("==", "!=") and (type(left) is type(right) or (is_template(left) and is_template(right))):
-        return Dim((key(left) == key(right)) == (node.op == "=="))
+        result = (key(left) == key(right)) == (node.op == "==")
+        return Dim(result, hidden(result, (*causes(left), *causes(right))))
     body.session.report(BadOperands(node.op, describe(left), describe(right)), node.op_span)
     return POISON

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeGuard
 
 from archdsl.graph.graph import Argument, BlockValue, Choice, Ref
+from archdsl.language.expr import Expr
 from archdsl.language.ops.op import Op
 from archdsl.language.schema import Count
 from archdsl.language.source import Span
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Function", "Repeat", "Sequence", "Shared", "Template",
-    "Tensor", "Value", "as_argument", "describe", "holds_shared", "holds_tensor", "is_op_list", "is_template",
+    "Tensor", "Value", "as_argument", "causes", "describe", "holds_shared", "holds_tensor", "is_op_list", "is_template",
     "is_tensor_list", "key", "literal", "name_of", "show", "tensors_in",
 ]  # fmt: skip
 
@@ -225,6 +226,32 @@ def literal(value: Value) -> Value:
     return value
 
 
+def causes(value: Value) -> Iterator[Expr]:
+    """What the numbers in a value were made of, and the conditions that chose its parts."""
+    match value:
+        case Dim():
+            if value.formula is not None:
+                yield value.formula
+        case tuple():
+            for v in value:
+                yield from causes(v)
+        case ApplyOp() | ApplyBlock():
+            for b in value.args.values():
+                yield from causes(b.value)
+        case Sequence():
+            yield from causes(value.items)
+        case Repeat():
+            yield from causes(value.item)
+            if value.times is not None:
+                yield from causes(value.times)
+        case Chosen():
+            if value.choice.formula is not None:
+                yield value.choice.formula
+            yield from causes(value.item)
+        case Shared():
+            yield from causes(value.item)
+
+
 def name_of(value: Value) -> str:
     """What a template is called: `conv`, `resnext`, or the kind of thing it is."""
     match value:
@@ -247,7 +274,8 @@ def as_argument(value: Value) -> Argument:
         return value
     if isinstance(value, tuple) and not (value and is_op_list(value)):
         return tuple(as_argument(v) for v in value)
-    return BlockValue(name_of(value), show(value), key(value))
+    names = frozenset().union(*(c.names() | c.hides() for c in causes(value)))
+    return BlockValue(name_of(value), show(value), key(value), names)
 
 
 def show(value: Value) -> str:

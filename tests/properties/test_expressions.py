@@ -1,0 +1,87 @@
+"""Expressions of sizes: their text in the language and in Python says what they are, with few parentheses."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from archdsl.code.python import show
+from archdsl.language.expr import COMPARE, OPERATORS, Expr, Number, numeral, symbol
+from archdsl.language.source import Source
+from archdsl.language.syntax import ast
+from archdsl.language.syntax.parse import parse_expression
+
+_NAMES = ("a", "b", "c_", "in.c")
+_FORMS = {"row": (2, 3), "prefix": (1, 1)}  # the fewest and most operands; of the others, two
+
+
+def _over(parts: st.SearchStrategy[Expr], *names: str) -> st.SearchStrategy[Expr]:
+    """One of some operators over `parts`."""
+
+    def made(name: str) -> st.SearchStrategy[Expr]:
+        least, most = (1, 1) if name == "abs" else _FORMS.get(OPERATORS[name].form, (2, 2))
+        return st.lists(parts, min_size=least, max_size=most).map(lambda found: Expr(name, tuple(found), len(found)))
+
+    return st.sampled_from(names).flatmap(made)
+
+
+LEAVES = st.sampled_from((*map(symbol, _NAMES), *map(numeral, (-2, 0, 1, 3)), Expr("hidden", (5, "a"))))
+NUMBERS = st.recursive(
+    LEAVES, lambda parts: _over(parts, *(name for name, row in OPERATORS.items() if row.level > COMPARE)), max_leaves=8
+)
+CONDITIONS = st.recursive(
+    _over(NUMBERS, *(name for name, row in OPERATORS.items() if row.level == COMPARE)),
+    lambda parts: _over(parts, "and", "or", "not"),
+    max_leaves=4,
+)
+ENVIRONMENTS = st.fixed_dictionaries({name: st.integers(1, 12) for name in _NAMES})
+
+
+def _value(node: ast.Expr, env: dict[str, Number]) -> Number:
+    """The value of a tree, by the table."""
+    match node:
+        case ast.Number(value=value):
+            return int(value) if value == int(value) else value
+        case ast.Name(name=name):
+            return env[name]
+        case ast.Attr(value=ast.Name(name=name), name=axis):
+            return env[f"{name}.{axis}"]
+        case ast.Unary(op=op, value=inner):
+            return OPERATORS["neg" if op == "-" else op].of((_value(inner, env),))
+        case ast.Binary(op=op) | ast.Compare(op=op):
+            return OPERATORS[op].of((_value(node.left, env), _value(node.right, env)))
+        case ast.BoolOp(op=op, values=values):
+            return OPERATORS[op].of(_value(v, env) for v in values)
+        case ast.Call(func=ast.Name(name=name), args=args):
+            return OPERATORS[name].of([_value(a.value, env) for a in args])
+    raise AssertionError(node)
+
+
+def _known(expr: Expr, env: dict[str, Number]) -> Number:
+    try:
+        value = expr.value(env)
+    except ArithmeticError:
+        assume(False)
+    assume(abs(value) < 2**40)
+    return value
+
+
+@given(st.one_of(NUMBERS, CONDITIONS), ENVIRONMENTS)
+def test_the_text_in_the_language_says_it(expr: Expr, env: dict[str, Number]) -> None:
+    value = _known(expr, env)
+    node, found = parse_expression(Source("expression", str(expr)))
+    assert node is not None and not found, str(expr)
+    assert _value(node, env) == value, str(expr)
+
+
+@given(st.one_of(NUMBERS, CONDITIONS), ENVIRONMENTS)
+def test_the_text_in_python_says_it(expr: Expr, env: dict[str, Number]) -> None:
+    value = _known(expr, env)
+    assume(all(isinstance(part.value(env), int) for part in _all(expr)))  # Python has no exact fractions
+    called = {name: name.replace(".", "_") for name in env}
+    text, _ = show(expr, called.__getitem__, [env])
+    assert eval(text, {called[name]: number for name, number in env.items()}) == value, text
+
+
+def _all(expr: Expr) -> list[Expr]:
+    return [expr, *(inner for part in expr.parts for inner in _all(part))]
