@@ -15,6 +15,7 @@ from mistakes import mistakes
 
 from archdsl.api import check
 from archdsl.graph.elaborate import load
+from archdsl.graph.elaborate.recipes import check_values
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.recipe import LINES, Count, Recipe, Word
 from archdsl.language.recipe.contradictions import Training, contradictions, notes
@@ -154,8 +155,31 @@ RECIPES = st.builds(
 @given(RECIPES)
 def test_the_text_of_a_recipe_is_that_recipe(recipe: Recipe) -> None:
     again = read(recipe.text)
-    assert again == recipe and again.text == recipe.text
+    assert again == recipe and again.text == recipe.text and not list(check_values(recipe))
     assert not check(Source("recipe.arch", recipe.text))
+
+
+COUNTS = st.builds(Count, st.integers() | st.floats(), st.sampled_from(["steps", "epochs", "weeks"]))
+NUMBERS = st.integers(-3, 3) | st.floats() | st.sampled_from([0.5, 1e-40, 1e40])
+STRANGE = st.one_of(
+    NUMBERS, COUNTS, st.booleans(), st.none(), st.sampled_from(["all", ""]), st.tuples(NUMBERS, NUMBERS)
+)
+
+
+@given(RECIPES, st.data())
+def test_values_from_python_that_pass_can_be_read_again(recipe: Recipe, data: st.DataObject) -> None:
+    """Whatever else they are is refused, so that no run has a recipe that cannot be read."""
+    line = data.draw(st.sampled_from(["optimizer", "schedule", "loss", "batch", "budget"]))
+    value = data.draw(STRANGE)
+    if line not in ("batch", "budget") and (known := parameters(type(getattr(recipe, line)))):
+        value = replace(getattr(recipe, line), **{data.draw(st.sampled_from(known)).field: value})
+    odd = replace(recipe, **{line: value})
+    if list(check_values(odd)):
+        return
+    try:
+        assert read(odd.text) == odd
+    except SpecError as refused:
+        assert {d.code for d in refused.diagnostics} == {"E0873"}  # two values that contradict each other
 
 
 @given(RECIPES, st.data())

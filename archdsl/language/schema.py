@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, get_args
 from archdsl.language.types import Dim
 
 __all__ = [
-    "KINDS", "Count", "Kind", "Misfit", "Parameter", "Stray", "bind", "bounds", "fit", "missing", "parameter",
+    "KINDS", "UNITS", "Count", "Kind", "Misfit", "Parameter", "Stray", "bind", "bounds", "fit", "missing", "parameter",
     "parameters", "wanted", "written",
 ]  # fmt: skip
 
@@ -35,6 +35,7 @@ _WANTED: Final[dict[Kind, str]] = {
 _PARTS: Final[dict[Kind, Kind]] = {"pair": "int", "ints": "int", "range": "float", "counts": "count", "words": "word"}
 _SMALLEST, _LARGEST = 1e-30, 1e30  # of floats: no setting means anything outside, and inside all can be written
 _MOST_STEPS = 10**12
+UNITS: Final = ("steps", "epochs")  # of a Count
 _LIMITS: Final[dict[Kind, tuple[float, float]]] = {
     "float": (-_LARGEST, _LARGEST), "range": (-_LARGEST, _LARGEST), "count": (0, _MOST_STEPS),
     "counts": (0, _MOST_STEPS),
@@ -237,10 +238,12 @@ def _number(p: Parameter, kind: Kind, value: object, n: object) -> Any:
 
 
 def _count(p: Parameter, value: object) -> Any:
-    if not isinstance(value, Count):
+    if not isinstance(value, Count) or value.unit not in UNITS:
         return Misfit("kind", value)
     if not _within(p, value.n):
         return Misfit("range", value)
+    if value.unit == "steps" and value.n % 1:
+        return Misfit("whole", value)
     return Count(int(value.n) if isinstance(value.n, int) else float(value.n), value.unit)
 
 

@@ -13,7 +13,7 @@ from archdsl.code.backend import Artifact, ability, find_backend
 from archdsl.data import ARRAYS, Data, Normalise, Size, Split, check_classes, is_image, open_data
 from archdsl.graph.cost import Cost, cost
 from archdsl.graph.elaborate import Program
-from archdsl.graph.elaborate.recipes import resolve_recipe
+from archdsl.graph.elaborate.recipes import check_values, resolve_recipe
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.graph.text import to_text
@@ -36,7 +36,7 @@ from archdsl.language.version import __version__
 from archdsl.train.config import CONFIG, ImageCounts, RunConfig, UsedData
 from archdsl.train.folder import RECIPE
 from archdsl.train.memory import check_memory
-from archdsl.train.recipes import RecipeText, declared_recipe, read_recipe, with_budget
+from archdsl.train.recipes import RecipeText, declared_recipe, with_budget
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 from archdsl.weights import Origin
@@ -89,8 +89,8 @@ def train(
     """
     settings = settings or Settings()
     refuse(program.diagnostics)
-    refuse([*settings.problems(), *_contradictions(recipe)])
-    read_recipe(Source(f"recipe {recipe.name}", recipe.text))  # one that was made in Python may be out of bounds
+    refuse([*settings.problems(), *(error.at(recipe.place(place)) for place, error in check_values(recipe))])
+    refuse(_contradictions(recipe))
     backend = find_backend(to)
     _data_of(recipe)
     free = _free_memory(backend, settings)

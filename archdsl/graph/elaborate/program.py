@@ -19,7 +19,7 @@ from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse
 
-__all__ = ["Declared", "Program", "Scope", "Used", "bring_library", "declarations", "read_program"]
+__all__ = ["Declared", "Program", "Scope", "Used", "bring_library", "declarations", "read_program", "reserved"]
 
 
 Used = Mapping[tuple[Source, str], Source]
@@ -134,9 +134,8 @@ class _Loader:
         self.diagnostics.append(error.at(span))
 
     def _declare(self, scope: Scope, node: ast.Block) -> None:
-        if node.name in OPS or node.name in FUNCTIONS or node.name == "share":
-            what = "an op" if node.name in OPS else "a function"
-            self._report(Reserved(node.name, what, f"{node.name}_block"), node.name_span)
+        if error := reserved(node.name):
+            self._report(error, node.name_span)
             scope.failed.add(node.name)
         elif node.name in scope.own or (node.name in scope.blocks and node.name not in scope.unnamed):
             self._report(Duplicate(node.name), node.name_span)
@@ -223,6 +222,13 @@ class _Loader:
         except OSError as error:
             self._report(UnknownModule("readable file", use.path, error.strerror or "it cannot be read"), use.path_span)
         return None
+
+
+def reserved(name: str) -> Reserved | None:
+    """What to say of a declaration with a name that the language has taken; None where it has not."""
+    if name not in OPS and name not in FUNCTIONS and name != "share":
+        return None
+    return Reserved(name, "an op" if name in OPS else "a function", f"{name}_block")
 
 
 def bring_library(scope: Scope, wanted: Collection[str], names: dict[int, str]) -> None:

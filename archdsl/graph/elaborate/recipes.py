@@ -15,32 +15,43 @@ from archdsl.graph.elaborate.blocks import elaborate_block
 from archdsl.graph.elaborate.body import Abort, Body, Session
 from archdsl.graph.elaborate.evaluate import condition, evaluate
 from archdsl.graph.elaborate.naming import FUNCTIONS
-from archdsl.graph.elaborate.program import Declared
+from archdsl.graph.elaborate.program import Declared, reserved
 from archdsl.graph.elaborate.resolve import resolve_expression
 from archdsl.graph.elaborate.values import Function, Value
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import Diagnostic, Error, Label, SpecError, nearest
 from archdsl.language.errors.models import ForeignStatement, UnknownLine
 from archdsl.language.errors.names import Duplicate, MissingArgument, Reserved, UnknownName
-from archdsl.language.errors.values import BadCall
+from archdsl.language.errors.syntax import BadHeader
+from archdsl.language.errors.values import BadCall, NotWhole, OutOfRange, WrongKind
 from archdsl.language.ops import OPS
 from archdsl.language.recipe.contradictions import contradictions
 from archdsl.language.recipe.recipe import Recipe
 from archdsl.language.recipe.words import LINES, Word
-from archdsl.language.schema import Count, Parameter, missing, parameters
+from archdsl.language.schema import (
+    UNITS,
+    Count,
+    Misfit,
+    Parameter,
+    bounds,
+    fit,
+    missing,
+    parameters,
+    wanted,
+    written,
+)
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse_expression
 from archdsl.language.types import POISON, Dim
 
-__all__ = ["LABELS", "OPTIONAL", "SHORT", "check_recipe", "resolve_recipe"]
+__all__ = ["LABELS", "OPTIONAL", "SHORT", "check_recipe", "check_values", "resolve_recipe"]
 
 LABELS = tuple(f.name for f in fields(Recipe) if f.name not in ("name", "clip", "places"))
 OPTIONAL = ("augment", "average", "stop")  # lines that may say `none`
 SHORT = {
     "epochs": "budget", "steps": "budget", "batch-size": "batch", "lr": "optimizer", "weight-decay": "optimizer",
 }  # fmt: skip  # flags that change a part of a line
-_COUNTERS = ("steps", "epochs")
 _BATCH = Parameter("batch", "int", low=1, high=10**6)
 _BUDGET = Parameter("budget", "count", above=0)
 _BUDGET_IN = {  # by the flag that says it
@@ -74,6 +85,49 @@ def resolve_recipe(recipe: Declared, call: ast.Expr | None = None, changes: Mapp
     return found
 
 
+def check_values(recipe: Recipe) -> Iterator[tuple[str, Error]]:
+    """Everything that is wrong with the values of a recipe that no reader has seen, each with its place.
+
+    Python code may have made it. What passes can be written (`Recipe.text`) and read again as it is. Places are those
+    of `Recipe.place`.
+    """
+    node, _ = parse_expression(Source("recipe", recipe.name))
+    if not isinstance(node, ast.Name):
+        yield "name", BadHeader(f"a recipe cannot be called `{recipe.name}`", "recipe")
+    elif error := reserved(recipe.name):
+        yield "name", error
+    for p, value in ((_BATCH, recipe.batch), (_BUDGET, recipe.budget)):
+        yield from ((p.name, error) for error in _misfits("the recipe", p, value))
+    for place, line, word in _words_of(recipe):
+        if type(word) in LINES[line].values():
+            found = (e for p in parameters(type(word)) for e in _misfits(word.name, p, getattr(word, p.field)))
+            yield from ((place, error) for error in found)
+        else:
+            yield place, UnknownName(str(word), f"`{line}` takes {_listed(LINES[line])}")
+
+
+def _words_of(recipe: Recipe) -> Iterator[tuple[str, str, Word]]:
+    """Each word with its place and the line that it has to be of; a line that need not be said may have none."""
+    yield from ((f"augment.{i}", "augment", word) for i, word in enumerate(recipe.augment))
+    for line in ("data", "optimizer", "clip", "schedule", "loss", "average", "stop"):
+        word = getattr(recipe, line)
+        if word is not None or line in ("optimizer", "schedule", "loss"):
+            yield "optimizer" if line == "clip" else line, line, word
+
+
+def _misfits(callee: str, p: Parameter, value: object) -> Iterator[Error]:
+    found = fit(p, tuple(value) if isinstance(value, list) else value)
+    if not isinstance(found, Misfit):
+        return
+    said = written(found.value)
+    if found.why == "whole":
+        yield NotWhole(f"`{p.name}` of `{callee}`", said)
+    elif found.why == "range":
+        yield OutOfRange(callee, p.name, bounds(p), said)
+    else:
+        yield WrongKind(callee, p.name, wanted(p), said)
+
+
 class _RecipeReader:
     """Reads one recipe. `failed`: something has, or a parameter has no value, so there is no recipe to give."""
 
@@ -81,9 +135,9 @@ class _RecipeReader:
         self.recipe = recipe
         self.session = Session({}, elaborate_block)
         graph = Graph(recipe.name, "recipe", recipe.node.doc, {}, recipe.node.span)
-        self.body = Body(self.session, graph, recipe.file, counters=_COUNTERS)
-        self.body.scope.update((name, Function(name)) for name in _COUNTERS)
-        self.names = {*_COUNTERS}
+        self.body = Body(self.session, graph, recipe.file, counters=UNITS)
+        self.body.scope.update((name, Function(name)) for name in UNITS)
+        self.names = {*UNITS}
         self.changes = {flag: self._parsed(flag, text) for flag, text in changes.items()}
         self.failed = False
         self.places: dict[str, Span] = {}
