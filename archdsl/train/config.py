@@ -140,6 +140,8 @@ _KINDS: dict[Any, str] = {
 
 def _read(kind: Any, value: Any, place: str) -> Any:
     """A value of JSON as `kind`, a type of this file's fields. Raises ValueError with what is wrong at `place`."""
+    if kind is type(value) or kind is Any:
+        return value
     outer, inside = get_origin(kind) or kind, get_args(kind)
     if outer is UnionType:
         return None if value is None else _read(inside[0], value, place)
@@ -151,7 +153,7 @@ def _read(kind: Any, value: Any, place: str) -> Any:
         return {key: _read(inside[1], v, f"{place}.{key}") for key, v in value.items()}
     if outer is datetime and isinstance(value, str):
         return _time(value, place)
-    if outer is Any or type(value) is outer or (outer is float and type(value) is int):
+    if outer is float and type(value) is int:
         return value
     wanted = _KINDS.get(outer, "an object")
     raise ValueError(f"{_named(place)} is {json.dumps(value)[:40]}, not {wanted}")

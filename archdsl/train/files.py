@@ -37,7 +37,11 @@ def keep(path: Path, part: Path) -> None:
 
 
 def previous(path: Path) -> Path:
-    """`last.ckpt` -> `last.previous.ckpt`."""
+    """The name of the state before.
+
+    >>> previous(Path("last.weights.h5")).name
+    'last.previous.weights.h5'
+    """
     stem, _, suffix = path.name.partition(".")
     return path.with_name(f"{stem}.previous.{suffix}")
 

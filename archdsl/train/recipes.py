@@ -48,7 +48,11 @@ class RecipeText:
     @staticmethod
     @lru_cache(maxsize=1024)  # runs have their recipe in common, as a rule, and to parse one takes milliseconds
     def parse(text: str) -> RecipeText:
-        """From the text of a run's recipe. Raises ValueError where it is none."""
+        """From the text of a run's recipe. Raises ValueError where it is none.
+
+        >>> RecipeText.parse("recipe quick {\\n  batch: 2*8\\n}\\n").lines
+        {'batch': '2*8'}
+        """
         spec, mistakes = parse(Source("recipe.arch", text))
         if mistakes or len(spec.items) != 1 or not isinstance(node := spec.items[0], ast.Block):
             raise ValueError("not one recipe")
@@ -91,7 +95,11 @@ def declared_recipe(source: Source) -> Declared:
 
 
 def data_line(text: str) -> str:
-    """What `--data TEXT` means as a line of a recipe: a word of the language is itself, all else is a folder."""
+    """What `--data TEXT` means as a line of a recipe: a word of the language is itself, all else is a folder.
+
+    >>> data_line("digits"), data_line("~/flowers")
+    ('digits', 'folder("~/flowers")')
+    """
     word = re.match(r"\w*", text)
     known = word is not None and word[0] in LINES["data"] and text[word.end() :].lstrip()[:1] in ("", "(")
     return text if known else f"folder({written(text)})"

@@ -155,7 +155,11 @@ class SeedGroup:
 
 
 def duration(seconds: float) -> str:
-    """`41 min`, `3 h 20 min`, `12 s`."""
+    """For people, in two figures or so.
+
+    >>> duration(12.4), duration(2460), duration(12_000)
+    ('12 s', '41 min', '3 h 20 min')
+    """
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < _SECONDS_AN_HOUR:
