@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mistakes import mistake
 
 from archdsl.train.config import Resumed, RunConfig
@@ -71,6 +73,21 @@ def test_what_is_wrong_with_it(text: str, says: str, tmp_path: Path, run: Callab
     found = mistake(lambda: open_run(str(folder)))
     assert (found.code, found.label) == ("E0832", says)
     assert json.loads(run("runs", tmp_path, "--format", "json").out)["broken"] == {"run": says}
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=2) | st.dictionaries(st.text(max_size=2), v, max_size=2))
+PLACES = [*json.loads(TEXT), *(f"{part}.{name}" for part in ("data", "machine") for name in json.loads(TEXT)[part])]
+
+
+@given(st.sampled_from(PLACES), VALUES)
+def test_any_value_is_taken_or_named(place: str, value: object) -> None:
+    try:
+        config = RunConfig.parse(changed(place, value))
+    except ValueError as wrong:
+        assert place.partition(".")[0] in str(wrong) or "settings" in str(wrong)
+    else:
+        assert RunConfig.parse(config.text).text == config.text
 
 
 def test_what_earlier_versions_did_not_say_has_its_default() -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import RunUnwritable
@@ -133,15 +133,15 @@ class Course:
         self.sums = NOTHING  # of the epoch that runs, before `first`
         self.since = self.saved = self.looked = self.moved = self.wake = 0.0
 
-    def take(self, **facts: Any) -> Result:
-        """From its beginning, or from where it was left, to its end. facts: of the machine, for config.json.
+    def take(self, *, device: str, precision: str, versions: Mapping[str, str]) -> Result:
+        """From its beginning, or from where it was left, to its end, on a machine that config.json is to name.
 
         Time is of the epochs alone: importing, building and decoding are left out.
         Raises SpecError where a number is not finite or the run cannot be used or written, and KeyboardInterrupt where
         the user stops it, once the run is in order.
         """
         self._begin()
-        self.run.start(self.log, **facts)
+        self.run.start(self.log, device=device, precision=precision, versions=versions)
         with self.run.ending(self.held_out), self._shown():
             self.saved = self.looked = perf_counter()
             self.since += self.saved

@@ -99,14 +99,17 @@ class Run(RunFolder):
         run.origin, run.recipe = origin, RecipeText.of(recipe)
         return run
 
-    def start(self, log: Sequence[str] = (), **facts: Any) -> None:
+    def start(
+        self, log: Sequence[str] = (), *, device: str, versions: Mapping[str, str], precision: str | None = None
+    ) -> None:
         """Make the folder and write what is known before training; of one that is resumed, what is new.
 
-        log: `Settings.log`. facts: what only the backend knows, for config.json: `device`, `precision`, `versions`.
+        log: `Settings.log`. device, precision, versions: what only the backend knows, for config.json.
         Raises SpecError where the folder cannot be written, or a package of `log` is missing.
         """
         refuse_missing(log)
         self.log = log
+        facts: dict[str, Any] = {"device": device, "precision": precision, "versions": versions}
         if self.config.resumed and self.goes_on:
             *before, last = self.config.resumed
             self.config = replace(self.config, resumed=(*before, replace(last, **facts)))
