@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from archdsl.cli import main
 
+hypothesis.settings.load_profile("ci")  # the same examples every time, however busy the machine is
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background begins with it ignored
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests themselves run side by side
 

@@ -1,9 +1,10 @@
-"""How much is tested: everything, or what takes no minutes."""
+"""How much is tested: everything, what takes no minutes, or what each of many broken copies can be tried on."""
 
 from __future__ import annotations
 
 import os
 
-__all__ = ["HEAVY"]
+__all__ = ["FEW", "HEAVY"]
 
 HEAVY = os.environ.get("ARCHDSL_TEST_PROFILE") == "all"  # `make test-all`
+FEW = os.environ.get("ARCHDSL_TEST_PROFILE") == "few"  # `make mutate`

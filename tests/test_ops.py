@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -380,29 +382,98 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("cls", "values", "shapes", "error"), REFUSED, ids=lambda v: getattr(v, "name", None))
-def test_refused(cls: type[Op], values: dict[str, Any], shapes: Any, error: type[Any]) -> None:
+FURTHER: list[tuple[type[Op], dict[str, Any], Any]] = [  # what else is said, by the same errors
+    (Conv, {"c": 4, "k": 3}, (2, 2, 2, 2)),
+    (MaxPool, {"k": 2}, (4, 5)),
+    (Conv, {"c": 8, "k": 3, "groups": 8}, (6, 5, 5)),
+    (Conv, {"c": 7, "k": 3, "groups": 3}, (9, 5, 5)),
+    (Conv, {"c": 4, "k": 7, "padding": 1}, (4, 3, 9)),
+    (Conv, {"c": 4, "k": (1, 7), "padding": (0, 1)}, (4, 9, 4)),
+    (Conv, {"c": 4, "k": (4, 6)}, (4, 9, 9)),
+    (ConvTranspose, {"c": 4, "k": (3, 5), "stride": 2, "padding": (3, 1)}, (4, 2, 3)),
+    (MaxPool, {"k": (3, 2), "padding": (0, 2)}, (4, 5, 5)),
+    (AvgPool, {"k": 3, "padding": (0, 1)}, (4, 5, 5)),
+    (GroupNorm, {"groups": 4}, (4,)),
+    (GroupNorm, {"groups": 5000}, (10007,)),
+    (GroupNorm, {"groups": 9000}, (10007,)),
+    (GroupNorm, {"groups": 4}, (5, 2)),
+    (GroupNorm, {"groups": 12}, (30, 2)),
+    (Softmax, {"axis": -4}, (6, 5, 5)),
+    (Softmax, {"axis": "c, x"}, (6, 5)),
+    (Softmax, {"axis": "c"}, (2, 3, 4, 5)),
+    (Split, {"n": 2, "axis": "c h"}, (6, 5, 5)),
+    (Split, {"n": 2, "axis": 1}, (6, 5)),
+    (Split, {"n": (1,) * 1025}, (1025,)),
+    (Split, {"sizes": (1,) * 13}, (14,)),
+    (Slice, {"a": 3, "b": 2, "axis": 1}, (6, 5, 5)),
+    (Pad, {"amount": 1, "top": 1, "right": 0}, (4, 5, 5)),
+    (Pad, {"left": 5, "mode": "reflect"}, (4, 9, 5)),
+    (Pad, {"bottom": 9, "top": 1, "mode": "reflect"}, (4, 9, 5)),
+    (Concat, {"axis": 1}, [(4, 5, 5), (3, 5, 5)]),
+    (Concat, {}, [(4, 5), (4, 5), (4, 6)]),
+    (Matmul, {}, [(2, 4, 5), (4, 5)]),
+    (Reduce, {"pattern": "c h w -> c d", "how": "sum"}, (4, 5, 5)),
+    (Reshape, {"pattern": "c h w -> c h"}, (4, 5, 5)),
+    (Reshape, {"pattern": "chw -> c (hw)"}, (4, 5, 5)),
+    (Reshape, {"pattern": "(a b c) h w -> a b c h w", "a": 2}, (8, 5, 5)),
+    (Reshape, {"pattern": "(g c) h w -> g c h w", "g": 2, "c": 3}, (4, 5, 5)),
+    (Einsum, {"pattern": "i j, j k, k l -> i l"}, [(2, 3), (3, 4), (5, 6)]),
+    (RelAttention, {"dk": 8, "dv": 9, "heads": 2}, (25, 5, 5)),
+    (RelAttention, {"dk": 8, "dv": 8, "heads": 2, "relative": False}, (24, 10**5, 10**5)),
+    (RelLogits, {"h": 3, "w": 3}, (2, 9)),
+    (Param, {"shape": (1,) * 9}, []),
+    (Add, {}, [(4, 5), (4, 5, 6)]),
+    (Add, {}, [(4, 5), (2, 3, 4, 5)]),
+    (Sub, {}, [(2, 3, 4, 5), (3, 3, 4, 5)]),
+    (Mul, {}, [(2, 3, 4, 5), (2, 3, 4, 6)]),
+    (Mul, {}, [(4, 5), (4, 7)]),
+    (Add, {}, [(4, 5), (1, 5)]),
+    (Add, {}, [(4, 14, 14), (4, 5, 5)]),
+    (Add, {}, [(4, 14, 14), (4, 7, 28)]),
+    (Add, {}, [(4, 7, 14), (4, 14, 28)]),
+]
+MALFORMED = [
+    "", "->", "c h w", "c -> h -> w", "(g c h w -> g", "g c) -> g c", "((g) c) -> g c", "3 c -> c", "c... -> c",
+    "c c -> c", "é -> é", "c -> 'c'", "a " * 20 + "->", "x" * 300 + " -> x", "c, h -> c", "() " * 17 + "->",
+]  # fmt: skip
+
+
+def refusal(cls: type[Op], values: dict[str, Any], shapes: Any) -> Reject:
     with pytest.raises(Reject) as refused:
         make(cls, **values).shape(*tensors(shapes))
-    assert isinstance(refused.value.error, error)
     assert refused.value.at is None or refused.value.at in values
-    said = refused.value.error.at(AT)
+    return refused.value
+
+
+def said_of(refused: Reject) -> str:
+    said = refused.error.at(AT)
     assert said.message and said.help and "{" not in said.message + said.label
+    labels = [*([said.label] if said.label else []), *(f"input {port}: {text}" for port, text in refused.labels)]
+    return "\n  ".join([f"  {said.code} at {refused.at or 'the op'}: {said.message}", *labels, f"= {said.help}\n"])
+
+
+@pytest.mark.parametrize(("cls", "values", "shapes", "error"), REFUSED, ids=lambda v: getattr(v, "name", None))
+def test_refused(cls: type[Op], values: dict[str, Any], shapes: Any, error: type[Any]) -> None:
+    assert isinstance(refusal(cls, values, shapes).error, error)
+
+
+def test_what_is_said_of_a_refusal(golden: Callable[[str, Path], None]) -> None:
+    said = [
+        f"{cls.name} {str(values)[:80]} of {shapes}\n{said_of(refusal(cls, values, shapes))}"
+        for cls, values, shapes in [*(case[:3] for case in REFUSED), *FURTHER]
+    ]
+    for op in ("permute", "reduce", "einsum"):
+        for text in MALFORMED if op == "permute" else MALFORMED[:3]:
+            with pytest.raises(Reject) as refused:
+                parse_pattern(op, text)
+            assert isinstance(refused.value.error, errors.PatternInvalid)
+            said.append(f'{op} "{text[:40]}"\n{said_of(refused.value)}')
+    golden("\n".join(said), Path(__file__).parent / "golden" / "refusals.txt")
 
 
 def test_every_shape_error_can_be_met() -> None:
     met = {error.__name__ for *_, error in REFUSED} | {"ShapeMismatch"}
     assert met == set(errors.__all__)
-
-
-@pytest.mark.parametrize("text", [
-    "", "->", "c h w", "c -> h -> w", "(g c h w -> g", "g c) -> g c", "((g) c) -> g c", "3 c -> c", "c... -> c",
-    "c c -> c", "é -> é", "c -> 'c'", "a " * 20 + "->", "x" * 300 + " -> x", "c, h -> c",
-])  # fmt: skip
-def test_patterns_that_are_not_well_formed(text: str) -> None:
-    with pytest.raises(Reject) as refused:
-        parse_pattern("permute", text)
-    assert isinstance(refused.value.error, errors.PatternInvalid)
 
 
 @given(st.text(alphabet="abc ()1->,_2é\n", max_size=40))

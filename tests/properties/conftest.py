@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from effort import HEAVY
+from effort import FEW, HEAVY
 from hypothesis import HealthCheck, Phase, settings
 
 _PHASES = [Phase.explicit, Phase.generate]  # shrinking can take minutes
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example]
 settings.register_profile(
     "fast",
-    max_examples=100,
+    max_examples=30 if FEW else 100,
     deadline=None,
     derandomize=True,
     phases=_PHASES,

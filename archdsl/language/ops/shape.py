@@ -123,9 +123,8 @@ class Split(Op):
             raise Reject(TooManyParts(len(parts), MOST_PARTS))
         total = sum(int(p) for p in parts)
         if total != whole:
-            raise Reject(
-                SizesDoNotAdd(" + ".join(str(p) for p in parts[:12]), total, int(whole)), labels=((0, str(x)),)
-            )
+            written = " + ".join([*(str(p) for p in parts[:12]), *["…"][: len(parts) > 12]])
+            raise Reject(SizesDoNotAdd(written, total, int(whole)), labels=((0, str(x)),))
         return parts
 
     def _equal(self, whole: Dim, n: Dim, unit: str) -> tuple[Dim, ...]:
