@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 SPEC := attention56_cifar
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check golden zoo clean
+.PHONY: help demo test test-all check mutate golden zoo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ check: $(READY) ## format, lint, types and the fast tests
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
 
+mutate: $(READY) ## break the code in 400 places, one at a time, and count what the tests notice
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutate]'
+	$(BIN)/python benchmarks/mutation.py
+
 golden: $(READY) ## write the golden files anew, to be read with `git diff`
 	-$(BIN)/python -m pytest -q --update-golden
 	@git --no-pager diff --stat -- tests
@@ -55,4 +59,4 @@ zoo: $(READY) ## write the index of shipped networks, docs/zoo.md and its drawin
 	$(BIN)/python -m archdsl.show.zoo
 
 clean: ## remove the environment and what was built
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
