@@ -159,6 +159,52 @@ def test_a_model_that_is_set_otherwise_has_other_defaults() -> None:
     assert "def __init__(self, classes=7):" in emit(graph).text
 
 
+@pytest.mark.parametrize(
+    ("blocks", "body", "names"),
+    [
+        ("block b(act) { out = in -> conv(8, 3) -> act }", "a: b(relu) -> b(gelu)", "BRelu BGelu"),
+        (
+            "block b(act=relu) { out = in -> conv(8, 3) -> act }",
+            "a: b -> b(gelu) -> b(bn -> relu) -> b([])",
+            "B BGelu BBnRelu BActNone",
+        ),
+        ("block b(deep) { out = in -> conv(8, 3) -> (bn if deep else id) }", "a: b(true) -> b(false)", "B"),
+        (
+            "block b(n, deep=true) { out = in -> ([conv(4, 3), relu] if deep else [bn]) * n }",
+            "a: b(2) -> b(2, false)",
+            "BWithDeep BWithoutDeep",
+        ),
+        ("block b(n) { out = in -> conv(8, 3) -> relu * n }", "a: b(1) -> b(0) -> b(3)", "B BN0"),
+        ("block b(xs) { out = in -> [conv(x, 3) for x in xs] }", "a: b([8, 4]) -> b([]) -> b([6])", "B BXsNone"),
+        (
+            "block b(xs, deep) { out = in -> [conv(4, 3) if deep else bn for x in xs] }",
+            "a: b([1, 2], true) -> b([1, 2], false) -> b([1], true)",
+            "BConv B",
+        ),
+        (
+            'block b(how, k) { out = in -> reduce("c h w -> c h 1", how) -> conv(8, k) -> upsample(size=8) }',
+            'a: b("mean", 1) -> b("max", 3) -> b("mean", 3)',
+            "BMean BMax",
+        ),
+        (
+            'block b(p) { out = in -> reduce(p, "sum") -> pad_channels(4) -> upsample(size=8) }',
+            'a: b("c h w -> 1 h w") -> b("c h w -> c 1 w")',
+            "BCHW1HW BCHWC1W",
+        ),
+        (
+            "block d(n, act) { h = (in -> act -> d(n - 1, act)) if n > 0 else in -> bn\n out = h }",
+            "a: d(2, relu) -> d(1, gelu)",
+            "D DGeluN1",
+        ),
+        ("block b { out = in -> dense(4) }", "h: gap -> b -> b", "BInH1 BInHNone"),
+        ("block Net { out = in + (in -> bn) }", "a: Net -> Net", "NetBlock"),
+    ],
+)
+def test_class_names_say_what_tells_them_apart(blocks: str, body: str, names: str) -> None:
+    found = classes(emit(graph_of(f"{blocks}\nmodel net {{\n  input [4, 8, 8]\n {body}\n}}")).text)
+    assert found == [*names.split(), "Net"]
+
+
 UNIT = "block unit(w, stride=1) { out = in -> conv(w, 3, stride) -> bn }"
 BOTTLENECK = "block other(w) { out = in -> bn -> relu -> conv(w, 1) }\n" + UNIT
 
