@@ -225,6 +225,7 @@ class _Maker:
 
 
 def _entry(target: Target) -> str:
+    """What the one input of an item is called."""
     if isinstance(target, Call):
         return target.body.entries[0].name
     return target.ports[0] if isinstance(target, Op) else "in"
@@ -250,6 +251,7 @@ def _line(body: BodyCode) -> FlowCode | None:
     last, items = Ref(placed[0].node.name), []
     for p in placed[1:]:
         node = p.node
+        # A dot: part of a statement with a name of its own, which a line could not say.
         if "." in node.name or any(c.cond is not None for c in decided(node)) or list(p.inputs.values()) != [last]:
             return None
         last = Ref(node.name)
@@ -262,6 +264,7 @@ def _line(body: BodyCode) -> FlowCode | None:
 
 
 def _environment(graph: Graph) -> dict[str, Number]:
+    """The numbers that a block can name: its parameters, the sizes of its inputs, what it binds."""
     env: dict[str, Number] = {}
     for name, value in graph.params.items():
         if isinstance(value, Dim):

@@ -25,7 +25,7 @@ from archdsl.language.expr import ATOM, CHOICE, OR, PRODUCT, SUM, UNARY
 
 __all__ = ["Dialect", "forward"]
 
-Step = Instruction[WrittenCode | None]
+Coded = Instruction[WrittenCode | None]
 
 ROOM = WIDTH - 8  # for a statement of a method
 _HOLE = re.compile(r"\{(\w+)(?:!(\w))?\}")
@@ -109,10 +109,10 @@ class _Forward:
             self.uses[ref] += pinned and i == 0
             self._bind(ref, name, _Piece(name, ATOM))
 
-    def block(self, steps: list[Step], depth: int) -> list[str]:
+    def block(self, steps: list[Coded], depth: int) -> list[str]:
         """The statements of steps whose first `depth` guards hold here."""
         outer, self.lines, self.room = self.lines, [], ROOM - 4 * depth
-        held: list[Step] = []
+        held: list[Coded] = []
         for step in steps:
             if len(step.guards) > depth:
                 held.append(step)
@@ -130,13 +130,13 @@ class _Forward:
 
     # --- one step ---
 
-    def _apply(self, step: Step) -> None:
+    def _apply(self, step: Coded) -> None:
         piece = self._piece(step)
         while len(piece.text) > self.room - len("return ") and self._shorten(step):
             piece = self._piece(step)
         self._place(step, piece)
 
-    def _shorten(self, step: Step) -> bool:
+    def _shorten(self, step: Coded) -> bool:
         """Give the longest nested input a variable; False where there is none left."""
         nested = [r for r in step.inputs if not self.pieces[r].is_variable and len(self.pieces[r].text) > 12]
         if not nested:
@@ -145,7 +145,7 @@ class _Forward:
         self._assign(ref, self.pieces[ref])
         return True
 
-    def _piece(self, step: Step) -> _Piece:
+    def _piece(self, step: Coded) -> _Piece:
         inputs = [self.pieces[r] for r in step.inputs]
         if step.code is None:
             assert step.member is not None
@@ -162,7 +162,7 @@ class _Forward:
             text, level, reads, step.statement or "out", step.ranks[0], batchless, code is not None and code.fresh
         )
 
-    def _formatted(self, step: Step, written: WrittenCode, inputs: list[_Piece]) -> tuple[str, int]:
+    def _formatted(self, step: Coded, written: WrittenCode, inputs: list[_Piece]) -> tuple[str, int]:
         code = written.code
         shown = [p if code.elementwise else self._with_batch(p) for p in inputs]
         if any(code.trailing):
@@ -185,7 +185,7 @@ class _Forward:
             text = f"{text[:-1]}, {code.inplace.name}={literal(code.inplace.value)})"
         return text, code.level
 
-    def _overwrites(self, step: Step, piece: _Piece) -> bool:
+    def _overwrites(self, step: Coded, piece: _Piece) -> bool:
         """Whether nobody else could see the input, neither another reader nor the backward pass of what made it."""
         return piece.fresh and not piece.batchless and self.total[step.inputs[0]] == 1
 
@@ -204,7 +204,7 @@ class _Forward:
 
     # --- where it goes ---
 
-    def _place(self, step: Step, piece: _Piece) -> None:
+    def _place(self, step: Coded, piece: _Piece) -> None:
         ref = Ref(step.node)
         if len(step.ranks) > 1:
             self._unpack(step, piece)
@@ -213,13 +213,13 @@ class _Forward:
         else:
             self.pieces[ref] = piece
 
-    def _deserves_name(self, step: Step, ref: Ref) -> bool:
+    def _deserves_name(self, step: Coded, ref: Ref) -> bool:
         if ref in self.plan.outputs and self.uses[ref] == 1:
             return False
         is_parameter = step.code is not None and step.code.code.batchless
         return step.is_value and bool(step.statement) and not is_parameter
 
-    def _wanted(self, step: Step, ref: Ref) -> tuple[str, ...]:
+    def _wanted(self, step: Coded, ref: Ref) -> tuple[str, ...]:
         """What to call a value, best first: in a model, `x` as long as only the next stage reads it."""
         name = step.statement or "out"
         if ref in self.preferred:
@@ -235,7 +235,7 @@ class _Forward:
     def _write(self, name: str, piece: _Piece) -> None:
         self.lines += layout(call_doc(piece.text), self.room, f"{name} = ")
 
-    def _unpack(self, step: Step, piece: _Piece) -> None:
+    def _unpack(self, step: Coded, piece: _Piece) -> None:
         """`q, k, v = …`: the author's names where the statement's name is made of as many."""
         self._read(piece)
         parts = step.statement.split("_") if step.is_value else []
@@ -274,7 +274,7 @@ class _Forward:
 
     # --- conditionals ---
 
-    def _choose(self, step: Step, held: list[Step], depth: int) -> list[Step]:
+    def _choose(self, step: Coded, held: list[Coded], depth: int) -> list[Coded]:
         """Write a conditional; returns the steps that wait for another one."""
         assert step.choice is not None
         branches, pieces = [], []
@@ -289,7 +289,7 @@ class _Forward:
         self._write_choice(step, self.dialect.condition(step.choice), branches, pieces)
         return [s for s in held if s.guards[depth][0] != step.choice]
 
-    def _write_choice(self, step: Step, cond: str, branches: list[list[str]], pieces: list[_Piece]) -> None:
+    def _write_choice(self, step: Coded, cond: str, branches: list[list[str]], pieces: list[_Piece]) -> None:
         then, other = pieces
         text = f"{wrap(then.text, then.level, OR)} if {cond} else {wrap(other.text, other.level, OR)}"
         piece = _Piece(text, CHOICE, [*then.reads, *other.reads], step.statement or "out", step.ranks[0])
@@ -308,7 +308,7 @@ class _Forward:
         self._bind(ref, name, piece)
 
 
-def _shown_as(step: Step) -> str:
+def _shown_as(step: Coded) -> str:
     """What a tap calls a value: its node, or the statement that is a line of modules, whose items are nodes."""
     member = ".".join(step.member or ())
     return member if member and step.node.startswith(f"{member}.") else step.node

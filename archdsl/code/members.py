@@ -17,8 +17,8 @@ __all__ = ["Guarded", "MemberWriter", "Node", "is_list"]
 
 Node = Tree[Built] | Leaf[Built]
 Guarded = tuple[tuple[Guard, ...], list[str]]  # lines, and the conditionals that they stand under
-Columns = Mapping[Column, str]  # what a loop calls the elements of its columns
-_NONE: Columns = {}
+Elements = Mapping[Column, str]  # what a loop calls the elements of its columns
+_NONE: Elements = {}
 
 
 class MemberWriter(ABC):
@@ -102,7 +102,7 @@ class MemberWriter(ABC):
             return self.names.give(hoisted, key)
         return self.names.give(key, key)
 
-    def _value(self, value: Val, columns: Columns = _NONE) -> tuple[str, int]:
+    def _value(self, value: Val, columns: Elements = _NONE) -> tuple[str, int]:
         if isinstance(value, Const):
             return literal(value.value), ATOM
         if isinstance(value, Column):
@@ -160,7 +160,7 @@ class MemberWriter(ABC):
     def _leaf(self, leaf: Leaf[Built], path: tuple[str, ...]) -> Doc:
         return self._built(leaf.content, self.label("-".join(map(self.called, path))), _NONE)
 
-    def _built(self, built: Built, name: str, columns: Columns) -> Doc:
+    def _built(self, built: Built, name: str, columns: Elements) -> Doc:
         """What builds a member; `name` is the text of its own name."""
         if isinstance(built, New):
             return self._new(built, columns, name)
@@ -171,7 +171,7 @@ class MemberWriter(ABC):
         docs = [self._built(b, self.label(n), columns) for n, (_, b) in zip(called, built.items, strict=True)]
         return self.line(list(zip(called, docs, strict=True)), name)
 
-    def _items(self, row: Numbered, columns: Columns) -> Iterator[Doc]:
+    def _items(self, row: Numbered, columns: Elements) -> Iterator[Doc]:
         at = 0
         for item in row.items:
             if isinstance(item, Many):
@@ -181,7 +181,7 @@ class MemberWriter(ABC):
                 yield self._built(item, literal(str(at)), columns)
                 at += 1
 
-    def _many(self, many: Many, start: int, columns: Columns) -> Doc:
+    def _many(self, many: Many, start: int, columns: Elements) -> Doc:
         """`*[item for …]`; the items are numbered from `start`."""
         names = Names(self._in_force | set(self.loops))
         known = [names.give(c, c.hint) for c, _ in many.columns]
@@ -206,7 +206,7 @@ class MemberWriter(ABC):
         keys = [*(s.key for s in self.plan.args), *(s.key for s in self.locals)]
         return self.files.union(map(self._name, keys))
 
-    def _range(self, times: Val, start: int, columns: Columns) -> str:
+    def _range(self, times: Val, start: int, columns: Elements) -> str:
         """So many numbers from `start`."""
         text, level = self._value(times, columns)
         if not start:
@@ -233,12 +233,12 @@ class MemberWriter(ABC):
         steps = _steps(value.value) if isinstance(value, Const) else None
         return Text(f"range({steps.start}, {steps.stop}, {steps.step})") if steps else self._argument(value, _NONE)
 
-    def _argument(self, value: Val, columns: Columns) -> Doc:
+    def _argument(self, value: Val, columns: Elements) -> Doc:
         if isinstance(value, Const) and isinstance(value.value, tuple) and len(value.value) > 1:
             return Bracket("(", tuple(Text(literal(v)) for v in value.value))
         return Text(self._value(value, columns)[0])
 
-    def _new(self, new: New, columns: Columns, name: str = "") -> Doc:
+    def _new(self, new: New, columns: Elements, name: str = "") -> Doc:
         args = []
         for arg, keyword in shown(new.args):
             value = arg.value

@@ -78,6 +78,8 @@ class _Merger:
 
     def merged(self) -> Structure:
         statements = {n: _statement(self.graph, self._node(n)) for n in self.order}
+        # A statement's value is its last node's; where that is a conditional that went one way, what it chose, which
+        # may be a node of another statement: then no node is the value.
         last = {s: self._resolve(Ref(n)).node for n, s in statements.items() if s}
         values = {node: s for s, node in last.items() if statements.get(node) == s}
         lines = self._lines(statements)
@@ -107,6 +109,7 @@ class _Merger:
             inputs = self.at[name][0][1].inputs
             ports = [e.name for e in node.op.body.entries] if isinstance(node.op, Call) else list(inputs)
             return tuple(self._resolve(inputs[port]) for port in ports)
+        # Each body knows the side that it took. Where all took one side, its value stands for both.
         by_outcome: dict[bool, Ref] = {}
         for _, placed in self.at[name]:
             assert isinstance(placed.node.op, Select)
@@ -126,6 +129,7 @@ class _Merger:
         return {s: names for s, names in groups.items() if self._is_line(names)}
 
     def _is_line(self, names: Sequence[str]) -> bool:
+        """Whether nodes can be one member; `x.0` is an item of a list, `x.f.conv` stands deeper: no line holds them."""
         if len(names) < 2 or any(name.count(".") != 1 or name.split(".")[1].isdigit() for name in names):
             return False
         placed = [self.at[n][0][1] for n in names]
@@ -158,7 +162,10 @@ class _Merger:
         return replace(made, code=items, member=path)
 
     def _path(self, node: Node) -> tuple[str, ...]:
-        """Where a member lives: its name, and one step further where others live under that name."""
+        """Where a member lives: its name, and one step further where others live under that name.
+
+        Weights are found by their path in the graph, so it is this path and no other.
+        """
         path = node.shared or node.name
         while path in self.prefixes:
             path += f".{next(_kinds(node.op), '') or 'group'}"
@@ -183,6 +190,7 @@ def _statement(graph: Graph, node: Node) -> str:
     name, dot, _ = node.name.partition(".")
     if dot or name in graph.stages:
         return name
+    # Names that elaboration made up: after the op, the block or the parameter that was applied, numbered.
     words = [*_OPERATORS, *graph.params, *_kinds(node.op)]
     return "" if any(re.fullmatch(re.escape(w) + r"\d*", name) for w in words if w) else name
 

@@ -79,7 +79,7 @@ class _Resolver:
         uses = [item for use in (leaf.content.items, *leaf.content.again) for item in use]
         if leaf.content.again and not self._are_one(uses):
             raise SpecError([SharedDiffers(leaf.name).at(leaf.content.span)])
-        first = dict(reversed(uses))
+        first = dict(reversed(uses))  # all uses in a body are built alike: its first one is as good as any
         return self._built([(body, first[body]) for body in self.cls.bodies if body in first])
 
     def code(self, instruction: Instruction[Items]) -> WrittenCode | None:
@@ -155,6 +155,7 @@ class _Resolver:
         written = []
         for spec in constructor.args:
             values = [(b, _argument(constructor, spec.key, code, b)) for b, code in items]
+            # A class that builds itself would hoist what it hands on, which is hoisted again, and would never settle.
             if spec.key.startswith("#") and differ(values) and self._known.found.reaches(callee, self.cls):
                 return self._part(self._parted_by(values))
             written.append(Written(self.wording.value(values, spec.hint), spec=spec))
@@ -169,6 +170,7 @@ class _Resolver:
     # --- repeats and lists ---
 
     def _row(self, items: Chains) -> Numbered:
+        """A repeat or list over the bodies that have it, in the shortest form that says all of them."""
         chains = [c for _, c in items]
         form = self._form(chains)
         if form == "repeat":
@@ -177,6 +179,7 @@ class _Resolver:
             return self._first_and_rest(items)
         if form == "columns" and self._fits_columns([code for c in chains for code, _ in c.steps]):
             return self._listed(items)
+        # A line for each run says how many there are of them: bodies with other runs need another class.
         lengths = {b: tuple(n for _, n in c.steps) for b, c in items}
         if len(set(lengths.values())) > 1:
             return self._part(grouped(self.cls.bodies, lambda b: lengths.get(b, lengths[items[0][0]])))
@@ -186,11 +189,12 @@ class _Resolver:
         """How a chain is written that is one of `chains`, depending on the body or on its place in a list."""
         lengths = {len(c.steps) for c in chains}
         if not self._are_alike([code for c in chains for code, _ in c.steps]):
-            return "rows"
+            return "rows"  # other blocks or ops: a line each
         if lengths == {1}:
-            return "repeat"
+            return "repeat"  # equal to the last number
         if lengths <= {1, 2} and all(c.steps[0][1] == 1 or len(c.steps) == 1 for c in chains):
-            return "first and rest"
+            return "first and rest"  # as a stage: its first unit has another stride or input
+        # Up to three lines are read faster than a comprehension with columns.
         same = len({tuple(n for _, n in c.steps) for c in chains}) == 1
         return "rows" if same and lengths <= {1, 2, 3} else "columns"
 
@@ -213,6 +217,7 @@ class _Resolver:
         return form != "columns" and self._fits_columns([c.steps[0][0] for c in chains])
 
     def _rows(self, items: Chains) -> Numbered:
+        """A line for each run of equal items."""
         return Numbered(
             tuple(
                 self._many([(b, c.steps[i][0]) for b, c in items], [(b, dim(c.steps[i][1])) for b, c in items])
@@ -226,7 +231,7 @@ class _Resolver:
         longer = [i for i, (_, c) in enumerate(items) if c.is_longer]
         with self.wording.only(longer):
             rest = self._built([(items[i][0], items[i][1].steps[-1][0]) for i in longer])
-        if rest == first:
+        if rest == first:  # they differed in how their numbers were written, not in what is
             return self._repeat(items)
         return Numbered((first, rest if count == Const(1) else Many(rest, count)))
 

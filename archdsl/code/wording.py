@@ -119,7 +119,7 @@ class Wording:
         if isinstance(first, Layer):
             return self.layer([(b, v) for b, v in values if isinstance(v, Layer)])
         if isinstance(first, tuple) and all(isinstance(v, tuple) and len(v) == len(first) for _, v in values):
-            if differ(values) and len(first) > 3:
+            if differ(values) and len(first) > 3:  # a list of sizes is one argument, not one for each of them
                 self._lose(values)
                 return self._hoist(values, hint)
             return tuple(
@@ -164,10 +164,11 @@ class Wording:
         for expr in found:
             if self._in_list and isinstance(values[0][1], Dim) and isinstance(values[0][1].value, Fraction):
                 break
+            # `2*a` here and `2*b` there are not one thing because they are equal now; a plain name may be read so.
             if (len(found) == 1 or expr.op == "name") and all(
                 isinstance(v, Dim) and writes(expr, b, v.value) for b, v in values
             ):
-                if expr.names() and expr.names() <= set(self.fixed):
+                if expr.names() and expr.names() <= set(self.fixed):  # nothing in it can change
                     return Const(constant(values[0][1]))
                 return self.read(expr)
         return None if differ(values) else Const(constant(values[0][1]))
@@ -214,9 +215,11 @@ class Wording:
         """A constructor argument for a value that the block's names do not give."""
         values = dict(found)
         assert all(constant(values[b]) == constant(v) for b, v in found)
+        # Bodies that do not have it never read the argument, but must give one.
         every = {b: values.get(b, next(iter(values.values()))) for b in self.bodies}
         if not self.cls.is_flow:  # a flow speaks the names of those who build it
             every = {b: literal(v) for b, v in every.items()}
+        # What one layer gives is what the next one takes: both are told by one argument.
         for known, of in self._hoists.items():
             if of == every and known in _CHANNELS and hint in _CHANNELS:
                 return self.read(symbol(known))
@@ -230,6 +233,7 @@ class Wording:
         return self.read(symbol(name))
 
     def read(self, expr: Expr) -> Expr:
+        """Note that the text reads the names of `expr`."""
         self._reads |= dict.fromkeys(sorted(expr.names()))
         return expr
 
@@ -246,7 +250,7 @@ class Wording:
             if name in done or name in self.fixed:
                 continue
             done.add(name)
-            before = set(self._reads)
+            before = set(self._reads)  # what a local line reads has to be known as well
             if (value := self._local(name)) is not None:
                 local[name] = Local(name, value)
             elif name in self.same:
