@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from textwrap import indent
@@ -196,7 +195,8 @@ def test_reference_of_recipes(golden: Callable[[str, Path], None]) -> None:
 
 def test_every_flag_of_training_is_in_its_page() -> None:
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    flags = [*LABELS, *SHORT, *(f.name.replace("_", "-") for f in fields(Settings)), "recipe", "print-config", "amp"]
+    settings = [p.name.replace("_", "-") for p in parameters(Settings)]
+    flags = [*LABELS, *SHORT, *settings, "recipe", "print-config", "amp"]
     assert [f for f in flags if f"`--{f}" not in page] == []
 
 

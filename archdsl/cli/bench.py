@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archdsl import api
-from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
+from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, flag_of, positive
 from archdsl.cli.specs import find_backend, open_graph
 from archdsl.cli.terminal import grid, print_table, say
 from archdsl.language.diagnostics import SpecError
+from archdsl.language.schema import parameters
 from archdsl.language.source import Source
 from archdsl.show.summary import bytes_text, shape_text
 from archdsl.train.settings import Settings
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
+_HELP = {
+    "device": "auto takes a GPU where there is one",
+    "precision": "as in training",
+    "compile": "as in training; auto on a GPU",
+}
 _SAID = {"infer": "inference", "train": "training step"}
 
 
@@ -87,9 +93,7 @@ COMMANDS = {
             flag("--backend", "--to", default="torch", metavar="BACKEND", help="the framework"),
             flag("-b", "--batch", type=positive, default=32, metavar="N", help="images in one step"),
             flag("--seconds", type=_seconds, default=20.0, metavar="N", help="how long to time, about"),
-            flag("--device", default="auto", metavar="auto|cpu|cuda", help="auto takes a GPU where there is one"),
-            flag("--precision", default="auto", metavar="auto|float32|bfloat16|float16", help="as in training"),
-            flag("--compile", default="auto", metavar="auto|on|off", help="as in training; auto on a GPU"),
+            *(flag_of(p, _HELP[p.name]) for p in parameters(Settings) if p.name in _HELP),
             FORMAT,
         ),
     ),

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["FILES", "FORMAT", "SPEC", "SPECS", "SPEC_FLAGS", "TO", "Command", "Flag", "flag", "positive"]
+from archdsl.language.schema import Parameter
+
+__all__ = ["FILES", "FORMAT", "SPEC", "SPECS", "SPEC_FLAGS", "TO", "Command", "Flag", "flag", "flag_of", "positive"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,19 @@ def flag(*names: str, **about: Any) -> Flag:
     if about.get("default") not in (None, SUPPRESS) and "action" not in about:
         about["help"] += " (default: %(default)s)"
     return Flag(names, about)
+
+
+def flag_of(p: Parameter, help: str, *short: str, absent: bool = False) -> Flag:
+    """The flag that gives a parameter its value, with `-` for `_`. absent: nothing, where it was not typed."""
+    about: dict[str, Any] = {"help": help, "default": SUPPRESS if absent else p.default}
+    if p.kind == "bool":
+        about["action"] = "store_true"
+    elif p.kind == "words":
+        about |= {"action": "append", "metavar": "|".join(p.words)}
+    else:
+        about["help"] += f" (default: {p.default})"
+        about |= {"metavar": "|".join(p.words)} if p.words else {"metavar": "N", "type": type(p.default)}
+    return Flag((*short, f"--{p.name.replace('_', '-')}"), about)
 
 
 def positive(text: str) -> int:

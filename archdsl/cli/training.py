@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from archdsl import api
-from archdsl.cli.flags import SPEC, SPEC_FLAGS, Command, Flag, flag
+from archdsl.cli.flags import SPEC, SPEC_FLAGS, Command, Flag, flag, flag_of
 from archdsl.cli.specs import extras_of, find_backend, open_spec, parse_settings
 from archdsl.cli.terminal import WrongCommand, say
 from archdsl.language.diagnostics import refuse
+from archdsl.language.schema import parameters
 from archdsl.language.source import flag as given_to
-from archdsl.train.settings import WORDS, Settings
+from archdsl.train.settings import Settings
 
 if TYPE_CHECKING:
     from archdsl.language.recipe import Recipe
@@ -74,7 +75,7 @@ def train(
     resume: str | None,
     **given: Any,
 ) -> int:
-    settings = {f.name: given.pop(f.name) for f in fields(Settings) if f.name in given}
+    settings = {p.field: given.pop(p.field) for p in parameters(Settings) if p.field in given}
     settings |= {n: tuple(v) for n, v in settings.items() if isinstance(v, list)}
     changes = {_word(n): text for n, text in given.items()}
     _refuse_doubles(changes)
@@ -187,21 +188,6 @@ def _text(name: str, metavar: str, help: str, *short: str) -> Flag:
     return flag(*short, f"--{name}", default=SUPPRESS, metavar=metavar, help=help)
 
 
-def _setting(name: str) -> Flag:
-    """A field of Settings; absent where it is not given, so that `--resume` knows what was."""
-    default = getattr(Settings, name)
-    about: dict[str, Any] = {"help": _HELP[name], "default": SUPPRESS}
-    if isinstance(default, bool):
-        about["action"] = "store_true"
-    elif isinstance(default, tuple):
-        about |= {"action": "append", "metavar": "|".join(WORDS[name])}
-    else:
-        about["help"] += f" (default: {default})"
-        about |= {"metavar": "|".join(WORDS[name])} if name in WORDS else {"metavar": "N", "type": type(default)}
-    short = ("-j",) if name == "workers" else ()
-    return Flag((*short, f"--{_word(name)}"), about)
-
-
 COMMANDS = {
     "train": Command(
         train,
@@ -212,7 +198,10 @@ COMMANDS = {
             flag("--recipe", metavar="RECIPE", help="a name or a file, with parameters: 'ran_cifar(noise=0.3)'"),
             *(_text(n, metavar, help) for n, (metavar, help) in _LINES.items()),
             *(_text(n, metavar, help, *(["-b"] if n == "batch-size" else [])) for n, (metavar, help) in _PARTS.items()),
-            *(_setting(f.name) for f in fields(Settings)),
+            *(  # absent where they are not typed, so that `--resume` knows which were
+                flag_of(p, _HELP[p.name], *(["-j"] if p.name == "workers" else []), absent=True)
+                for p in parameters(Settings)
+            ),
             flag("--amp", action="store_true", help="the same as --precision bfloat16"),
             flag("--output", metavar="DIR", help="where the folders of runs are (default: runs)"),
             flag("--name", metavar="NAME", help="of the run's folder; model, data and time, if not given"),

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from archdsl.language.diagnostics import Diagnostic, nearest
 from archdsl.language.errors.training import SettingValue
+from archdsl.language.schema import Misfit, Parameter, bounds, fit, parameter, parameters, wanted
 from archdsl.language.source import flag
 
-__all__ = ["DEVICES", "LOGGERS", "PRECISIONS", "STRATEGIES", "SWITCHES", "WORDS", "Settings"]
+__all__ = ["Settings"]
 
-DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-SWITCHES = ("auto", "on", "off")
-STRATEGIES = ("ddp", "fsdp")
-LOGGERS = ("wandb", "mlflow")
+_SWITCH = ("auto", "on", "off")
 
 
 @dataclass(frozen=True)
@@ -41,47 +37,35 @@ class Settings:
     log: further places that metrics go to, besides metrics.csv and TensorBoard.
     """
 
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    channels_last: str = "auto"
-    compile: str = "auto"
-    fused: str = "auto"
-    deterministic: bool = False
-    workers: int = 0
-    max_corrupt: int = 0
-    save_minutes: float = 10.0
-    devices: int = 1
-    strategy: str = "ddp"
-    sync_batch_norm: bool = False
-    log: tuple[str, ...] = ()
+    seed: int = parameter("int", 0, low=0, high=2**32 - 1)
+    device: str = parameter("word", "auto", words=("auto", "cpu", "cuda"))
+    precision: str = parameter("word", "auto", words=("auto", "float32", "bfloat16", "float16"))
+    channels_last: str = parameter("word", "auto", words=_SWITCH)
+    compile: str = parameter("word", "auto", words=_SWITCH)
+    fused: str = parameter("word", "auto", words=_SWITCH)
+    deterministic: bool = parameter("bool", False)
+    workers: int = parameter("int", 0, low=0, high=256)
+    max_corrupt: int = parameter("int", 0, low=0, high=10**9)
+    save_minutes: float = parameter("float", 10.0, low=0, high=10**6)
+    devices: int = parameter("int", 1, low=0, high=4096)
+    strategy: str = parameter("word", "ddp", words=("ddp", "fsdp"))
+    sync_batch_norm: bool = parameter("bool", False)
+    log: tuple[str, ...] = parameter("words", (), words=("wandb", "mlflow"))
 
     def problems(self) -> list[Diagnostic]:
-        """Every setting that is out of its bounds, at its flag."""
-        return [d for f in fields(self) for d in _problems(f.name, getattr(self, f.name))]
+        """Every setting that is not what it can be, at its flag."""
+        found = ((p, fit(p, getattr(self, p.field))) for p in parameters(Settings))
+        return [_problem(p, misfit) for p, misfit in found if isinstance(misfit, Misfit)]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-WORDS = {
-    "device": DEVICES, "precision": PRECISIONS, "channels_last": SWITCHES, "compile": SWITCHES, "fused": SWITCHES,
-    "strategy": STRATEGIES, "log": LOGGERS,
-}  # fmt: skip
-_BOUNDS = {
-    "seed": (0, 2**32 - 1), "workers": (0, 256), "max_corrupt": (0, 10**9), "save_minutes": (0, 10**6),
-    "devices": (0, 4096),
-}  # fmt: skip
-
-
-def _problems(name: str, value: Any) -> list[Diagnostic]:
-    word = name.replace("_", "-")
-    for text in value if isinstance(value, tuple) else (value,):
-        if name in WORDS and text not in WORDS[name]:
-            hint = nearest(str(text), WORDS[name]) or f"it is one of {', '.join(WORDS[name])}"
-            return [SettingValue(word, str(text), "no such word", hint).at(flag(word, str(text)))]
-    low, high = _BOUNDS.get(name, (-math.inf, math.inf))
-    if name in _BOUNDS and not low <= value <= high:
-        why = f"it lies between {low:,} and {high:,}"
-        return [SettingValue(word, str(value), why, f"say `--{word} {low}`").at(flag(word, str(value)))]
-    return []
+def _problem(p: Parameter, misfit: Misfit) -> Diagnostic:
+    word, text = p.name.replace("_", "-"), str(misfit.value)
+    why, fix = f"it is {wanted(p)}", f"the default is {p.default}"
+    if misfit.why == "word":
+        why, fix = "no such word", nearest(text, p.words) or f"it is one of {', '.join(p.words)}"
+    elif misfit.why == "range":
+        why, fix = f"it lies {bounds(p)}", f"say `--{word} {p.low}`"
+    return SettingValue(word, text, why, fix).at(flag(word, text))

@@ -52,8 +52,7 @@ OPTIONAL = ("augment", "average", "stop")  # lines that may say `none`
 SHORT = {
     "epochs": "budget", "steps": "budget", "batch-size": "batch", "lr": "optimizer", "weight-decay": "optimizer",
 }  # fmt: skip  # flags that change a part of a line
-_BATCH = Parameter("batch", "int", low=1, high=10**6)
-_BUDGET = Parameter("budget", "count", above=0)
+_NUMBERS = {p.name: p for p in parameters(Recipe)}  # lines that are no words
 _BUDGET_IN = {  # by the flag that says it
     "steps": Parameter("steps", "int", above=0, high=10**12),
     "epochs": Parameter("epochs", "float", above=0, high=10**12),
@@ -96,8 +95,8 @@ def check_values(recipe: Recipe) -> Iterator[tuple[str, Error]]:
         yield "name", BadHeader(f"a recipe cannot be called `{recipe.name}`", "recipe")
     elif error := reserved(recipe.name):
         yield "name", error
-    for p, value in ((_BATCH, recipe.batch), (_BUDGET, recipe.budget)):
-        yield from ((p.name, error) for error in _misfits("the recipe", p, value))
+    for p in _NUMBERS.values():
+        yield from ((p.name, error) for error in _misfits("the recipe", p, getattr(recipe, p.field)))
     for place, line, word in _words_of(recipe):
         if type(word) in LINES[line].values():
             found = (e for p in parameters(type(word)) for e in _misfits(word.name, p, getattr(word, p.field)))
@@ -228,10 +227,12 @@ class _RecipeReader:
     def _line(self, label: str, node: ast.Expr) -> Any:
         """The value of a line as `Recipe` has it; of `optimizer` the optimizer and what clips its gradients."""
         self.places[label] = node.span
-        if label == "batch":
-            return self._fitted("the recipe", _BATCH, node)
-        if label == "budget":
-            return self._budget(node)
+        unit = next((flag for flag in _BUDGET_IN if flag in self.changes), None)
+        if label == "budget" and unit:
+            n = self._fitted("the recipe", _BUDGET_IN[unit], node)
+            return None if n is None else Count(n, unit)
+        if label in _NUMBERS:
+            return self._fitted("the recipe", _NUMBERS[label], node)
         found = self._words(label, node)
         if label in ("augment", "optimizer"):
             return found
@@ -249,11 +250,6 @@ class _RecipeReader:
             self.places[f"{label}.{len(found)}"] = item.span
             found.append(self._word(label, places[min(i, len(places) - 1)], item))
         return tuple(found)
-
-    def _budget(self, node: ast.Expr) -> Any:
-        unit = next((flag for flag in _BUDGET_IN if flag in self.changes), None)
-        found = self._fitted("the recipe", _BUDGET_IN[unit] if unit else _BUDGET, node)
-        return Count(found, unit) if unit and found is not None else found
 
     def _items(self, label: str, node: ast.Expr) -> Iterator[ast.Expr]:
         """The words of a line in their order, conditions decided; words of the other branches have to exist."""

@@ -20,7 +20,7 @@ from archdsl.language.recipe.words import (
     Schedule,
     Word,
 )
-from archdsl.language.schema import Count
+from archdsl.language.schema import Count, parameter
 from archdsl.language.source import Source, Span
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Recipe:
     clip: Clip | None = None
     schedule: Schedule = None  # type: ignore[assignment]  # until made
     loss: CrossEntropy = _LOSS
-    batch: int = 64
-    budget: Count = _BUDGET
+    batch: int = parameter("int", 64, low=1, high=10**6)
+    budget: Count = parameter("count", _BUDGET, above=0)
     average: Ema | None = None
     stop: Early | None = None
     places: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
