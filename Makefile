@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 SPEC := attention56_cifar
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check mutate golden zoo clean
+.PHONY: help demo test test-all check mutate golden reference zoo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ mutate: $(READY) ## break the code in 400 places, one at a time, and count what 
 golden: $(READY) ## write the golden files anew, to be read with `git diff`
 	-$(BIN)/python -m pytest -q --update-golden
 	@git --no-pager diff --stat -- tests
+
+reference: $(READY) ## write docs/ops.md, docs/recipes.md and the tables of docs/architecture.md anew
+	-$(BIN)/python -m pytest -q tests/test_docs.py -k "reference or where_things" --update-golden
+	@git --no-pager diff --stat -- docs
 
 zoo: $(READY) ## write the index of shipped networks, docs/zoo.md and its drawings anew
 	$(BIN)/python -m archdsl.show.zoo

@@ -56,9 +56,9 @@ def _measure(measured: Callable[..., Cost], contract: Contract) -> int:
     name, args = contract.node.quantity.name, contract.args
     if name != "memory":
         return int(getattr(measured(1, "float32"), name))
-    batch, dtype = args.get("batch", Dim(1)), args.get("dtype", "float32")
+    batch, dtype = args["batch"], args["dtype"]
     assert isinstance(batch, Dim) and isinstance(dtype, str)
-    return int(getattr(measured(int(batch), dtype), _MEMORY[str(args["0"])]))
+    return int(getattr(measured(int(batch), dtype), _MEMORY[str(args["which"])]))
 
 
 def _shown(value: Fraction) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archdsl.graph.elaborate.apply import apply
+from archdsl.graph.elaborate.arguments import fill, fitted
 from archdsl.graph.elaborate.blocks import bind_names, body_of, fill_parameters, lacking
 from archdsl.graph.elaborate.body import Body, Session
 from archdsl.graph.elaborate.evaluate import as_template, evaluate
@@ -16,9 +17,9 @@ from archdsl.graph.elaborate.program import Declared, bring_library
 from archdsl.graph.elaborate.resolve import resolve_expression
 from archdsl.graph.elaborate.values import Bound, Function, Tensor, Value, describe, is_template
 from archdsl.graph.graph import Graph
-from archdsl.language.diagnostics import nearest
 from archdsl.language.errors.models import BadContract, BadSizes, NotAStage, UnknownSetting
-from archdsl.language.errors.names import Unused
+from archdsl.language.errors.names import UnknownArgument, Unused
+from archdsl.language.schema import Parameter
 from archdsl.language.source import Source
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse_expression
@@ -75,7 +76,7 @@ def _settings(body: Body, model: Declared, settings: Mapping[str, str]) -> tuple
     for name, text in settings.items():
         source = Source(f"--set {name}", text)
         if name not in known:
-            hint = nearest(name, known) or ("it has " + ", ".join(f"`{k}`" for k in known) if known else "it has none")
+            hint = UnknownArgument.of(model.name, name, known).hint
             shown = Source("--set", f"{name}={text}")
             called = name if name.isprintable() else name.encode("unicode_escape").decode()
             body.session.report(UnknownSetting(model.name, called, hint), shown.span(0, len(name)))
@@ -192,7 +193,11 @@ def _names_read(node: ast.Block) -> set[str]:
 # --- contracts -------------------------------------------------------------------------------------
 
 
-_COUNTS = ("params", "macs", "state")
+_WHICH = Parameter("which", "word", words=("train", "infer"))
+_MEMORY = (
+    _WHICH, Parameter("batch", "int", Dim(1), low=1), Parameter("dtype", "word", "float32", words=tuple(DTYPES)),
+)  # fmt: skip
+_QUANTITIES: dict[str, tuple[Parameter, ...]] = {"params": (), "macs": (), "state": (), "memory": _MEMORY}
 
 
 def _contracts(body: Body, model: Declared) -> tuple[Contract, ...]:
@@ -200,38 +205,35 @@ def _contracts(body: Body, model: Declared) -> tuple[Contract, ...]:
     for statement in model.node.body:
         if not isinstance(statement, ast.Expect):
             continue
-        value = evaluate(body, statement.value)
-        args = {a.name or str(i): _contract_arg(body, a, i) for i, a in enumerate(statement.args)}
-        problem = _problem(statement.quantity.name, args)
-        if problem:
-            body.session.report(BadContract(problem), statement.quantity.span)
-        elif isinstance(value, Dim) and not isinstance(value.value, bool):
+        value, args = evaluate(body, statement.value), _arguments(body, statement)
+        if args is None or value is POISON:
+            continue
+        if isinstance(value, Dim) and not isinstance(value.value, bool):
             found.append(Contract(statement, value, args))
-        elif value is not POISON:
+        else:
             error = BadContract(f"a contract compares with a number, not with {describe(value)}")
             body.session.report(error, statement.value.span)
     return tuple(found)
 
 
-def _contract_arg(body: Body, arg: ast.CallArg, position: int) -> Value:
-    """`train` of `memory(train, batch=128)` is a word, the rest are values."""
-    if position == 0 and isinstance(arg.value, ast.Name) and arg.name is None:
-        return arg.value.name
-    return evaluate(body, arg.value)
-
-
-def _problem(quantity: str, args: Mapping[str, Value]) -> str:
-    """What makes a contract meaningless; empty where it has a meaning."""
-    if quantity in _COUNTS:
-        return f"`{quantity}` takes no arguments" if args else ""
-    if quantity != "memory":
-        return f"nothing is known of `{quantity}`"
-    if args.get("0") not in ("train", "infer"):
-        return "`memory` wants to know which: `memory(train)` or `memory(infer)`"
-    unknown = sorted(set(args) - {"0", "batch", "dtype"})
-    if unknown:
-        return f"`memory` has no `{unknown[0]}`"
-    batch = args.get("batch", Dim(1))
-    if not isinstance(batch, Dim) or not batch.is_int or batch.value < 1:
-        return "`batch` is a whole number from 1"
-    return "" if args.get("dtype", "float32") in DTYPES else "`dtype` is one of " + ", ".join(f'"{d}"' for d in DTYPES)
+def _arguments(body: Body, statement: ast.Expect) -> dict[str, Value] | None:
+    """What a contract's quantity is taken of, with defaults; None, with a report, where it has no meaning."""
+    name = statement.quantity.name
+    if name not in _QUANTITIES:
+        body.session.report(BadContract(f"nothing is known of `{name}`"), statement.quantity.span)
+        return None
+    known = {p.name: p for p in _QUANTITIES[name]}
+    given = fill(body.session, name, [*known.values()], statement.args)
+    values: dict[str, Value] = {p.name: p.default for p in known.values() if not p.required}
+    for param, i in given.items():
+        node = statement.args[i].value
+        if param == _WHICH.name:  # a word, where the others are values
+            values |= {param: node.name} if isinstance(node, ast.Name) and node.name in _WHICH.words else {}
+        else:
+            value = evaluate(body, node)
+            values[param] = value if value is POISON else fitted(body, name, known[param], value, node)
+    if known.keys() - values.keys():
+        error = BadContract("`memory` wants to know which: `memory(train)` or `memory(infer)`")
+        body.session.report(error, statement.quantity.span)
+        return None
+    return None if len(given) < len(statement.args) or POISON in values.values() else values
