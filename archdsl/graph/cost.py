@@ -15,30 +15,30 @@ from archdsl.language.ops.attend import RelAttention
 from archdsl.language.ops.op import Op
 from archdsl.language.types import DTYPES, TensorType
 
-__all__ = ["AttentionCost", "BlockCost", "BodyCost", "Cost", "Count", "Line", "StageCost", "cost", "of_op"]
+__all__ = ["AttentionCost", "BlockCost", "BodyCost", "Cost", "Line", "Price", "StageCost", "cost", "of_op"]
 
 Types = tuple[TensorType, ...]
 
 
 @dataclass(frozen=True)
-class Count:
+class Price:
     """Trainable numbers, running statistics and multiply-adds for one example."""
 
     params: int = 0
     state: int = 0
     macs: int = 0
 
-    def __add__(self, other: Count) -> Count:
-        return Count(self.params + other.params, self.state + other.state, self.macs + other.macs)
+    def __add__(self, other: Price) -> Price:
+        return Price(self.params + other.params, self.state + other.state, self.macs + other.macs)
 
-    def times(self, n: int) -> Count:
+    def times(self, n: int) -> Price:
         """The cost of `n` of them, each with its own weights."""
-        return Count(self.params * n, self.state * n, self.macs * n)
+        return Price(self.params * n, self.state * n, self.macs * n)
 
     @property
-    def without_weights(self) -> Count:
+    def without_weights(self) -> Price:
         """A further use of weights that are already counted."""
-        return Count(macs=self.macs)
+        return Price(macs=self.macs)
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class BodyCost:
     peak: the most numbers alive at once during inference, the body's own inputs left out.
     """
 
-    total: Count
-    nodes: Mapping[str, Count]
+    total: Price
+    nodes: Mapping[str, Price]
     kept: Kept
     peak: int
 
@@ -202,13 +202,13 @@ def _body_cost(body: Graph, known: Mapping[Graph, BodyCost]) -> BodyCost:
     nodes = _counts(body, lambda call: known[call.body].total)
     origins = _origins(body, known)
     return BodyCost(
-        sum(nodes.values(), Count()), nodes, _kept_body(body, known, origins), _peak_body(body, known, origins)
+        sum(nodes.values(), Price()), nodes, _kept_body(body, known, origins), _peak_body(body, known, origins)
     )
 
 
-def _counts(body: Graph, of_call: Callable[[Call], Count]) -> dict[str, Count]:
+def _counts(body: Graph, of_call: Callable[[Call], Price]) -> dict[str, Price]:
     """What each node costs; weights that several nodes share stand at the first of them."""
-    nodes: dict[str, Count] = {}
+    nodes: dict[str, Price] = {}
     shared: set[str] = set()
     for node in body:
         count = _count(node.op, body.input_types(node.name), of_call)
@@ -219,17 +219,17 @@ def _counts(body: Graph, of_call: Callable[[Call], Count]) -> dict[str, Count]:
     return nodes
 
 
-def of_op(op: Op, *given: TensorType) -> Count:
+def of_op(op: Op, *given: TensorType) -> Price:
     """What one op costs for inputs of these types."""
-    return Count(op.params(*given), sum(prod(s) for s in op.state(*given).values()), op.macs(*given))
+    return Price(op.params(*given), sum(prod(s) for s in op.state(*given).values()), op.macs(*given))
 
 
-def _count(target: Target | Select | Input, given: Types, of_call: Callable[[Call], Count]) -> Count:
+def _count(target: Target | Select | Input, given: Types, of_call: Callable[[Call], Price]) -> Price:
     if isinstance(target, Op):
         return of_op(target, *given)
     if isinstance(target, Call):
         return of_call(target)
-    total = Count()
+    total = Price()
     if isinstance(target, Chain):
         for step in target.steps:
             first = _count(step.target, given, of_call)
@@ -367,15 +367,15 @@ def _peak(target: Target, given: Types, gives: Types, known: Mapping[Graph, Body
 
 
 def _by_stage(graph: Graph, whole: BodyCost) -> tuple[StageCost, ...]:
-    counts: dict[str, Count] = {}
+    counts: dict[str, Price] = {}
     outputs: dict[str, tuple[int, ...]] = {}
     for node in graph:
         if not isinstance(node.op, Input):
             label = node.name.partition(".")[0]
-            counts[label] = counts.get(label, Count()) + whole.nodes[node.name]
+            counts[label] = counts.get(label, Price()) + whole.nodes[node.name]
             outputs[label] = node.types[0].sizes
     for label, ref in graph.stages.items():
-        counts.setdefault(label, Count())
+        counts.setdefault(label, Price())
         outputs[label] = graph.type_of(ref).sizes
     labels = _in_order(list(counts), list(graph.stages))
     return tuple(StageCost(label, counts[label].params, counts[label].macs, outputs[label]) for label in labels)
@@ -434,12 +434,12 @@ def _ops(target: Target | Select | Input, given: Types) -> Iterator[tuple[Op, Ty
             given = step.types
 
 
-def _own(found: Cost) -> dict[Graph, dict[str, Count]]:
+def _own(found: Cost) -> dict[Graph, dict[str, Price]]:
     """For each body, what its own ops cost in the whole model, by node."""
-    own: dict[Graph, dict[str, Count]] = {}
+    own: dict[Graph, dict[str, Price]] = {}
     for body, (times, weighted) in found.uses.items():
-        counts = _counts(body, lambda call: Count())
-        own[body] = {n: Count(c.params * weighted, c.state * weighted, c.macs * times) for n, c in counts.items()}
+        counts = _counts(body, lambda call: Price())
+        own[body] = {n: Price(c.params * weighted, c.state * weighted, c.macs * times) for n, c in counts.items()}
     return own
 
 
@@ -451,9 +451,9 @@ def _by_block(found: Cost) -> tuple[BlockCost, ...]:
             for part, _ in parts(node.op):
                 if isinstance(part, Call) and part.body.kind == "flow":
                     owner.setdefault(part.body, owner[body])
-    rows: dict[str, tuple[int, Count]] = {}
+    rows: dict[str, tuple[int, Price]] = {}
     for body, counts in _own(found).items():
-        uses, total = rows.get(owner[body], (0, Count()))
+        uses, total = rows.get(owner[body], (0, Price()))
         uses += 0 if body.kind == "flow" else found.uses[body][0]
         rows[owner[body]] = (uses, sum(counts.values(), total))
     ordered = sorted(rows.items(), key=lambda row: (-row[1][1].params, -row[1][1].macs, row[0]))
@@ -461,7 +461,7 @@ def _by_block(found: Cost) -> tuple[BlockCost, ...]:
 
 
 def _by_line(found: Cost) -> tuple[Line, ...]:
-    rows: dict[tuple[str, int], tuple[str, Count]] = {}
+    rows: dict[tuple[str, int], tuple[str, Price]] = {}
     sources: dict[str, int] = {}
     for body, counts in _own(found).items():
         for node in body:
@@ -469,7 +469,7 @@ def _by_line(found: Cost) -> tuple[Line, ...]:
                 continue
             source, line = node.span.source, node.span.line
             sources.setdefault(source.name, len(sources))
-            text, total = rows.get((source.name, line), (source.line(line).strip(), Count()))
+            text, total = rows.get((source.name, line), (source.line(line).strip(), Price()))
             rows[source.name, line] = (text, total + counts[node.name])
     ordered = sorted(rows.items(), key=lambda row: (sources[row[0][0]], row[0][1]))
     return tuple(Line(name, line, text, total.params, total.macs) for (name, line), (text, total) in ordered)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from archdsl.graph.cost import Cost, Count, of_op
+from archdsl.graph.cost import Cost, Price, of_op
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select
 from archdsl.graph.text import argument, op_settings, stage_words
 from archdsl.language.ops.op import Op
@@ -143,7 +143,7 @@ def expand(graph: Graph, found: Cost) -> str:
     """
     params = ", ".join(f"{name}={argument(value, str)}" for name, value in graph.params.items())
     rows = [(f"{graph.kind} {graph.block}({params})", "", found.bodies[graph].total)]
-    rows += [(f"  in: {e.types[0]}", "", Count()) for e in graph.entries]
+    rows += [(f"  in: {e.types[0]}", "", Price()) for e in graph.entries]
     rows += _expanded(graph, found)
     wide = min(max(len(text) for text, _, _ in rows), _WIDEST)
     shapes = max(len(shape) for _, shape, _ in rows)
@@ -151,7 +151,7 @@ def expand(graph: Graph, found: Cost) -> str:
     return "\n".join(lines) + "\n"
 
 
-Row = tuple[str, str, Count]
+Row = tuple[str, str, Price]
 
 
 def _expanded(graph: Graph, found: Cost) -> Iterator[Row]:
@@ -192,7 +192,7 @@ class _Item:
     name: str
     target: Op | Call
     types: tuple[TensorType, ...]
-    count: Count
+    count: Price
 
 
 def _items(body: Graph, node: Node, found: Cost) -> Iterator[_Item]:
@@ -215,7 +215,7 @@ def _chain_items(chain: Chain, name: str, given: tuple[TensorType, ...], found: 
         given, first = step.types, last + 1
 
 
-def _of_call(call: Call, found: Cost) -> Count:
+def _of_call(call: Call, found: Cost) -> Price:
     return found.bodies[call.body].total
 
 
@@ -226,6 +226,6 @@ def _resolved(target: Op | Call) -> str:
     return f"{name}({', '.join(f'{key}={argument(value, str)}' for key, value in values.items())})"
 
 
-def _cost_text(count: Count) -> str:
+def _cost_text(count: Price) -> str:
     parts = [f"{count.params:,} params"] if count.params else []
     return ", ".join([*parts, f"{count.macs:,} MACs"] if count.macs else parts)

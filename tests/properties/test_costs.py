@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import Spec, specs
 from unrolled import unrolled
 
-from archdsl.graph.cost import Count, cost
+from archdsl.graph.cost import Price, cost
 from archdsl.graph.graph import Graph
 from archdsl.language.resources import zoo_source
 
@@ -35,7 +35,7 @@ def is_what_its_ops_cost(graph: Graph) -> None:
     assert {b.name: b.uses for b in found.blocks} == {name: n for name, n in ops.uses.items() if n}
 
 
-def worth(counts: dict[str, Count]) -> dict[str, tuple[int, int]]:
+def worth(counts: dict[str, Price]) -> dict[str, tuple[int, int]]:
     return {name: (one.params, one.macs) for name, one in counts.items() if one.params or one.macs}
 
 

@@ -12,7 +12,7 @@ from itertools import count
 from math import prod
 from weakref import WeakSet
 
-from archdsl.graph.cost import AttentionCost, Count
+from archdsl.graph.cost import AttentionCost, Price
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target
 from archdsl.language.ops.attend import RelAttention
 from archdsl.language.ops.op import Op
@@ -60,12 +60,12 @@ class Place:
 class Figures:
     """Of one example. kept: numbers that the backward pass needs; peak: the most alive at once, without it."""
 
-    total: Count = field(default_factory=Count)
+    total: Price = field(default_factory=Price)
     kept: int = 0
     peak: int = 0
-    stages: dict[str, Count] = field(default_factory=dict)
-    lines: dict[tuple[str, int], Count] = field(default_factory=dict)
-    blocks: dict[str, Count] = field(default_factory=dict)
+    stages: dict[str, Price] = field(default_factory=dict)
+    lines: dict[tuple[str, int], Price] = field(default_factory=dict)
+    blocks: dict[str, Price] = field(default_factory=dict)
     uses: Counter[str] = field(default_factory=Counter)
     attention: AttentionCost = field(default_factory=lambda: AttentionCost(0, 0, 0, 0))
 
@@ -140,11 +140,11 @@ class _Run:
         first = where.path not in self.weights
         self.weights.add(where.path)
         params, state = (sum(map(prod, own(*types).values())) * first for own in (op.weights, op.state))
-        one, found = Count(params, state, op.macs(*types)), self.found
+        one, found = Price(params, state, op.macs(*types)), self.found
         found.total += one
-        found.stages[where.stage] = found.stages.get(where.stage, Count()) + one
-        found.lines[where.line] = found.lines.get(where.line, Count()) + one
-        found.blocks[where.block] = found.blocks.get(where.block, Count()) + one
+        found.stages[where.stage] = found.stages.get(where.stage, Price()) + one
+        found.lines[where.line] = found.lines.get(where.line, Price()) + one
+        found.blocks[where.block] = found.blocks.get(where.block, Price()) + one
         if isinstance(op, RelAttention):
             self.attention(op, *types)
 
