@@ -115,9 +115,12 @@ def _words_of(recipe: Recipe) -> Iterator[tuple[str, str, Word]]:
 
 
 def _misfits(callee: str, p: Parameter, value: object) -> Iterator[Error]:
-    found = fit(p, tuple(value) if isinstance(value, list) else value)
-    if not isinstance(found, Misfit):
+    value = tuple(value) if isinstance(value, list) else value
+    found = fit(p, value)
+    if found == value:
         return
+    if not isinstance(found, Misfit):
+        found = Misfit("kind", value)  # such as a whole number that stands for steps: only a reader makes a Count of it
     said = written(found.value)
     if found.why == "whole":
         yield NotWhole(f"`{p.name}` of `{callee}`", said)
