@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from archdsl.api import MissingExtra
@@ -25,6 +25,9 @@ def load_keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         with _quiet():
+            with suppress(ModuleNotFoundError):
+                # comes with PyTorch for GPUs; loaded after TensorFlow, its copy of LLVM crashes the process
+                import triton  # noqa: F401
             import keras
         chosen = keras.backend.backend()
     except ModuleNotFoundError as error:
