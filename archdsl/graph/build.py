@@ -1,4 +1,4 @@
-"""From a program to the graph of one of its models: elaborated, through all passes, and legal."""
+"""From a program to the graph of one of its models: elaborated, and legal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from archdsl.graph.elaborate import Program, elaborate
 from archdsl.graph.graph import Graph
-from archdsl.graph.passes import run
+from archdsl.graph.spec import verify
 from archdsl.language.diagnostics import Diagnostic, SpecError
 
 __all__ = ["graph_of"]
@@ -22,4 +22,5 @@ def graph_of(
     result = elaborate(program, model, settings, input)
     if result.graph is None:
         raise SpecError(result.diagnostics)
-    return run(result.graph), result.diagnostics
+    verify(result.graph)
+    return result.graph, result.diagnostics

@@ -9,7 +9,7 @@ The sizes of a body are written in that block's own names (`in.c`, `c`).
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import networkx as nx
@@ -160,7 +160,6 @@ class Graph:
     outputs: what `out` is; several for a list. stages: a model's labels, each with its value;
         stage_docs and stage_spans: their comments, and where the text after the label stands.
     asked: what was set from outside, as flags: `--set t=4 --input 3x32x32`.
-    layers: how many ops it holds, repeats counted out.
     settled: names that decided what it is built of, in a way that no text shows: the length of a list, what stands at
         an index.
     """
@@ -178,7 +177,6 @@ class Graph:
     stage_docs: dict[str, str] = field(default_factory=dict)
     stage_spans: dict[str, Span] = field(default_factory=dict)
     asked: str = ""
-    layers: int = 0
     settled: set[str] = field(default_factory=set)
 
     def add(self, node: Node, inputs: Mapping[str, Ref] | None = None) -> Ref:
@@ -217,13 +215,12 @@ class Graph:
             found |= nx.ancestors(self.nx, name)
         return found
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Drop nodes, with their edges."""
-        self.nx.remove_nodes_from(list(names))
-
-    def replace(self, node: Node) -> None:
-        """Put another node in the place of the one of its name; its edges stay."""
-        self.nx.nodes[node.name]["node"] = node
+    def rebuilt(self, nodes: Iterable[Node]) -> Graph:
+        """The same graph with these nodes alone; each reads what the one of its name reads here."""
+        made = replace(self, nx=nx.MultiDiGraph())
+        for node in nodes:
+            made.add(node, self.inputs(node.name))
+        return made
 
     def type_of(self, ref: Ref) -> TensorType:
         return self[ref.node].types[ref.output]
@@ -231,6 +228,12 @@ class Graph:
     def input_types(self, name: str) -> tuple[TensorType, ...]:
         """What a node reads, in the order of its ports."""
         return tuple(self.type_of(ref) for ref in self.inputs(name).values())
+
+    @cached_property
+    def layers(self) -> int:
+        """How many ops it holds, repeats counted out."""
+        held = (pair for node in self for pair in parts(node.op))
+        return sum(count * (part.body.layers if isinstance(part, Call) else 1) for part, count in held)
 
     @cached_property
     def fixed(self) -> frozenset[str]:

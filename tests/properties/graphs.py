@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from archdsl.graph.elaborate import elaborate, load
 from archdsl.graph.graph import Graph
-from archdsl.graph.passes import run
+from archdsl.graph.spec import verify
 from archdsl.language.diagnostics import Diagnostic, render
 from archdsl.language.source import Source
 
@@ -19,7 +19,8 @@ def graph_of(text: str, settings: Mapping[str, str] | None = None, input: str | 
     (model,) = program.models
     result = elaborate(program, model, settings or {}, input)
     assert result.graph is not None, _shown((*program.diagnostics, *result.diagnostics))
-    return run(result.graph)
+    verify(result.graph)
+    return result.graph
 
 
 def _shown(found: tuple[Diagnostic, ...]) -> str:

@@ -17,6 +17,7 @@ from strategies import Spec, specs, structured
 from archdsl import api
 from archdsl.graph.cost import cost
 from archdsl.graph.graph import bodies, parts
+from archdsl.graph.passes import complete
 from archdsl.graph.spec import verify
 from archdsl.graph.text import to_text
 from archdsl.language.ops.op import Op
@@ -38,6 +39,7 @@ def emitted(text: str) -> str:
 def test_a_graph_is_legal_and_its_text_says_it_all(spec: Spec) -> None:
     graph = graph_of(spec.text)
     verify(graph)
+    assert all(complete(body) is body for body in bodies(graph))
     text = to_text(graph)
     assert to_text(graph_of(spec.text)) == text
     assert " object at 0x" not in text and "<bound method" not in text

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from archdsl.graph.elaborate.body import Body
 from archdsl.graph.elaborate.division import not_whole
-from archdsl.graph.elaborate.finish import finish
 from archdsl.graph.elaborate.values import (
     ApplyBlock,
     ApplyOp,
@@ -294,8 +293,8 @@ def _flow_target(body: Body, item: Value, type: TensorType, span: Span) -> Found
     found: Found = POISON
     if isinstance(end, Tensor):
         inner.graph.outputs = (end.ref,)
-        finish(body.session, inner.graph, span)
-        found = (None if end is start else Call("", {}, frozenset(), inner.graph)), end.type
+        flow = body.session.completed(inner.graph, span)
+        found = (None if end is start else Call("", {}, frozenset(), flow)), end.type
     elif end is not POISON:
         body.session.report(NotATensor("what flows on", describe(end)), span)
     body.session.bodies[memo] = found

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from archdsl.graph.elaborate.apply import Called
 from archdsl.graph.elaborate.body import Active, Body, Session
 from archdsl.graph.elaborate.evaluate import evaluate
-from archdsl.graph.elaborate.finish import finish
 from archdsl.graph.elaborate.naming import statement_name
 from archdsl.graph.elaborate.program import Declared
 from archdsl.graph.elaborate.values import (
@@ -280,8 +279,8 @@ def _finished(body: Body, block: Declared) -> _Elaborated | None:
             return None
     tensors = [v for v in outputs if isinstance(v, Tensor)]
     body.graph.outputs = tuple(t.ref for t in tensors)
-    finish(body.session, body.graph, block.node.name_span)
-    return _Elaborated(body.graph, tuple(t.type for t in tensors), isinstance(out, tuple))
+    graph = body.session.completed(body.graph, block.node.name_span)
+    return _Elaborated(graph, tuple(t.type for t in tensors), isinstance(out, tuple))
 
 
 # --- recursion -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.graph.elaborate.values import Tensor, Value
 from archdsl.graph.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target
+from archdsl.graph.passes import complete
 from archdsl.language.diagnostics import Diagnostic, Error, Frame, Label
 from archdsl.language.errors.limits import NumberTooLarge, OverBudget
 from archdsl.language.expr import Number
@@ -101,6 +102,12 @@ class Session:
             self._muted = 0
             self.report(OverBudget(what, BUDGETS[what]), span)
             raise Abort
+
+    def completed(self, body: Graph, span: Span) -> Graph:
+        """A body whose outputs are set, as whoever calls it sees it. Raises Abort where it holds too many layers."""
+        body = complete(body)
+        self.limit("layers, repeats counted out", body.layers, span)
+        return body
 
     @contextmanager
     def muted(self) -> Iterator[None]:

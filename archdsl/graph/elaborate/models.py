@@ -11,7 +11,6 @@ from archdsl.graph.elaborate.arguments import fill, fitted
 from archdsl.graph.elaborate.blocks import bind_names, body_of, fill_parameters, lacking
 from archdsl.graph.elaborate.body import Body, Session
 from archdsl.graph.elaborate.evaluate import as_template, evaluate
-from archdsl.graph.elaborate.finish import finish
 from archdsl.graph.elaborate.naming import name_expression
 from archdsl.graph.elaborate.program import Declared, bring_library
 from archdsl.graph.elaborate.resolve import resolve_expression
@@ -171,7 +170,7 @@ def _complete(body: Body, model: Declared, stages: Mapping[str, tuple[ast.Stage,
     values = {n: v for n, (_, v) in stages.items() if isinstance(v, Tensor)}
     graph = body.graph
     graph.outputs = (list(values.values())[-1].ref,)
-    finish(body.session, graph, model.node.name_span)
+    graph = body.session.completed(graph, model.node.name_span)
     graph.stages = {n: v.ref for n, v in values.items() if v.ref.node in graph}
     graph.stage_spans = {n: stages[n][0].value.span for n in graph.stages}
     graph.stage_docs = {n: s.doc for n, (s, _) in stages.items() if s.doc}
