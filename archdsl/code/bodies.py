@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from archdsl.code.code import Code
-from archdsl.graph.graph import Argument, Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target, bodies, parts
+from archdsl.graph.graph import Argument, Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts
 from archdsl.language.expr import Number
 from archdsl.language.ops.op import Op
 from archdsl.language.types import Dim, TensorType, axis_names, dim
 
-__all__ = ["Applied", "BodyCode", "CallCode", "ChainCode", "EmitOp", "FlowCode", "OpCode", "Placed", "calls", "decided",
+__all__ = ["Applied", "BodyCode", "CallCode", "ChainCode", "EmitOp", "FlowCode", "OpCode", "Placed", "calls",
            "is_module", "survey"]  # fmt: skip
 
 Types = tuple[TensorType, ...]
@@ -159,7 +159,7 @@ def _survey(graph: Graph, around: _Surroundings, found: dict[Graph, BodyCode], e
     choices: dict[str, bool | None] = {}
     for node in graph:
         inputs = graph.inputs(node.name)
-        for choice in decided(node):
+        for choice in node.choices:
             if choices.setdefault(choice.key, choice.taken) is not choice.taken:
                 choices[choice.key] = None
         code = None
@@ -169,11 +169,6 @@ def _survey(graph: Graph, around: _Surroundings, found: dict[Graph, BodyCode], e
         nodes[node.name] = Placed(node, inputs, code)
     found[graph] = BodyCode(graph, around.home, around.env, around.given, nodes, choices, around.place)
     return found[graph]
-
-
-def decided(node: Node) -> tuple[Choice, ...]:
-    """The conditionals that a node stands under, and the one whose value it is."""
-    return (*node.guards, *([node.op.choice] if isinstance(node.op, Select) else []))
 
 
 @dataclass
@@ -252,7 +247,7 @@ def _line(body: BodyCode) -> FlowCode | None:
     for p in placed[1:]:
         node = p.node
         # A dot: part of a statement with a name of its own, which a line could not say.
-        if "." in node.name or any(c.cond is not None for c in decided(node)) or list(p.inputs.values()) != [last]:
+        if "." in node.name or any(c.cond is not None for c in node.choices) or list(p.inputs.values()) != [last]:
             return None
         last = Ref(node.name)
         if isinstance(node.op, Select):

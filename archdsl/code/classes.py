@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from archdsl.code.bodies import Applied, BodyCode, CallCode, FlowCode, OpCode, Placed, calls, decided
+from archdsl.code.bodies import Applied, BodyCode, CallCode, FlowCode, OpCode, Placed, calls
 from archdsl.code.code import Layer
 from archdsl.graph.graph import Graph, Input, Select
 from archdsl.language.expr import Expr
@@ -257,5 +257,5 @@ def _condition(key: str, bodies: Bodies) -> Expr | None:
 
 def condition_of(body: BodyCode, key: str) -> Expr | None:
     """How a conditional of a body is written in the names of its block, where it can be."""
-    choices = (choice for placed in body.nodes.values() for choice in decided(placed.node) if choice.key == key)
+    choices = (choice for placed in body.nodes.values() for choice in placed.node.choices if choice.key == key)
     return next((choice.cond for choice in choices), None)

@@ -279,7 +279,7 @@ def _inside(value: Argument) -> Iterator[Iterable[str]]:
     """The names that a list or an op was made of: whoever is given it sees plain numbers in it."""
     match value:
         case Dim() if value.formula is not None:
-            yield value.formula.names() | value.formula.hides()
+            yield value.formula.all_names()
         case tuple():
             for item in value:
                 yield from _inside(item)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -124,13 +125,13 @@ OPERATORS: dict[str, Operator] = {
 class Expr:
     """An expression over a block's names.
 
-    op: `name` (args: one string), `number` (args: one Number), `hidden` (args: a Number and the names that it came
-        from; it is written as that number), or an operator of the table, over Exprs.
+    op: `name` (args: one string), `number` (args: one Number), `hidden` (args: a Number and the set of names that it
+        came from; it is written as that number), or an operator of the table, over Exprs.
     size: how many leaves it has.
     """
 
     op: str
-    args: tuple[Expr | str | Number, ...]
+    args: tuple[Expr | str | Number | frozenset[str], ...]
     size: int = 1
 
     @property
@@ -151,8 +152,12 @@ class Expr:
         {'c'}
         """
         if self.op == "hidden":
-            return {str(name) for name in self.args[1:]}
+            return set(self.args[1])  # type: ignore[arg-type]  # by its kind, they are names
         return set().union(*(a.hides() for a in self.parts))
+
+    def all_names(self) -> AbstractSet[str]:
+        """Every name that it depends on, shown or hidden."""
+        return self.args[1] if self.op == "hidden" else self.names() | self.hides()  # type: ignore[return-value]
 
     @property
     def is_number(self) -> bool:
@@ -226,12 +231,10 @@ def hidden(value: Number, causes: Iterable[Expr]) -> Expr | None:
     None where it came from none: then it is a plain number.
 
     >>> hidden(12, [combine("*", symbol("c"), numeral(Fraction(1, 4)))])
-    Expr(op='hidden', args=(12, 'c'), size=1)
+    Expr(op='hidden', args=(12, frozenset({'c'})), size=1)
     """
-    names: set[str] = set()
-    for cause in causes:
-        names |= cause.names() | cause.hides()
-    return Expr("hidden", (value, *sorted(names))) if names else None
+    names = frozenset[str]().union(*(cause.all_names() for cause in causes))
+    return Expr("hidden", (value, names)) if names else None
 
 
 def combine(op: str, *parts: Expr) -> Expr | None:

@@ -25,7 +25,7 @@ def _over(parts: st.SearchStrategy[Expr], *names: str) -> st.SearchStrategy[Expr
     return st.sampled_from(names).flatmap(made)
 
 
-LEAVES = st.sampled_from((*map(symbol, _NAMES), *map(numeral, (-2, 0, 1, 3)), Expr("hidden", (5, "a"))))
+LEAVES = st.sampled_from((*map(symbol, _NAMES), *map(numeral, (-2, 0, 1, 3)), Expr("hidden", (5, frozenset("a")))))
 NUMBERS = st.recursive(
     LEAVES, lambda parts: _over(parts, *(name for name, row in OPERATORS.items() if row.level > COMPARE)), max_leaves=8
 )

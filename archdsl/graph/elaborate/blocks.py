@@ -118,7 +118,7 @@ def _in_caller(size: Dim, names: Mapping[str, Expr | None]) -> Dim:
         return size
     written = size.formula.substitute(names)
     if written is None:
-        causes = (names.get(n) for n in size.formula.names() | size.formula.hides())
+        causes = (names.get(n) for n in size.formula.all_names())
         written = hidden(size.value, [c for c in causes if c is not None])
     return size.rerooted(written)
 

@@ -206,7 +206,7 @@ class Body:
     def decided(self, number: Dim) -> Number:
         """The value of a number that decides what is built, in a way that no text shows: the graph notes its names."""
         if number.formula is not None:
-            self.owner.graph.settled |= number.formula.names() | number.formula.hides()
+            self.owner.graph.settled |= number.formula.all_names()
         return number.value
 
     def too_large(self, types: Iterable[TensorType], span: Span) -> bool:

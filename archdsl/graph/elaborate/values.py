@@ -274,7 +274,7 @@ def as_argument(value: Value) -> Argument:
         return value
     if isinstance(value, tuple) and not (value and is_op_list(value)):
         return tuple(as_argument(v) for v in value)
-    names = frozenset().union(*(c.names() | c.hides() for c in causes(value)))
+    names = frozenset().union(*(c.all_names() for c in causes(value)))
     return BlockValue(name_of(value), show(value), key(value), names)
 
 
