@@ -129,19 +129,33 @@ class Backend:
 
 
 def backends() -> tuple[str, ...]:
-    """The names of all backends that are installed."""
+    """The names of all backends that are installed.
+
+    >>> all(find_backend(name).name == name for name in backends())
+    True
+    """
     return tuple(sorted(e.name for e in entry_points(group="archdsl.backends")))
 
 
 def find_backend(name: str) -> Backend:
-    """The backend of that name. Raises KeyError where none is installed."""
+    """The backend of that name. Raises KeyError where none is installed.
+
+    >>> find_backend("abacus")
+    Traceback (most recent call last):
+    KeyError: 'abacus'
+    """
     for entry in entry_points(group="archdsl.backends", name=name):
         return entry.load()  # type: ignore[no-any-return]
     raise KeyError(name)
 
 
 def ability(backend: Backend, name: str) -> Callable[..., Any]:
-    """The function of an optional field (`train`, `probe`). Raises SpecError where the backend has none."""
+    """The function of an optional field (`train`, `probe`). Raises SpecError where the backend has none.
+
+    >>> backend = find_backend(backends()[0])
+    >>> ability(backend, "train") is backend.train
+    True
+    """
     found = getattr(backend, name)
     if found is None:
         raise SpecError([BackendCannot(backend.name, name).at(Source("--to", backend.name).span())])

@@ -109,7 +109,12 @@ class _Surroundings(NamedTuple):
 
 
 def survey(model: Graph, emit: EmitOp) -> tuple[BodyCode, ...]:
-    """Every distinct body of `model` that is built by a class, callees before callers, with its code."""
+    """Every distinct body of `model` that is built by a class, callees before callers, with its code.
+
+    >>> emit = lambda op, types, node: Code(f"{op.name}({{0}})")
+    >>> [(body.graph.block, body.env.get("c")) for body in survey(tiny, emit)]
+    [('unit', 8), ('unit', 16), ('tiny', None)]
+    """
     graphs = bodies(model)
     around = _surroundings(graphs)
     found: dict[Graph, BodyCode] = {}
@@ -185,7 +190,7 @@ class _Maker:
             return OpCode(target, self.emit(target, tuple(types.values()), self.node))
         if isinstance(target, Call):
             callee = self.found[target.body]
-            line = _line(callee) if callee.is_flow else None
+            line = _line(callee) if callee.is_flow else None  # written where it stands, it needs no class
             return line or CallCode(target, callee, types)
         return self._chain(target, next(iter(types.values())))
 
@@ -227,7 +232,12 @@ def _entry(target: Target) -> str:
 
 
 def is_module(placed: Placed) -> bool:
-    """Whether a node can stand in a line of modules: one input, and a module that does it."""
+    """Whether a node can stand in a line of modules: one input, and a module that does it.
+
+    >>> unit = made.bodies[0]
+    >>> is_module(unit.nodes["f.conv"]), is_module(unit.nodes["add"])
+    (True, False)
+    """
     if len(placed.inputs) != 1 or len(placed.node.types) != 1 or placed.node.shared is not None:
         return False
     if isinstance(placed.code, OpCode):
@@ -251,7 +261,7 @@ def _line(body: BodyCode) -> FlowCode | None:
             return None
         last = Ref(node.name)
         if isinstance(node.op, Select):
-            continue
+            continue  # it hands on what it chose
         if not is_module(p) or p.code is None:
             return None
         items.append((node.name, p.code))
@@ -273,7 +283,11 @@ def _environment(graph: Graph) -> dict[str, Number]:
 
 
 def calls(body: BodyCode) -> list[CallCode]:
-    """Every call in a body's code, in order, each as often as it is written."""
+    """Every call in a body's code, in order, each as often as it is written.
+
+    >>> [call.body.graph.params["c"].value for call in calls(made.bodies[-1])]
+    [8, 16]
+    """
     found: list[CallCode] = []
     stack: list[Applied] = [p.code for p in reversed(list(body.nodes.values())) if p.code]
     while stack:

@@ -30,7 +30,11 @@ class ClassNames:
 
 
 def name_classes(found: Partition, reserved: frozenset[str]) -> ClassNames:
-    """The model first, so that it gets its name; then blocks; the classes of one block by what tells them apart."""
+    """The model first, so that it gets its name; then blocks; the classes of one block by what tells them apart.
+
+    >>> list(name_classes(made.partition, frozenset({"Unit"})).of.values())
+    ['Tiny', 'UnitBlock']
+    """
     names = Names(reserved)
     fixed: dict[Class, Mapping[str, Number]] = {}
     model = camel(found.model.graph.block)

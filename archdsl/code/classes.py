@@ -103,12 +103,20 @@ class Partition:
 
 
 def by_origin(bodies: Iterable[BodyCode]) -> list[Bodies]:
-    """The coarsest groups that could be classes: bodies of one text."""
+    """The coarsest groups that could be classes: bodies of one text.
+
+    >>> [len(group) for group in by_origin(made.bodies)]
+    [2, 1]
+    """
     return grouped(bodies, origin)
 
 
 def grouped(bodies: Iterable[BodyCode], key: Callable[[BodyCode], Hashable]) -> list[Bodies]:
-    """Bodies by key, in order of appearance."""
+    """Bodies by key, in order of appearance.
+
+    >>> [len(group) for group in grouped(made.bodies, lambda body: body.graph.kind)]
+    [2, 1]
+    """
     groups: dict[Hashable, list[BodyCode]] = {}
     for body in bodies:
         groups.setdefault(key(body), []).append(body)
@@ -116,7 +124,15 @@ def grouped(bodies: Iterable[BodyCode], key: Callable[[BodyCode], Hashable]) -> 
 
 
 def partition(groups: Iterable[Bodies]) -> Partition:
-    """Groups parted until the bodies of each agree. What one group builds may differ because another was parted."""
+    """Groups parted until the bodies of each agree. What one group builds may differ because another was parted.
+
+    Both bodies of `unit` emit one text, in which its conditional is written:
+
+    >>> [(cls.graph.block, len(cls.bodies), len(cls.mixed)) for cls in partition(by_origin(made.bodies)).classes]
+    [('unit', 2, 1), ('tiny', 1, 0)]
+    """
+    # As automata are made minimal: all that could be alike is taken to be, and parted where it is not, until nothing is
+    # parted any more. Begun with every body alone instead, the bodies of a block that builds itself would never meet.
     rest = list(groups)
     labels = {body: group[0] for group in rest for body in group}
     while True:
@@ -147,7 +163,7 @@ def _agreement(bodies: Bodies, labels: Labels) -> Class | list[Bodies]:
     for key in dict.fromkeys(k for b in bodies for k in b.choices):
         if len({b.choices[key] for b in bodies if key in b.choices}) > 1:
             cond = _condition(key, bodies)
-            if cond is None:
+            if cond is None:  # there is nothing to write behind `if`: each outcome is a class
                 return grouped(bodies, lambda b, key=key: b.choices.get(key, "none"))  # type: ignore[misc]
             mixed[key] = cond
     placed = [(n, p.node.op) for b in bodies for n, p in b.nodes.items()] if mixed else []
@@ -165,7 +181,7 @@ def _node_differences(cls: Class, name: str, labels: Labels) -> list[Bodies] | N
     if lacking:
         return [[b for b in cls.bodies if b not in lacking], lacking]
     groups = _part(having, lambda b: _signature(cls, b.nodes[name], labels))
-    if groups:
+    if groups:  # bodies without the node go well with any of them, so they stay with the first
         rest = [b for b in cls.bodies if name not in b.nodes]
         groups[0] = [b for b in cls.bodies if b in groups[0] or b in rest]
     return groups
@@ -176,6 +192,7 @@ def _signature(cls: Class, placed: Placed, labels: Labels) -> Hashable:
     node = placed.node
     common = (node.shared, len(node.types))
     if isinstance(node.op, Select) and node.op.choice.key in cls.mixed:
+        # Both outcomes read different values, of course; bodies of one outcome must read the same.
         by_outcome = [b for b in cls.bodies if b.choices.get(node.op.choice.key) is node.op.choice.taken]
         assert by_outcome
         others = tuple(tuple(p.inputs.values()) for b in by_outcome if (p := b.nodes.get(node.name)) is not None)
@@ -185,7 +202,14 @@ def _signature(cls: Class, placed: Placed, labels: Labels) -> Hashable:
 
 
 def signature(code: Applied, labels: Labels) -> Hashable:
-    """Equal for code that differs in numbers alone."""
+    """Equal for code that differs in numbers alone.
+
+    >>> first, second, _ = made.bodies
+    >>> first.nodes["f.conv"].code is second.nodes["f.conv"].code
+    False
+    >>> signature(first.nodes["f.conv"].code, {}) == signature(second.nodes["f.conv"].code, {})
+    True
+    """
     if isinstance(code, OpCode):
         c = code.code
         heads = (_head(c.layer), _head(c.member), tuple((n, _head(b)) for n, b in c.before))
@@ -201,12 +225,16 @@ def signature(code: Applied, labels: Labels) -> Hashable:
 
 
 def origin(body: BodyCode) -> Hashable:
-    """The text that a body comes from. One flow may stand in several places, as the uses of shared weights do."""
+    """The text that a body comes from. One flow may stand in several places, as the uses of shared weights do.
+
+    >>> [origin(body)[:2] for body in made.bodies]
+    [('block', 'unit'), ('block', 'unit'), ('model', 'tiny')]
+    """
     graph, home = body.graph, body.home
     if not body.is_flow:
         return graph.kind, graph.block, graph.span
     nodes = [p.node for p in body.nodes.values() if not isinstance(p.node.op, Input)]
-    outer = min((len(n.guards) for n in nodes), default=0)
+    outer = min((len(n.guards) for n in nodes), default=0)  # what stands in a branch is not in every body of the flow
     spans = [n.op.choice.span if isinstance(n.op, Select) else n.span for n in nodes if len(n.guards) == outer]
     return home.block, home.span, tuple(spans)
 
@@ -226,6 +254,10 @@ def guards_of(cls: Class, name: str) -> tuple[tuple[str, bool], ...]:
 
     A name may be first asked for inside a branch and used outside as well. So only a conditional that went the
     same way in every body that has the node counts, and what that conditional's own value stands under.
+
+    >>> unit = made.partition.classes[0]
+    >>> [taken for _, taken in guards_of(unit, "conv")], guards_of(unit, "add")
+    ([False], ())
     """
     having = [b for b in cls.bodies if name in b.nodes]
     for guard in reversed(having[0].nodes[name].node.guards):

@@ -28,7 +28,13 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def emitter(table: Mapping[type[Op], Emitter], framework: str) -> EmitOp:
-    """How ops are written by `table`; an op that it lacks is refused, where it stands."""
+    """How ops are written by `table`; an op that it lacks is refused, where it stands.
+
+    >>> emit = emitter({}, "NumPy")
+    >>> emit(tiny["stem"].op, tiny.input_types("stem"), tiny["stem"])
+    Traceback (most recent call last):
+    archdsl.language.diagnostics.SpecError: <text>:8:13: error[E0701]: `conv` cannot be expressed in NumPy
+    """
 
     def emit(op: Op, types: tuple[TensorType, ...], node: Node) -> Code:
         found = table.get(type(op))
@@ -40,7 +46,11 @@ def emitter(table: Mapping[type[Op], Emitter], framework: str) -> EmitOp:
 
 
 def class_lines(module: Module, writer: type[ClassWriter], ends_with: Sequence[str], tapped: bool) -> Iterator[str]:
-    """Every class, children first; `ends_with` closes the model's constructor."""
+    """Every class, children first; `ends_with` closes the model's constructor.
+
+    >>> [line.split("(")[0] for line in class_lines(made, writer, (), tapped=False) if line[:5] == "class"]
+    ['class Unit', 'class Tiny']
+    """
     names = [c.name for c in module.classes]
     for plan in module.classes:
         yield from ("", "")
@@ -52,7 +62,11 @@ def class_lines(module: Module, writer: type[ClassWriter], ends_with: Sequence[s
 
 @cache
 def layer_source(package: str, module: str, name: str) -> tuple[str, ...]:
-    """The lines of the class or function `name`, as `module.py` of `package` has them. Nothing is imported."""
+    """The lines of the class or function `name`, as `module.py` of `package` has them. Nothing is imported.
+
+    >>> layer_source("archdsl.code", "names", "size_name")[0]
+    'def size_name(entry: str, axis: str) -> str:'
+    """
     text = files(package).joinpath(f"{module}.py").read_text(encoding="utf-8")
     kinds = ast.ClassDef | ast.FunctionDef
     found = next(n for n in ast.parse(text).body if isinstance(n, kinds) and n.name == name)
@@ -60,7 +74,12 @@ def layer_source(package: str, module: str, name: str) -> tuple[str, ...]:
 
 
 def held(code: Iterable[str], layers: Collection[str], source: Callable[[str], Sequence[str]]) -> Iterator[str]:
-    """The source of those `layers` that `code` speaks of, and of those that they speak of, in the order of `layers`."""
+    """The source of those `layers` that `code` speaks of, and of those that they speak of, in the order of `layers`.
+
+    >>> sources = {"Add": ["class Add: ..."], "Gate": ["class Gate(Add): ..."], "Mul": ["class Mul: ..."]}
+    >>> [line for line in held(["x = Gate()"], list(sources), sources.__getitem__) if line]
+    ['class Add: ...', 'class Gate(Add): ...']
+    """
     found: set[str] = set()
     pending = _words(code) & set(layers)
     while pending:
@@ -72,7 +91,11 @@ def held(code: Iterable[str], layers: Collection[str], source: Callable[[str], S
 
 
 def artifact(module: Module, backend: str, imports: Callable[[str], Iterable[str]], code: Sequence[str]) -> Artifact:
-    """The file. imports: its lines, from the code without its comments and texts."""
+    """The file. imports: its lines, from the code without its comments and texts.
+
+    >>> made.classes[-1].name, artifact(made, "none", lambda code: [], ["", "", "Tiny = None"]).text.splitlines()[2]
+    ('Tiny', 'Input 3 x 8 x 8, 2,882 parameters.')
+    """
     name = module.classes[-1].name
     start = [*_header(module), *imports("\n".join(_bare(code))), "", f"__all__ = [{literal(name)}]"]
     return Artifact("\n".join((*start, *code)) + "\n", name, backend)

@@ -22,6 +22,10 @@ def fix_names(found: Partition, fixed: Fixed, lost: Mapping[Class, Set[str]]) ->
     """What was fixed, and in every class the names that are depended on silently and have one value in its bodies.
 
     lost: names that a literal was made of, as far as that is known. What this fixes may change what constructors take.
+
+    >>> unit = made.partition.classes[0]  # for c=8 and for c=16, both on 8 channels
+    >>> fix_names(made.partition, {}, {unit: {"c", "in.c"}})[unit]
+    {'in.c': 8}
     """
     fixed_now = {cls: dict(fixed.get(cls, {})) for cls in found.classes}
     silent: dict[Graph, set[str]] = {}  # callers must not let them vary either, even where a class has many values
@@ -30,7 +34,7 @@ def fix_names(found: Partition, fixed: Fixed, lost: Mapping[Class, Set[str]]) ->
         for body in cls.bodies:
             silent.setdefault(body.home, set()).update(body.graph.fixed, lost.get(cls, ()))
             settled.setdefault(body.home, set()).update(_settled(cls, body))
-    size = -1
+    size = -1  # names are only ever added, so nothing has changed once there are as many as before
     while size != (size := sum(map(len, (*silent.values(), *fixed_now.values())))):
         for cls in found.classes:
             for body in cls.bodies:

@@ -83,6 +83,13 @@ def forward(plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinne
     """The lines of the method's body.
 
     entries: what the inputs are called.  pinned: the first input must keep its name to the end.
+
+    >>> net = made.classes[-1]
+    >>> for line in forward(net, writer(net, [], tapped=False), {"in": "x"}, pinned=False):
+    ...     print(line)
+    x = self.stem(x)
+    x = self.body(x)
+    return self.head(x)
     """
     writer = _Forward(plan, dialect, entries, pinned)
     lines = writer.block(list(plan.instructions), 0)

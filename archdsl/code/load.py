@@ -12,7 +12,11 @@ __all__ = ["execute"]
 
 
 def execute(artifact: Artifact) -> ModuleType:
-    """Run the text of an artifact as a module of its own. It imports its framework."""
+    """Run the text of an artifact as a module of its own. It imports its framework.
+
+    >>> execute(Artifact("answer = 6 * 7", "Answer", "none")).answer
+    42
+    """
     digest = hashlib.sha256(artifact.text.encode()).hexdigest()[:12]
     filename = f"<archdsl {artifact.name} {digest}>"
     linecache.cache[filename] = (len(artifact.text), None, artifact.text.splitlines(keepends=True), filename)

@@ -257,7 +257,11 @@ def _steps(values: object) -> range | None:
 
 
 def is_list(nodes: Sequence[Node]) -> bool:
-    """Whether members of a group are numbered, and all there or none."""
+    """Whether members of a group are numbered, and all there or none.
+
+    >>> is_list([Leaf("0", None, ()), Leaf("1", None, ())]), is_list([Leaf("conv", None, ())])
+    (True, False)
+    """
     return [n.name for n in nodes] == [str(i) for i in range(len(nodes))] and not any(
         leaf.guards != first.guards for n in nodes for leaf in leaves(n) for first in leaves(nodes[0])
     )

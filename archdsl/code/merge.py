@@ -46,7 +46,14 @@ class Structure:
 
 
 def structure(cls: Class) -> Structure:
-    """Lay the bodies of `cls` over one another."""
+    """Lay the bodies of `cls` over one another.
+
+    >>> unit = structure(made.partition.classes[0])
+    >>> [(member.name, len(member.guards)) for member in unit.members]
+    [('f', 0), ('conv', 1)]
+    >>> [value.member for value in unit.instructions]  # the choice and the sum are nothing to construct
+    [('f',), ('conv',), None, None]
+    """
     return _Merger(cls).merged()
 
 

@@ -15,7 +15,11 @@ _AXES = {"c": "channels", "h": "height", "w": "width", "n": "length"}
 
 
 def identifier(text: str) -> str:
-    """`text` as a Python identifier; a name that is one already stays as it is, unless Python reserves it."""
+    """`text` as a Python identifier; a name that is one already stays as it is, unless Python reserves it.
+
+    >>> identifier("unit"), identifier("class"), identifier("T[0]"), identifier("3x3")
+    ('unit', 'class_', 'T_0', '_3x3')
+    """
     plain = unicodedata.normalize("NFKC", re.sub(r"\[(\d+)\]", r"_\1", text))  # as Python reads names
     name = "".join(c if f"_{c}".isidentifier() else "_" for c in plain) or "_"
     name = name if name.isidentifier() else f"_{name}"
@@ -34,7 +38,10 @@ def member(part: str, reserved: Collection[str]) -> str:
     """What a member of a class is called, from one part of a path; `reserved` is what its framework has already.
 
     It depends on nothing beside it and no two parts are called alike, so that paths can be followed into a built
-    model. `train` is `train_` and `train_` is `train__`; `__x`, which Python keeps private to a class, is `_0_x`.
+    model. Python keeps `__x` private to a class.
+
+    >>> [member(part, {"train"}) for part in ("conv", "train", "train_", "__x")]
+    ['conv', 'train_', 'train__', '_0_x']
     """
     stem = part.rstrip("_")
     name = f"{part}_" if stem in reserved or _is_pythons(stem) else part
@@ -42,7 +49,11 @@ def member(part: str, reserved: Collection[str]) -> str:
 
 
 def camel(text: str) -> str:
-    """A class name: `aa_resnet50` is `AaResnet50`; digits keep the `_` between them (`wrn28_10` is `Wrn28_10`)."""
+    """A class name; digits keep the `_` between them.
+
+    >>> camel("aa_resnet50"), camel("wrn28_10")
+    ('AaResnet50', 'Wrn28_10')
+    """
     parts = [p for p in re.split(r"\W|_", text) if p]
     name = ""
     for part in parts:
@@ -52,12 +63,21 @@ def camel(text: str) -> str:
 
 
 def size_name(entry: str, axis: str) -> str:
-    """What a constructor calls a size of an input: `in.c` is `in_channels`, `g.h` is `g_height`."""
+    """What a constructor calls a size of an input.
+
+    >>> size_name("in", "c"), size_name("g", "h")
+    ('in_channels', 'g_height')
+    """
     return f"{entry}_{_AXES.get(axis, axis)}"
 
 
 class Names:
-    """Names given in one scope. `reserved` are taken from the start."""
+    """Names given in one scope. `reserved` are taken from the start.
+
+    >>> names = Names({"x"})
+    >>> names.give("in", "x", "inputs"), names.give("skip", "x"), names.give("in", "whatever")
+    ('inputs', 'x_', 'inputs')
+    """
 
     def __init__(self, reserved: Collection[str] = ()) -> None:
         self._taken = set(reserved)

@@ -37,6 +37,13 @@ def plan(model: Graph, emit: EmitOp, reserved: frozenset[str] = frozenset()) -> 
 
     Each step takes what those before it made, and changes nothing in it. Only the last can find that bodies which were
     taken to be one class are not: then it says how they part, and the steps behind the survey are taken again.
+
+    A class says what it takes in the names of the spec; how it says an op is up to `emit`:
+
+    >>> from archdsl.code.code import Code
+    >>> made = plan(tiny, lambda op, types, node: Code(f"{op.name}({{0}})"))
+    >>> [(cls.name, [arg.key for arg in cls.args]) for cls in made.classes]
+    [('Unit', ['in.c', 'c', 'stride']), ('Tiny', [])]
     """
     bodies = survey(model, emit)
     groups = by_origin(bodies)
@@ -76,7 +83,7 @@ def _passed_on(known: Known, structures: Structures) -> Plans | Parting:
     classes = stale = known.found.classes
     plans: dict[Class, ClassPlan] = {}
     seen: dict[Class, list[Constructor]] = {}  # what a plan was made with
-    for _ in range(4 * len(classes) + 16):
+    for _ in range(4 * len(classes) + 16):  # more than any known spec takes: a defect shall not run for ever
         for cls in stale:
             seen[cls] = [known.constructors[c] for c in builds[cls]]
             made = resolve(cls, structures[cls], known)

@@ -21,19 +21,31 @@ Env = Mapping[str, Number]
 
 
 def wrap(text: str, level: int, at_least: int) -> str:
-    """`text` in parentheses where it binds more loosely than its place wants."""
+    """`text` in parentheses where it binds more loosely than its place wants.
+
+    >>> f"c * {wrap('a + b', SUM, UNARY)}"
+    'c * (a + b)'
+    """
     return text if level >= at_least else f"({text})"
 
 
 def number(value: Number) -> str:
-    """A number as Python writes it; fractions as decimals."""
+    """A number as Python writes it; fractions as decimals.
+
+    >>> number(8), number(Fraction(1, 4)), number(Fraction(1, 10**8))
+    ('8', '0.25', '1e-8')
+    """
     if isinstance(value, Fraction):
         return re.sub(r"e(-?)\+?0*(\d)", r"e\1\2", repr(float(value)))
     return str(value)
 
 
 def literal(value: object) -> str:
-    """A string, number, tuple or None as Python source; texts are escaped."""
+    """A string, number, tuple or None as Python source; texts are escaped.
+
+    >>> literal((3, "same", None)), literal((3,))
+    ('(3, "same", None)', '(3,)')
+    """
     if isinstance(value, str):
         escaped = "".join(c if c.isprintable() and c not in '\\"' else _escape(c) for c in value)
         return f'"{escaped}"'
@@ -54,6 +66,11 @@ def show(expr: Expr, names: Callable[[str], str], envs: Sequence[Env]) -> tuple[
 
     envs: every assignment of names under which the text will run: `/` is written `//` where it divides
     under all of them.
+
+    >>> from archdsl.language.expr import combine, numeral, symbol
+    >>> quarter = combine("/", symbol("c"), numeral(4))
+    >>> show(quarter, str, [{"c": 64}, {"c": 32}])[0], show(quarter, str, [{"c": 64}, {"c": 6}])[0]
+    ('c // 4', 'c / 4')
     """
     if expr.is_number:
         text = number(expr.args[0])  # type: ignore[arg-type]
@@ -101,7 +118,11 @@ Doc = Text | Bracket
 
 
 def flat(doc: Doc) -> str:
-    """`doc` on one line."""
+    """`doc` on one line.
+
+    >>> flat(Bracket("Conv(", (Text("3"), Text("64"))))
+    'Conv(3, 64)'
+    """
     if isinstance(doc, Text):
         return doc.text
     inner = f"{doc.joint} ".join(flat(i) for i in doc.items)
@@ -109,7 +130,11 @@ def flat(doc: Doc) -> str:
 
 
 def layout(doc: Doc, room: int, prefix: str = "", suffix: str = "") -> list[str]:
-    """The lines of `prefix doc suffix`, broken at brackets, outermost first, where they are longer than `room`."""
+    """The lines of `prefix doc suffix`, broken at brackets, outermost first, where they are longer than `room`.
+
+    >>> layout(Bracket("Conv(", (Text("3"), Text("64"))), 14, "conv=", ",")
+    ['conv=Conv(', '    3, 64', '),']
+    """
     line = prefix + flat(doc) + suffix
     if len(line) <= room or isinstance(doc, Text) or not doc.items:
         return [line]
@@ -125,14 +150,23 @@ def layout(doc: Doc, room: int, prefix: str = "", suffix: str = "") -> list[str]
 
 
 def prefixed(text: str, doc: Doc) -> Doc:
-    """`text` right before `doc`: `name=`, `*`."""
+    """`text` right before `doc`: `name=`, `*`.
+
+    >>> flat(prefixed("conv=", Bracket("Conv(", (Text("3"),))))
+    'conv=Conv(3)'
+    """
     if isinstance(doc, Text):
         return Text(text + doc.text)
     return Bracket(text + doc.head, doc.items, doc.tail, doc.joint)
 
 
 def call_doc(text: str) -> Doc:
-    """A text that ends in a bracket, so that it can be broken there."""
+    """A text that ends in a bracket, so that it can be broken there.
+
+    >>> doc = call_doc("concatenate((self.first(x), self.second(x)), axis=1)")
+    >>> [flat(item) for item in doc.items]
+    ['(self.first(x), self.second(x))', 'axis=1']
+    """
     if len(text) < WIDTH // 2 or text[-1] not in ")]" or (text.startswith("(") and _opening(text) == 0):
         return Text(text)
     at = _opening(text)
@@ -182,7 +216,11 @@ def _is_literal(doc: Bracket) -> bool:
 
 
 def docstring(text: str, indent: int = 0) -> list[str]:
-    """The lines of a docstring; whatever `text` holds, it ends where it should."""
+    """The lines of a docstring; whatever `text` holds, it ends where it should.
+
+    >>> [line.replace('"', "'") for line in docstring('Adds "skip"')]
+    ["'''Adds 'skip' '''"]
+    """
     room, pad = WIDTH - indent, " " * indent
     paragraphs = [_safe(line) for line in _paragraphs(text)]
     space = " " if paragraphs[0].endswith('"') else ""
@@ -196,7 +234,11 @@ def docstring(text: str, indent: int = 0) -> list[str]:
 
 
 def comment(text: str) -> list[str]:
-    """The lines of a comment, without indent; whatever `text` holds, it ends with its lines."""
+    """The lines of a comment, without indent; whatever `text` holds, it ends with its lines.
+
+    >>> comment("What the trunk is multiplied by.")
+    ['# What the trunk is multiplied by.']
+    """
     safe = [_printable(line) for line in _paragraphs(text)]
     return [f"# {line}".rstrip() for p in safe for line in textwrap.wrap(p, WIDTH - 10, break_long_words=False) or [""]]
 
@@ -225,12 +267,20 @@ def _printable(text: str) -> str:
 
 
 def indented(lines: Iterable[str], by: int = 4) -> list[str]:
-    """Lines moved to the right; empty ones stay empty."""
+    """Lines moved to the right; empty ones stay empty.
+
+    >>> indented(["if deep:", "", "x = self.mask(x)"])
+    ['    if deep:', '', '    x = self.mask(x)']
+    """
     return [" " * by + line if line else line for line in lines]
 
 
 def if_else(cond: str, opposite: str, then: list[str], other: list[str]) -> Iterable[str]:
-    """`if cond: then else: other`; without `then` it is `if opposite: other`, and an `if` in `other` is an `elif`."""
+    """`if cond: then else: other`; without `then` it is `if opposite: other`, and an `if` in `other` is an `elif`.
+
+    >>> list(if_else("same", "not same", [], ["x = self.conv(x)"]))
+    ['if not same:', '    x = self.conv(x)']
+    """
     if not then:
         cond, then, other = opposite, other, then
     yield f"if {cond}:"

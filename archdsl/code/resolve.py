@@ -43,6 +43,12 @@ def resolve(cls: Class, merged: Structure, known: Known) -> ClassPlan | Parting:
     """The plan of one class, or how its bodies must be parted first.
 
     Raises SpecError where shared weights would have to differ.
+
+    >>> unit = made.partition.classes[0]
+    >>> takes = dict.fromkeys(made.partition.classes, Constructor())  # nothing is known of what they take
+    >>> known = Known(made.partition, made.names.of, made.names.fixed, takes, frozenset())
+    >>> [arg.name for arg in resolve(unit, made.structures[unit], known).args]
+    ['in_channels', 'c', 'stride']
     """
     work = _Resolver(cls, known)
     members = tuple(mapped(node, work.member) for node in merged.members)

@@ -21,23 +21,39 @@ _MARKS = {"+": ("s", "s"), "-": ("s", "p"), "*": ("p", "p"), "/": ("p", "u")}
 
 
 def same(pair: Pair) -> Value:
-    """One number for a pair of equal ones, as people write it."""
+    """One number for a pair of equal ones, as people write it.
+
+    >>> str(same((Dim(3), Dim(3)))), [str(n) for n in same((Dim(3), Dim(5)))]
+    ('3', ['3', '5'])
+    """
     height, width = pair
     return height if height == width and (height.expr == width.expr or height.expr is None) else pair
 
 
 def module(layer: Layer, text: str = "{self}({0})", **more: Any) -> Code:
-    """An op that only its module does: it has weights, or acts differently in training."""
+    """An op that only its module does: it has weights, or acts differently in training.
+
+    >>> module(Layer("Norm", args(Dim(64)))).text
+    '{self}({0})'
+    """
     return Code(text, layer, stateful=True, **more)
 
 
 def args(*positional: Value, **named: tuple[Value, Any]) -> tuple[Arg, ...]:
-    """Arguments: positional ones, then `name=(value, the framework's default)`."""
+    """Arguments: positional ones, then `name=(value, the framework's default)`.
+
+    >>> [(arg.name, str(arg.value)) for arg in args(Dim(64), bias=(False, True))]
+    [('', '64'), ('bias', 'False')]
+    """
     return tuple(Arg(v) for v in positional) + tuple(Arg(v, n, d) for n, (v, d) in named.items())
 
 
 def sized(**hinted: Value) -> tuple[Arg, ...]:
-    """Positional arguments, with what to call each where a constructor has to be given it."""
+    """Positional arguments, with what to call each where a constructor has to be given it.
+
+    >>> [(arg.hint, str(arg.value)) for arg in sized(in_channels=Dim(3), channels=Dim(64))]
+    [('in_channels', '3'), ('channels', '64')]
+    """
     return tuple(Arg(v, hint=h) for h, v in hinted.items())
 
 
@@ -75,7 +91,11 @@ ARITHMETIC: dict[type[Op], Emitter] = {
 
 
 def letters(op: linear.Einsum) -> tuple[str, tuple[str, ...], str]:
-    """A letter for the batch, and one an axis for each operand and the output: the author's where it is one."""
+    """A letter for the batch, and one an axis for each operand and the output: the author's where it is one.
+
+    >>> letters(linear.Einsum("q d, k d -> q k")), letters(linear.Einsum("query d, b d -> b query"))
+    (('b', ('qd', 'kd'), 'qk'), ('a', ('Zd', 'bd'), 'bZ'))
+    """
     pattern = parse_pattern(op.name, op.pattern)
     sides = (*pattern.inputs, pattern.output)
     names = list(dict.fromkeys(n for side in sides for (n,) in side))

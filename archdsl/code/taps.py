@@ -23,12 +23,20 @@ TAP = "__tap__"  # no name of a spec is ever written so
 
 
 def silent(owner: object, name: str, spelled: bool = False) -> Callable[[Any], Any]:
-    """The tap that shows nothing: for while a network is built."""
+    """The tap that shows nothing: for while a network is built.
+
+    >>> silent(None, "f.conv")(7)
+    7
+    """
     return lambda value: value
 
 
 def check_same(shown: Array, delivered: Array) -> None:
-    """Hold that a text with taps computes what the delivered one does, but for rounding."""
+    """Hold that a text with taps computes what the delivered one does, but for rounding.
+
+    >>> import numpy as np
+    >>> check_same(np.float32([1, 2]), np.float32([1, 2.0000002]))
+    """
     import numpy as np
 
     assert shown.dtype == delivered.dtype
@@ -51,6 +59,11 @@ class Taps:
     paths: those of the nodes to be seen, each once a run.  spell: what the framework calls a part of a path.
     Items of a list of layers are shown by their numbers, as `0`, `1`, … in the place of `[0]`; `spelled` where the name
     is the framework's already.
+
+    >>> taps = Taps(["f.conv"], spell=str, see=print)
+    >>> taps(None, "f.conv")(7)
+    f.conv 7
+    7
     """
 
     def __init__(self, paths: Iterable[str], spell: Callable[[str], str], see: Callable[[str, Any], None]) -> None:

@@ -14,7 +14,14 @@ __all__ = ["constant", "constants", "literal", "writes"]
 
 
 def writes(expr: Expr, body: BodyCode, value: Number) -> bool:
-    """Whether Python computes exactly `value` for `expr` in this body."""
+    """Whether Python computes exactly `value` for `expr` in this body.
+
+    >>> from archdsl.language.expr import combine, numeral, symbol
+    >>> quarter = combine("/", symbol("c"), numeral(4))
+    >>> unit = made.bodies[0]  # with c=8
+    >>> writes(quarter, unit, 2), writes(quarter, unit, 4)
+    (True, False)
+    """
     try:
         exact = expr.value(body.env)
         if exact != value or isinstance(exact, bool) is not isinstance(value, bool):
@@ -38,19 +45,34 @@ def _as_float(expr: Expr, env: Mapping[str, Number]) -> float:
 
 
 def constants(layer: Layer) -> object:
-    """What a layer is built with."""
+    """What a layer is built with.
+
+    >>> from archdsl.code.code import Arg
+    >>> constants(Layer("Line", (Arg(Layer("Conv", (Arg(Dim(3)), Arg(Dim(64))))), Arg("same"))))
+    ((3, 64), 'same')
+    """
     return tuple(constants(a.value) if isinstance(a.value, Layer) else constant(a.value) for a in layer.args)
 
 
 def constant(value: Value) -> object:
-    """A value without how it was written."""
+    """A value without how it was written.
+
+    >>> from archdsl.language.expr import symbol
+    >>> constant((Dim(64, symbol("c")), "same"))
+    (64, 'same')
+    """
     if isinstance(value, Dim):
         return value.value
     return tuple(constant(v) for v in value) if isinstance(value, tuple) else value
 
 
 def literal(value: Value) -> Value:
-    """A value that is written out as a number."""
+    """A value that is written out as a number.
+
+    >>> from archdsl.language.expr import symbol
+    >>> literal(Dim(64, symbol("c"))).formula is None
+    True
+    """
     if isinstance(value, Dim):
         return value.rerooted(None)
     return tuple(literal(v) for v in value) if isinstance(value, tuple) else value

@@ -312,7 +312,12 @@ class Wording:
 
 
 def differ(values: Values) -> bool:
-    """Whether the values are not one and the same; `1` is not `true`."""
+    """Whether the values are not one and the same; `1` is not `true`.
+
+    >>> unit = made.bodies[0]
+    >>> differ([(unit, Dim(1)), (unit, Dim(1))]), differ([(unit, Dim(1)), (unit, True)])
+    (False, True)
+    """
     first = constant(values[0][1])
     return any(constant(v) != first or type(constant(v)) is not type(first) for _, v in values[1:])
 

@@ -182,7 +182,12 @@ class ClassPlan:
 
 
 def shown(args: Sequence[Written]) -> Iterator[tuple[Written, str]]:
-    """Arguments that are written, each with its keyword, or none where its place says it."""
+    """Arguments that are written, each with its keyword, or none where its place says it.
+
+    >>> args = Written(Const(64)), Written(Const(1), "stride", 1, True), Written(Const(1), "padding", 0, True)
+    >>> [(arg.value.value, keyword) for arg, keyword in shown(args)]
+    [(64, ''), (1, 'padding')]
+    """
     by_name = False
     for arg in args:
         spec = arg.spec
