@@ -18,6 +18,12 @@ def graph_of(
     """The graph of `model`, and warnings about it. settings, input: as `--set` and `--input` give them.
 
     Raises SpecError where there is none, with every independent reason; contracts are not looked at.
+
+    >>> from archdsl.graph.elaborate import load
+    >>> from archdsl.language.resources import read_spec
+    >>> graph, warnings = graph_of(load(read_spec("lenet5")[0]), "lenet5", {"classes": "100"})
+    >>> str(graph.type_of(graph.outputs[0])), graph.asked
+    ('[100]', '--set classes=100')
     """
     result = elaborate(program, model, settings, input)
     if result.graph is None:

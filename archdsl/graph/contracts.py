@@ -20,13 +20,28 @@ _MEMORY = {"train": "train_bytes", "infer": "infer_bytes"}
 
 
 def check_contracts(program: Program, model: str) -> list[Diagnostic]:
-    """The contracts of `model` that do not hold. They speak of its defaults, whatever is set from outside."""
+    """The contracts of `model` that do not hold. They speak of its defaults, whatever is set from outside.
+
+    >>> from archdsl.graph.elaborate import load
+    >>> from archdsl.language.source import Source
+    >>> program = load(Source("net.arch", "model net { input [3]; head: dense(2); expect params == 9 }"))
+    >>> [str(found) for found in check_contracts(program, "net")]
+    ['net.arch:1:40: error[E0508]: `net` does not keep its contract']
+    """
     result = elaborate(program, model)
     return [] if result.graph is None else hold(result.graph, result.contracts)
 
 
 def hold(graph: Graph, contracts: tuple[Contract, ...]) -> list[Diagnostic]:
-    """The contracts that `graph`, elaborated at its defaults, does not keep."""
+    """The contracts that `graph`, elaborated at its defaults, does not keep.
+
+    >>> from archdsl.graph.elaborate import load
+    >>> from archdsl.language.source import Source
+    >>> program = load(Source("net.arch", "model net { input [3]; head: dense(2); expect macs < 6 }"))
+    >>> result = elaborate(program, "net")
+    >>> [found.label for found in hold(result.graph, result.contracts)]
+    ['macs is 6, expected < 6']
+    """
     found = []
     measured = cache(partial(cost, graph))
     for contract in contracts:

@@ -201,15 +201,27 @@ class Graph:
         return len(self.nx)
 
     def inputs(self, name: str) -> dict[str, Ref]:
-        """Port -> value for one node, ports in the order in which they were given."""
+        """Port -> value for one node, ports in the order in which they were given.
+
+        >>> tiny.inputs("head.dense")
+        {'x': Ref(node='head.gap', output=0)}
+        """
         return self.nx.nodes[name]["inputs"].copy()  # type: ignore[no-any-return]
 
     def consumers(self, name: str) -> list[tuple[str, str]]:
-        """(node, port) that read any output of `name`."""
+        """(node, port) that read any output of `name`.
+
+        >>> tiny.consumers("stem")
+        [('body.unit1', 'in')]
+        """
         return [(target, port) for _, target, port in self.nx.out_edges(name, keys=True)]
 
     def sources_of(self, names: Iterable[str]) -> set[str]:
-        """`names` and every node that they read, directly or not."""
+        """`names` and every node that they read, directly or not.
+
+        >>> sorted(tiny.sources_of(["body.unit1"]))
+        ['body.unit1', 'in', 'stem']
+        """
         found = set(names)
         for name in list(found):
             found |= nx.ancestors(self.nx, name)
@@ -226,7 +238,11 @@ class Graph:
         return self[ref.node].types[ref.output]
 
     def input_types(self, name: str) -> tuple[TensorType, ...]:
-        """What a node reads, in the order of its ports."""
+        """What a node reads, in the order of its ports.
+
+        >>> [str(type) for type in tiny.input_types("body.unit2")]
+        ['[8, 8, 8]']
+        """
         return tuple(self.type_of(ref) for ref in self.inputs(name).values())
 
     @cached_property
@@ -288,7 +304,11 @@ def _inside(value: Argument) -> Iterator[Iterable[str]]:
 
 
 def parts(target: Target | Select | Input) -> Iterator[tuple[Op | Call, int]]:
-    """The ops and calls that a node applies, each with how often, in order; runs stay runs."""
+    """The ops and calls that a node applies, each with how often, in order; runs stay runs.
+
+    >>> [(part.block, count) for part, count in parts(tiny["body.unit1"].op)]
+    [('unit', 2)]
+    """
     if isinstance(target, Op | Call):
         yield target, 1
     elif isinstance(target, Chain):
@@ -298,7 +318,13 @@ def parts(target: Target | Select | Input) -> Iterator[tuple[Op | Call, int]]:
 
 
 def bodies(graph: Graph) -> tuple[Graph, ...]:
-    """Every distinct body, once: callees before callers, `graph` itself last."""
+    """Every distinct body, once: callees before callers, `graph` itself last.
+
+    `unit(8) * 2` shares one body, `unit(16, 2)` has another:
+
+    >>> [(body.block, body.layers) for body in bodies(tiny)]
+    [('unit', 4), ('unit', 5), ('tiny', 16)]
+    """
     found: dict[Graph, None] = {}
     seen: set[Graph] = set()
     stack = [(graph, False)]

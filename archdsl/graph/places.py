@@ -37,7 +37,14 @@ Walk = Iterator["Place | Walk"]
 
 
 def places(graph: Graph) -> Iterator[Place]:
-    """The ops of a graph in the order in which they run. Iterative: calls may nest deeply."""
+    """The ops of a graph in the order in which they run. Iterative: calls may nest deeply.
+
+    >>> convs = [place for place in places(tiny) if place.op.name == "conv"]
+    >>> [place.path for place in convs]
+    ['stem', 'body.unit1[0].f.conv', 'body.unit1[1].f.conv', 'body.unit2.f.conv', 'body.unit2.conv']
+    >>> convs[1].home, convs[1].reads
+    ('body.unit1.0.f.conv', (Ref(node='stem', output=0),))
+    """
     entries = {entry.name: (Ref(entry.name),) for entry in graph.entries}
     stack: list[Walk] = [_body(graph, "", "", (), entries, [])]
     while stack:

@@ -21,6 +21,11 @@ def verify(graph: Graph) -> None:
     Legal: inputs name existing outputs of earlier nodes; an op's types are what its shape rule says;
     a call's inputs are its body's entries, its types those of the body's outputs; the steps of
     a chain fit one another; outputs and stages exist; shared weights are used for one and the same op.
+
+    >>> broken = Graph("net", "model", "", {}, tiny.span, outputs=(Ref("head"),))
+    >>> verify(broken)
+    Traceback (most recent call last):
+    archdsl.graph.spec.IllegalGraphError: model net: the output head does not exist
     """
     for body in bodies(graph):
         _verify_body(body)

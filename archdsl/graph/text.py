@@ -53,12 +53,21 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def value_text(value: Dim) -> str:
-    """A number, and how it was written where that says more: `64`, `64{c/4}`."""
+    """A number, and how it was written where that says more.
+
+    >>> from archdsl.language.expr import symbol
+    >>> value_text(Dim(64)), value_text(Dim(64, symbol("c")) / 4)
+    ('64', '16{c/4}')
+    """
     return str(value) if value.expr is None else f"{value}{{{value.expr}}}"
 
 
 def argument(value: object, number: Callable[[Dim], str] = value_text) -> str:
-    """The value of a parameter or setting; `number` writes the Dims."""
+    """The value of a parameter or setting; `number` writes the Dims.
+
+    >>> argument((Dim(3), True, "same"))
+    '[3, true, "same"]'
+    """
     if isinstance(value, Dim):
         return number(value)
     if isinstance(value, bool):
@@ -80,6 +89,9 @@ def op_settings(op: Op, everything: bool = False) -> dict[str, object]:
     """The settings of an op that differ from their defaults (or all), by name, in declared order.
 
     A pair of two equal numbers is given as one. A tensor is an input, not a setting, and is left out.
+
+    >>> list(op_settings(tiny["stem"].op)), list(op_settings(tiny["stem"].op, everything=True))
+    (['c', 'k'], ['c', 'k', 'stride', 'padding', 'groups', 'bias', 'dilation'])
     """
     found: dict[str, object] = {}
     for setting in parameters(type(op)):
@@ -100,7 +112,13 @@ def type_text(types: tuple[TensorType, ...]) -> str:
 
 
 def target_text(target: Target, name: Callable[[Graph], str], number: Callable[[Dim], str] = value_text) -> str:
-    """What a node applies; `name` names the bodies of calls, `number` writes the Dims."""
+    """What a node applies; `name` names the bodies of calls, `number` writes the Dims.
+
+    A chain says how often, a call which body:
+
+    >>> target_text(tiny["body.unit1"].op, lambda body: body.block)
+    'unit(c=8, stride=1) * 2'
+    """
     if isinstance(target, Chain):
         steps = [f"{target_text(s.target, name, number)}{f' x{s.count}' if s.count > 1 else ''}" for s in target.steps]
         if target.times is None:
@@ -117,13 +135,26 @@ def _arguments(args: Mapping[str, object], number: Callable[[Dim], str]) -> str:
 
 
 def to_text(graph: Graph) -> str:
-    """The canonical text of a graph: the model first, then its bodies as they appear."""
+    """The canonical text of a graph: the model first, then its bodies as they appear.
+
+    >>> for line in to_text(tiny).splitlines()[:5]:
+    ...     print(line)
+    model tiny(classes=10{classes})
+      in: [3, 8, 8]
+      stem = conv(c=8, k=3) <- x=in: [8, 8, 8]
+      body.unit1 = unit#1(c=8, stride=1) * 2 <- in=stem: [8, 8, 8]
+      body.unit2 = unit#2(c=16, stride=2) <- in=body.unit1: [16, 4, 4]
+    """
     names = body_names(graph)
     return "\n\n".join("\n".join(_body(body, names)) for body in names) + "\n"
 
 
 def body_names(graph: Graph) -> dict[Graph, str]:
-    """A name for each distinct body, in order of appearance: `unit` where there is one, else `unit#1`, `unit#2`."""
+    """A name for each distinct body, in order of appearance: `unit` where there is one, else `unit#1`, `unit#2`.
+
+    >>> list(body_names(tiny).values())
+    ['tiny', 'unit#1', 'unit#2']
+    """
     order = list(by_appearance(graph))
     counts: dict[str, int] = {}
     for body in order:
@@ -138,7 +169,11 @@ def body_names(graph: Graph) -> dict[Graph, str]:
 
 
 def by_appearance(graph: Graph) -> Iterator[Graph]:
-    """Every distinct body, once: `graph` first, then those it calls in order, then those they call."""
+    """Every distinct body, once: `graph` first, then those it calls in order, then those they call.
+
+    >>> [str(body.params["c"]) for body in by_appearance(tiny) if body.block == "unit"]
+    ['8', '16']
+    """
     queue, seen = [graph], {graph}
     for body in queue:
         yield body
@@ -175,7 +210,12 @@ def _node(body: Graph, node: Node, names: Mapping[Graph, str]) -> str:
 
 
 def guard_text(choice: Choice) -> str:
-    """The condition of a choice as it came out; where the block's names cannot say it, its text."""
+    """The condition of a choice as it came out; where the block's names cannot say it, its text.
+
+    >>> first, second = (body for body in by_appearance(tiny) if body.block == "unit")
+    >>> guard_text(first["choice"].op.choice), guard_text(second["conv"].guards[0])
+    ('in.c == c and stride == 1', 'not (in.c == c and stride == 1)')
+    """
     cond = str(choice.cond) if choice.cond is not None else " ".join(choice.span.text.split())
     return cond if choice.taken else f"not ({cond})"
 
@@ -185,7 +225,11 @@ def ref_text(ref: Ref) -> str:
 
 
 def stage_words(graph: Graph, label: str) -> str:
-    """A stage in the words of the spec: what stands after its label; for a value bound beside them, its flow."""
+    """A stage in the words of the spec: what stands after its label; for a value bound beside them, its flow.
+
+    >>> stage_words(tiny, "body")
+    'unit(8) * 2 -> unit(16, 2)'
+    """
     if label in graph.stage_spans:
         return " ".join(graph.stage_spans[label].text.split())
     spans = [n.span for n in graph if n.name.partition(".")[0] == label and n.span.source is graph.span.source]

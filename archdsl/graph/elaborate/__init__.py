@@ -43,6 +43,10 @@ def load(source: Source, used: Used | None = None) -> Program:
     """Read a spec with all that it uses. What is wrong with its text stands in `Program.diagnostics`.
 
     used: the files that it uses, as `Program.used` has them; None for those on the disk.
+
+    >>> program = load(Source("net.arch", "model net { input [3, 8, 8]; stem: konv(8, 3) }"))
+    >>> [str(found) for found in program.diagnostics]
+    ['net.arch:1:36: error[E0101]: unknown name `konv`']
     """
     with _no_collection():
         return _load(source, used)
@@ -78,7 +82,14 @@ def _resolved(program: Program) -> list[Diagnostic]:
 def elaborate(
     program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
 ) -> Elaborated:
-    """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language) and another input ("3x32x32")."""
+    """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language) and another input ("3x32x32").
+
+    >>> program = load(Source("net.arch", "model net(n=2) { input [3]; head: dense(n) }"))
+    >>> str(elaborate(program, "net", {"n": "5"}).graph["head"].types[0])
+    '[5]'
+    >>> elaborate(program, "net", {"n": "0"}).graph is None
+    True
+    """
     found = list(program.diagnostics)
     declared = program.main.own.get(model)
     if declared is None or declared.node.kind != "model":

@@ -52,6 +52,7 @@ def apply(body: Body, template: Value, x: Value, span: Span) -> Value:
                 chosen = apply(body, template.item, x, span)
             if not isinstance(chosen, Tensor):
                 return chosen
+            # Whichever branch was taken, its value has one name, so bodies that chose differently can be overlaid.
             return body.add(template.node, Select(template.choice), (chosen.type,), {"x": chosen}, span)[0]
         case Sequence():
             with body.within(body.session.names.get(id(template.site), "") if template.named else ""):
@@ -229,8 +230,8 @@ def _chain(body: Body, template: Repeat, type: TensorType, span: Span) -> tuple[
             return POISON
         target, after = found
         if target is None:
-            break
-        count = times - done if after == type else 1
+            break  # nothing, however often
+        count = times - done if after == type else 1  # what leaves its type as it is does so all the other times
         type = after
         _append(steps, target, count, type)
         done += count
@@ -283,6 +284,7 @@ def _op_target(body: Body, item: ApplyOp, type: TensorType, span: Span) -> Found
 
 def _flow_target(body: Body, item: Value, type: TensorType, span: Span) -> Found:
     """A parenthesised flow as one item: a body of its own, in the names of this one."""
+    # Types are equal by value; but a flow speaks the names of its block, so how its input is written counts as well.
     memo = ("flow", id(body.owner), key(item), type, tuple(d.expr for d in type.shape))
     known = body.session.bodies.get(memo)
     if known is not None:

@@ -60,12 +60,13 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
     if not _may_cross(body, template):
         return None
     args = tuple(sorted((n, key(b.value)) for n, b in template.args.items() if not holds_tensor(b.value)))
+    # Numbers are equal by value, and a body is in its own names: calls that write theirs differently share it.
     memo = (block, args, tuple(inputs.items()))
     if memo not in session.bodies:
         session.bodies[memo] = _OPEN
         session.bodies[memo] = _elaborate(session, template, inputs, span)
     found = session.bodies[memo]
-    if found is _OPEN:
+    if found is _OPEN:  # it needs itself with the same arguments, and so on without end
         session.report(DoesNotShrink(block.name), span)
     if not isinstance(found, _Elaborated):
         return None  # it failed, and that was reported
@@ -234,7 +235,7 @@ def _note_default(body: Body, param: ast.ParamDecl) -> None:
     if isinstance(param.default, ast.Number | ast.Bool):
         body.graph.defaults[param.name] = Expr("number", (param.default.value,))
     elif param.default is not None and not isinstance(param.default, ast.Flow | ast.String):
-        with body.session.muted():
+        with body.session.muted():  # another value was given, so nothing is wrong where this one fails
             value = evaluate(body, param.default)
         if isinstance(value, Dim):
             body.graph.defaults[param.name] = value.written

@@ -23,7 +23,12 @@ class Division(NamedTuple):
 
 
 def not_whole(body: Body, what: str, value: Dim, span: Span) -> None:
-    """Report a fraction where a whole number is wanted, at the division that made it."""
+    """Report a fraction where a whole number is wanted, at the division that made it.
+
+    >>> from archdsl.api import check
+    >>> check("block b(r) { out = in -> conv(in.c/r, 3) }; model net { input [6, 8, 8]; stem: b(4) }")[0].help
+    'use 3 or 6 for `r`; `//` rounds down'
+    """
     origin, hint, labels = value.origin, "", []
     if isinstance(origin, Division):
         labels = [Label(span, f"{what} needs a whole number")] if origin.node.span != span else []

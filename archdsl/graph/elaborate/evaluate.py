@@ -66,7 +66,7 @@ def _name(body: Body, node: ast.Name) -> Value:
             return value
         if isinstance(value, Tensor):
             return replace(value, span=node.span)
-        return value.at(node) if isinstance(value, Template) else value
+        return value.at(node) if isinstance(value, Template) else value  # an op is named after where it is applied
     if name in body.later:
         body.session.report(NotYetBound(name), node.span)
         return POISON

@@ -28,6 +28,11 @@ def call_function(name: str, args: Sequence[Value], keywords: dict[str, Value], 
 
     spend: called with the length of every list before it is made.
     Raises Misuse.
+
+    >>> [str(n) for n in call_function("range", [Dim(2), Dim(9), Dim(3)], {}, spend=lambda length: None)]
+    ['2', '5', '8']
+    >>> str(call_function("round", [Dim(21)], {"to": Dim(8)}, spend=lambda length: None))
+    '24'
     """
     if keywords and not (name == "round" and set(keywords) == {"to"}):
         raise Misuse(name, "no such keyword", f"`{next(iter(keywords))}=`")
@@ -95,7 +100,7 @@ def _range(args: Sequence[Value], spend: Callable[[int], None]) -> Value:
         numbers.append(int(n))
     if len(numbers) == 3 and numbers[2] == 0:
         raise Misuse("range", "a step other than 0", "0", 2)
-    found = range(*numbers)
+    found = range(*numbers)  # of any length: `len` would fail from 2^63 on, so it is counted before it is made
     length = max(0, (found.stop - found.start + found.step - (1 if found.step > 0 else -1)) // found.step)
     spend(length)
     return tuple(Dim(i) for i in found)
@@ -111,7 +116,11 @@ def _extreme(name: str, args: Sequence[Value]) -> Dim:
 
 
 def square_root(x: Dim) -> Dim:
-    """Of a number that is not negative: exact where the root is rational, else to 15 digits."""
+    """Of a number that is not negative: exact where the root is rational, else to 15 digits.
+
+    >>> square_root(Dim(Fraction(9, 4))).value, float(square_root(Dim(2)))
+    (Fraction(3, 2), 1.4142135623731)
+    """
     value = Fraction(x.value)
     top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
     if top * top == value.numerator and bottom * bottom == value.denominator:

@@ -32,7 +32,16 @@ def statement_name(statement: ast.Bind | ast.Stage) -> str:
 
 
 def name_applications(declaration: ast.Block, blocks: Collection[str], names: dict[int, str]) -> None:
-    """Add the names of all applications of a declaration to `names`; `blocks` are those in scope."""
+    """Add the names of all applications of a declaration to `names`; `blocks` are those in scope.
+
+    >>> from archdsl.language.source import Source
+    >>> from archdsl.language.syntax.parse import parse
+    >>> spec, _ = parse(Source("b.arch", "block b(c) { h = in -> bn -> relu; out = h + (h -> conv(c, 3) -> conv(c)) }"))
+    >>> names = {}
+    >>> name_applications(spec.items[0], {}, names)
+    >>> list(names.values())
+    ['bn', 'relu', 'conv1', 'conv2', 'add']
+    """
     namer = _Namer(declaration, blocks, names)
     statements = [s for s in declaration.body if isinstance(s, ast.Bind | ast.Stage)]
     taken = {n for s in statements if (n := statement_name(s))} | {"in", "out"} | namer.plain_params()
@@ -75,7 +84,7 @@ class _Namer:
         sites = list(self._sites(value))
         operators = [(s, n[1:]) for s, n in sites if n.startswith(".")]
         applied = [(s, n) for s, n in sites if not n.startswith(".")]
-        if collapse and len(applied) == 1:
+        if collapse and len(applied) == 1:  # `h = in -> bn` is `h`, not `h.bn`
             self._name(applied[0][0], "")
             applied = []
         for found in (applied, operators):

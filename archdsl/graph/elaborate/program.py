@@ -86,6 +86,10 @@ def read_program(source: Source, library: Mapping[str, str] | None = None, used:
 
     library: blocks that are in sight without a `use`, and the part of the library that has each.
     used: the files that `use "…"` means, as `Program.used` has them; looked for on the disk where None.
+
+    >>> program = read_program(Source("net.arch", "use std.ran (unit); model net { input [3, 8, 8]; stem: unit(8) }"))
+    >>> list(program.models), list(program.main.blocks), [file.source.name for file in program.files]
+    (['net'], ['unit'], ['net.arch', 'std.ran'])
     """
     loader = _Loader(library or {}, used)
     main = loader.file(source, (source.path or source.name,))

@@ -27,6 +27,12 @@ def resolve(block: Declared, hints: bool = True) -> list[Diagnostic]:
     """Everything that is wrong with the text of a declaration.
 
     hints: whether to look for the name that may have been meant, which takes time among thousands.
+
+    >>> from archdsl.graph.elaborate.program import read_program
+    >>> from archdsl.language.source import Source
+    >>> program = read_program(Source("b.arch", "block b(c) { h = in -> conv(d, 3); out = in }"))
+    >>> [found.message for found in resolve(program.main.own["b"])]
+    ['unknown name `d`', '`h` is bound and never used']
     """
     return _Resolver(block, hints=hints).run()
 

@@ -134,7 +134,11 @@ def is_template(value: Value) -> TypeGuard[Template | tuple[Value, ...]]:
 
 
 def is_op_list(value: Value) -> bool:
-    """Whether it is a list of nothing but ops (an empty list counts: it is the identity)."""
+    """Whether it is a list of nothing but ops (an empty list counts: it is the identity).
+
+    >>> is_op_list(()), is_op_list((Dim(3),))
+    (True, False)
+    """
     return isinstance(value, tuple) and all(is_template(v) or v is POISON for v in value)
 
 
@@ -179,7 +183,13 @@ def holds_shared(value: Value) -> bool:
 
 
 def key(value: Value) -> Hashable:
-    """What `value` says, without places: equal keys elaborate alike."""
+    """What `value` says, without places: equal keys elaborate alike.
+
+    Python's `1 == True` is not ours:
+
+    >>> key(Dim(1)) == key(Dim(True)), key((Dim(1), Dim(2))) == key((Dim(1), Dim(2)))
+    (False, True)
+    """
     match value:
         case Dim():
             return (type(value.value) is bool, value.value)
@@ -190,13 +200,14 @@ def key(value: Value) -> Hashable:
         case ApplyBlock():
             return (value.block, *((n, key(b.value)) for n, b in sorted(value.args.items())))
         case Sequence():
+            # The names inside a flow hang on where its ops stand: the same words elsewhere are another body.
             return ("flow", value.named, *((key(v), _site(v)) for v in value.items))
         case Repeat():
             return ("repeat", key(value.item), value.times and value.times.value)
         case Chosen():
             return ("chosen", value.choice.key, value.choice.taken, key(value.item))
         case Shared():
-            return ("share", id(value.body), value.name)
+            return ("share", id(value.body), value.name)  # its weights, not what it is made of
         case Tensor():
             return ("tensor", id(value.body), value.ref)
         case Function():
@@ -279,7 +290,11 @@ def as_argument(value: Value) -> Argument:
 
 
 def show(value: Value) -> str:
-    """A value as the author could have written it."""
+    """A value as the author could have written it.
+
+    >>> show((Dim(3), "same")), show(Function("range"))
+    ('[3, "same"]', 'range')
+    """
     match value:
         case Dim():
             return str(value)
@@ -312,7 +327,11 @@ def _show_argument(value: Value) -> str:
 
 
 def describe(value: Value) -> str:
-    """What kind of thing a value is, for a sentence: `the number 3`, `a tensor [64, 8, 8]`."""
+    """What kind of thing a value is, for a sentence: `the number 3`, `a tensor [64, 8, 8]`.
+
+    >>> describe(Dim(3)), describe(Dim(True)), describe((Dim(3), Dim(4)))
+    ('the number 3', 'the truth value true', 'a list of 2')
+    """
     match value:
         case Dim():
             if isinstance(value.value, bool):
