@@ -61,7 +61,7 @@ def test_it_is_written_as_it_was_read(name: str) -> None:
         (changed("data.images", 7), "`data.images` in config.json is 7, not an object"),
         (changed("input", [4, 4]), "the `input` in config.json is [4, 4], which is not the size of an image"),
         (changed("started", "noon"), '`started` in config.json is "noon", not a time'),
-        (changed("machine.device", "gpu"), "the settings in config.json are none: `--device gpu` cannot be used"),
+        (changed("machine.device", "gpu"), "of the settings in config.json, `--device gpu` cannot be used"),
         (changed("machine.speed", 9),
          "`machine.speed` in config.json is a setting that this version of archdsl does not have"),
     ],

@@ -112,7 +112,7 @@ class RunConfig:
             raise ValueError(f"{CONFIG} is damaged") from None
         found: RunConfig = _read(cls, value, "")
         for problem in found.machine.problems():
-            raise ValueError(f"the settings in {CONFIG} are none: {problem.message}")
+            raise ValueError(f"of the settings in {CONFIG}, {problem.message}")
         if "model.py" not in found.files:
             raise ValueError(f"{CONFIG} has no `files.model.py`")
         if not is_image(found.input):

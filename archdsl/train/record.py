@@ -27,6 +27,8 @@ from archdsl.train.folder import BEST, FINISHED, METRICS, RECIPE, SUMMARY, RunFo
 from archdsl.train.logs import Log, open_logs, refuse_missing, tags
 from archdsl.train.ranks import leads
 from archdsl.train.recipes import RecipeText
+from archdsl.train.report import report
+from archdsl.train.runs import PastRun
 from archdsl.weights import Origin
 from archdsl.weights.bundle import Bundle
 
@@ -298,9 +300,6 @@ class Run(RunFolder):
             self.write("curves.png", picture)
 
     def _sum_up(self, status: str) -> None:
-        from archdsl.train.report import report
-        from archdsl.train.runs import PastRun
-
         past = PastRun(self.folder, self.config, self.recipe, tuple(self.rows), status)
         self.write("summary.md", report(past))
 
