@@ -285,3 +285,23 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
     found = mistake(lambda: trained(tmp_path / "run", Full()))
     assert found.code == "E0831" and "No space left on device" in found.message
+
+
+def test_the_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It moves between steps and at an epoch's end, and stops before the run is put in order."""
+    book = Book(tmp_path / "run")
+    bar = SimpleNamespace(
+        epoch=lambda number: book.heard.append(f"epoch {number}"),
+        step=lambda done, *figures: book.heard.append(f"{done}: {figures}"),
+        stop=lambda: book.heard.append("no bar"),
+    )
+    monkeypatch.setattr("archdsl.train.course.Bar", lambda *about: book.heard.append(f"bar {about}") or bar)
+    monkeypatch.setattr("archdsl.train.course._MOVE", 0.0)
+    Course(Toy(), book, replace(RECIPE, budget=Count(6)), SETTINGS, COUNT, 8, progress=True).take(device="a toy")
+    rates = [1 - n / 6 for n in range(6)]
+    assert book.heard == [
+        "start on a toy", "bar (2, 6, 10)", "epoch 0",
+        f"1: {(0.0, 50.0, rates[0])}", f"2: {(0.5, 50.0, rates[1])}", f"3: {(1.0, 50.0, rates[2])}",
+        f"4: {(1.5, 50.0, rates[3])}", "best of epoch 1", "epoch 1",
+        f"5: {(4.0, 50.0, rates[4])}", f"6: {(4.5, 50.0, rates[5])}", "best of epoch 2", "no bar", "finished",
+    ]  # fmt: skip

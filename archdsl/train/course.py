@@ -181,6 +181,8 @@ class Course:
         self.learner.steps(self.first, end, self.sums, self.turn)
         self._look(wait=True)
         self.step = end
+        if self.bar:
+            self._move(self.bar)
         row = self._row()
         self._refuse_infinite(row)
         self.sums = NOTHING
@@ -275,5 +277,5 @@ class Course:
 
     def _move(self, bar: Bar) -> None:
         if (sums := self.learner.trained(alone=True)).count:
-            bar.step(self.step, sums.mean_loss, sums.top1, self.rate(self.step))
+            bar.step(self.step, sums.mean_loss, sums.top1, self.rate(self.step - 1))
         self.moved = perf_counter()
