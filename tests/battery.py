@@ -16,7 +16,7 @@ from archdsl.api import elaborated, find
 from archdsl.graph.graph import Graph
 from archdsl.language.ops import OPS, Op, make
 from archdsl.language.ops.learned import Param
-from archdsl.language.ops.merge import Add, Div, Mul, Operator, Sub, WithNumber
+from archdsl.language.ops.merge import Add, Div, Elementwise, Mul, Sub, WithNumber
 from archdsl.language.ops.shape import Split
 from archdsl.language.types import TensorType, dim
 from archdsl.weights import random_weights
@@ -211,7 +211,7 @@ def applied(case: Case, ports: list[str], shapes: list[Shape]) -> tuple[str, str
     name, _, values = case
     cls = EVERY[name]
     settings = [f"{key}={text(value)}" for key, value in values.items() if key != "like"]
-    if issubclass(cls, Operator):
+    if issubclass(cls, Elementwise):
         return f" {cls.symbol} ".join(ports), ""
     if cls is WithNumber:
         sides = [ports[0], str(values["number"])]

@@ -61,7 +61,7 @@ def _operator(symbol: str, fresh: bool) -> Emitter:
     """`a + b`; a vector counts as [c, 1, …]."""
     left, right = _MARKS[symbol]
 
-    def emit(op: merge.Operator, types: Types) -> Code:
+    def emit(op: merge.Elementwise, types: Types) -> Code:
         rank = max(t.rank for t in types)
         trailing = tuple(rank - t.rank for t in types)
         text = f"{{0!{left}}} {symbol} {{1!{right}}}"

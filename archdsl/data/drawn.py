@@ -76,7 +76,7 @@ class _Synthetic(Drawn):
         return (patches[:, rows[:, None], columns] + noise).astype(np.uint8)
 
 
-class _Images(Sequence[_Synthetic]):
+class _DrawnImages(Sequence[_Synthetic]):
     """Images `first` and following, made when they are asked for."""
 
     def __init__(self, first: int, labels: NDArray[np.int64]) -> None:
@@ -101,4 +101,4 @@ def _drawn(first: int, count: int, classes: int) -> Part:
     import numpy as np
 
     labels = np.arange(count, dtype=np.int64) % classes
-    return Part(_Images(first, labels), [f"image {first + i}" for i in range(count)], labels)
+    return Part(_DrawnImages(first, labels), [f"image {first + i}" for i in range(count)], labels)

@@ -25,7 +25,7 @@ from archdsl.language.ops.op import Op, Reject, op
 from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType, axis_names
 
-__all__ = ["Add", "Concat", "Div", "Mul", "Operator", "Sub", "WithNumber", "broadcast"]
+__all__ = ["Add", "Concat", "Div", "Elementwise", "Mul", "Sub", "WithNumber", "broadcast"]
 
 
 def broadcast(symbol: str, a: TensorType, b: TensorType) -> TensorType:
@@ -84,7 +84,7 @@ def _short(size: Dim) -> str:
     return str(size.expr.args[0]) if size.expr is not None and size.expr.op == "name" else str(size)
 
 
-class Operator(Op):
+class Elementwise(Op):
     """Base of the four operators between tensors. MACs: 0. Errors: E0203."""
 
     ports = ("a", "b")
@@ -96,7 +96,7 @@ class Operator(Op):
 
 
 @op
-class Add(Operator):
+class Add(Elementwise):
     """`a + b`, number by number, broadcast by the table of this module."""
 
     symbol = "+"
@@ -104,7 +104,7 @@ class Add(Operator):
 
 
 @op
-class Sub(Operator):
+class Sub(Elementwise):
     """`a - b`, number by number, broadcast by the table of this module."""
 
     symbol = "-"
@@ -112,7 +112,7 @@ class Sub(Operator):
 
 
 @op
-class Mul(Operator):
+class Mul(Elementwise):
     """`a * b`, number by number, broadcast by the table of this module."""
 
     symbol = "*"
@@ -121,7 +121,7 @@ class Mul(Operator):
 
 
 @op
-class Div(Operator):
+class Div(Elementwise):
     """`a / b`, number by number, broadcast by the table of this module."""
 
     symbol = "/"

@@ -8,7 +8,7 @@ from typing import Any
 from archdsl.language.errors import syntax as errors
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
-from archdsl.language.syntax.climb import Group, Mistake, climb
+from archdsl.language.syntax.climb import Mistake, Parenthesised, climb
 from archdsl.language.syntax.lexer import Token
 
 __all__ = ["Builder"]
@@ -117,8 +117,8 @@ class Builder:
     def bool(self, parts: Parts) -> ast.Bool:
         return ast.Bool(parts[0].text == "true", span=parts[0].span)
 
-    def group(self, parts: Parts) -> Group:
-        return Group(parts[1], _over(parts[0], parts[2]))
+    def group(self, parts: Parts) -> Parenthesised:
+        return Parenthesised(parts[1], _over(parts[0], parts[2]))
 
     def same(self, parts: Parts) -> ast.ListExpr:
         return parts[0]  # type: ignore[no-any-return]
@@ -183,5 +183,5 @@ class Builder:
     imports = params = items = clauses = targets = args = dotted = names  # type: ignore[assignment]
 
 
-def _plain(value: ast.Expr | Group) -> ast.Expr:
-    return value.value if isinstance(value, Group) else value
+def _plain(value: ast.Expr | Parenthesised) -> ast.Expr:
+    return value.value if isinstance(value, Parenthesised) else value

@@ -16,7 +16,7 @@ from archdsl.language.source import Span
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.lexer import Token
 
-__all__ = ["Group", "Mistake", "climb"]
+__all__ = ["Mistake", "Parenthesised", "climb"]
 
 
 class Mistake(Exception):
@@ -28,14 +28,14 @@ class Mistake(Exception):
 
 
 @dataclass(slots=True)
-class Group:
+class Parenthesised:
     """An expression in parentheses; `span` includes them, as the span of what it is part of must."""
 
     value: ast.Expr
     span: Span
 
 
-_Operand: TypeAlias = "ast.Expr | Group"
+_Operand: TypeAlias = "ast.Expr | Parenthesised"
 
 _BINDS = {"if": CHOICE, "else": CHOICE, "->": FLOW, **{sign: row.level for sign, row in OPERATORS.items()}}
 _MANY = frozenset({"->", *(sign for sign, row in OPERATORS.items() if row.form == "row")})
@@ -126,7 +126,7 @@ def _node(op: str, token: Token, taken: list[_Operand], span: Span) -> ast.Expr:
 
 def _value(part: Token | _Operand) -> ast.Expr:
     assert not isinstance(part, Token)
-    return part.value if isinstance(part, Group) else part
+    return part.value if isinstance(part, Parenthesised) else part
 
 
 def _join(first: Span, last: Span) -> Span:

@@ -12,7 +12,7 @@ from typing import Final
 
 from graphviz import Digraph
 
-from archdsl.show.draw.figure import Arrow, Box, Figure, Group, Panel
+from archdsl.show.draw.figure import Arrow, Box, Cluster, Figure, Panel
 from archdsl.show.draw.roles import Role
 from archdsl.show.draw.words import lines
 
@@ -114,7 +114,7 @@ def _panel_title(panel: Panel) -> str:
     return "<" + left.join(rows) + left + ">"
 
 
-def _add_group(graph: Digraph, group: Group, boxes: Sequence[Box], keys: dict[str, str], name: str) -> None:
+def _add_group(graph: Digraph, group: Cluster, boxes: Sequence[Box], keys: dict[str, str], name: str) -> None:
     with graph.subgraph(name=name) as sub:
         sub.attr(label=f"<<b>{_text(group.name)}</b>>", fontsize="11", style="rounded", penwidth="0.8", labeljust="l",
                  color=_LINES[group.role], fontcolor=_LINES[group.role], margin="6",

@@ -21,7 +21,7 @@ from archdsl.language.types import TensorType
 from archdsl.show.draw.roles import ROLES, Role, Roles, depths, roles
 from archdsl.show.draw.words import kind, merged, params_text, shape, short, values, words
 
-__all__ = ["LEVELS", "Arrow", "Box", "Figure", "Group", "Level", "Panel", "figure"]
+__all__ = ["LEVELS", "Arrow", "Box", "Cluster", "Figure", "Level", "Panel", "figure"]
 
 Level = Literal["stage", "block", "op"]
 LEVELS: tuple[Level, ...] = ("stage", "block", "op")
@@ -56,7 +56,7 @@ class Arrow:
 
 
 @dataclass(frozen=True)
-class Group:
+class Cluster:
     """Boxes of one statement or stage, by their keys."""
 
     name: str
@@ -72,7 +72,7 @@ class Panel:
     notes: tuple[str, ...]
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
-    groups: tuple[Group, ...] = ()
+    groups: tuple[Cluster, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -321,14 +321,14 @@ def _tells(node: Node, port: str, count: int) -> bool:
     return count > 1 and isinstance(node.op, Op) and not isinstance(node.op, Add | Mul) and not port.isdigit()
 
 
-def _groups(boxes: Sequence[Box]) -> list[Group]:
+def _groups(boxes: Sequence[Box]) -> list[Cluster]:
     """Statements and stages of several boxes, each with its author's name."""
     members: dict[str, list[Box]] = {}
     for box in boxes:
         if box.name:
             members.setdefault(box.name, []).append(box)
     return [
-        Group(name, tuple(b.key for b in held), held[0].role if len({b.role for b in held}) == 1 else "trunk")
+        Cluster(name, tuple(b.key for b in held), held[0].role if len({b.role for b in held}) == 1 else "trunk")
         for name, held in members.items()
         if len(held) > 1
     ]
