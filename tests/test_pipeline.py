@@ -80,9 +80,10 @@ def model(block: str, *calls: str) -> str:
 
 
 def test_bodies_whose_conditions_agree_by_chance_are_two_classes() -> None:
-    """`a > 4` and `b > 4` are true of the same bodies here, but one does not stand for the other."""
-    block = "block pick(a, b, k) { both = [a, b]\n  out = in -> (conv(4, 1) if both[k] > 4 else conv(4, 3)) }"
-    calls = ["pick(8, 9, 0)", "pick(9, 8, 1)", "pick(2, 3, 0)", "pick(3, 2, 1)"]
+    """`a > 9` and `a+b > 9` are true of the same bodies here, but one does not stand for the other."""
+    cond = "sum([[a, b][i] for i in range(k + 1)]) > 9"
+    block = f"block pick(a, b, k) {{ out = in -> (conv(4, 1) if {cond} else conv(4, 3)) }}"
+    calls = ["pick(12, 1, 0)", "pick(11, 2, 1)", "pick(2, 3, 0)", "pick(3, 2, 1)"]
     assert sorted(classes(model(block, *calls)).values()) == [1, 2, 2]
     same = model(block, *(call[:-2] + "0)" for call in calls))
     assert sorted(classes(same).values()) == [1, 4], "the same condition makes them one"
@@ -95,9 +96,9 @@ def test_a_conditional_that_went_both_ways_in_a_list_decides_no_class() -> None:
 
 
 def test_expressions_that_agree_by_chance_are_not_written() -> None:
-    """`2*a` and `2*b` are the same numbers here; the constructor is told the number instead."""
-    block = "block pick(a, b, k) { both = [2*a, 2*b]\n  out = in -> conv(both[k], 3) -> conv(4, 1) }"
-    made = plan_of(model(block, "pick(8, 8, 0)", "pick(4, 4, 1)", "pick(6, 6, 0)")).classes[0]
+    """`2*a` and `2*a+2*b` are the same numbers here; the constructor is told the number instead."""
+    block = "block pick(a, b, k) { out = in -> conv(sum([[2*a, 2*b][i] for i in range(k + 1)]), 3) -> conv(4, 1) }"
+    made = plan_of(model(block, "pick(8, 1, 0)", "pick(4, 0, 1)", "pick(6, 1, 0)")).classes[0]
     assert len(made.cls.bodies) == 3
     assert [spec.name for spec in made.args] == ["in_channels", "channels"]
 
@@ -106,3 +107,10 @@ def test_a_recursive_class_that_cannot_pass_a_number_on_is_parted() -> None:
     block = "block tower(n) { f = in -> conv([4, 8, 6][n], 3) -> bn\n  out = f -> tower(n - 1) if n > 0 else f }"
     text = model(block, "tower(2)", "gap", "dense(3)")
     assert sorted(classes(text).values()) == [1, 1, 1, 1]
+
+
+def test_a_list_in_the_name_of_a_class_is_its_numbers() -> None:
+    block = (
+        "block pick(ws) { out = in -> [conv(w, 1) for w in ws] -> (conv(4, 3) if ws[0] > 4 else relu -> conv(4, 3)) }"
+    )
+    assert list(classes(model(block, "pick([8, 4])", "pick([4, 6])"))) == ["PickWs8_4", "PickWs4_6", "M"]

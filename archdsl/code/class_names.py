@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from archdsl.code.bodies import BodyCode
 from archdsl.code.classes import Class, Partition, origin
 from archdsl.code.names import Names, camel
-from archdsl.graph.graph import BlockValue
+from archdsl.graph.graph import Argument, BlockValue
 from archdsl.language.expr import Number
 from archdsl.language.types import Dim
 
@@ -95,11 +95,18 @@ def _word(body: BodyCode, name: str) -> str:
     if isinstance(value, BlockValue):
         text = value.text if value.text.isprintable() and len(value.text) <= 24 else value.name
         return camel(text) if re.search(r"\w", text) else "Id"
-    if value == ():
-        return "None"
+    if isinstance(value, tuple):
+        return camel(_said(value)).lstrip("_") if value else "None"
     if isinstance(value, bool) or (isinstance(value, Dim) and isinstance(value.value, bool)):
         return "" if value else "Not"
     return camel(str(value)).lstrip("_") if value is not None else "None"
+
+
+def _said(value: Argument) -> str:
+    """A list's values one after another."""
+    if isinstance(value, tuple):
+        return " ".join(map(_said, value))
+    return value.name if isinstance(value, BlockValue) else str(value)
 
 
 def _suffixes(classes: list[Class], chosen: list[str]) -> list[tuple[Class, str, dict[str, Number]]]:
