@@ -288,6 +288,11 @@ def _condition(key: str, bodies: Bodies) -> Expr | None:
 
 
 def condition_of(body: BodyCode, key: str) -> Expr | None:
-    """How a conditional of a body is written in the names of its block, where it can be."""
+    """How a conditional of a body is written in the names of its block, where it can be.
+
+    >>> unit = made.bodies[0]
+    >>> [str(condition_of(unit, key)) for key in unit.choices]
+    ['in.c == c and stride == 1']
+    """
     choices = (choice for placed in body.nodes.values() for choice in placed.node.choices if choice.key == key)
     return next((choice.cond for choice in choices), None)

@@ -225,7 +225,11 @@ def _counts(body: Graph, of_call: Callable[[Call], Price]) -> dict[str, Price]:
 
 
 def of_op(op: Op, *given: TensorType) -> Price:
-    """What one op costs for inputs of these types."""
+    """What one op costs for inputs of these types.
+
+    >>> of_op(tiny["head.dense"].op, *tiny.input_types("head.dense"))
+    Price(params=170, state=0, macs=160)
+    """
     return Price(op.params(*given), sum(prod(s) for s in op.state(*given).values()), op.macs(*given))
 
 
