@@ -76,15 +76,22 @@ def test_what_it_cannot_do_is_said(run: Callable[..., Any]) -> None:
 
 
 def test_nothing_is_missing_from_ours() -> None:
-    """Both shipped backends have every ability, and what they write counts what the graph counts."""
+    """Both shipped backends have every ability, know every word, and write what counts what the graph counts."""
     from archdsl.code.backend import find_backend
+    from archdsl.data.sources import OPENERS
     from archdsl.graph.cost import cost
+    from archdsl.language.recipe import LINES
+    from archdsl.train.abilities import _OURS, BENCH, KNOWS, LOGITS, MEMORY, PROBE, TRAIN, VALUES, WRITE, ability
 
     graph, _ = elaborated("lenet5")
     for name in ("torch", "keras"):
         backend = find_backend(name)
-        abilities = ("get_weights", "set_weights", "probe", "values", "train", "logits", "bench")
-        missing = [ability for ability in abilities if not getattr(backend, ability)]
-        assert not missing, f"{name} lacks {missing}"
+        assert backend.get_weights and backend.set_weights
+        for wanted in (PROBE, VALUES, TRAIN, MEMORY, LOGITS, BENCH):
+            assert callable(ability(backend, wanted)), f"{name} lacks {wanted.name}"
+        knows, elsewhere = ability(backend, KNOWS), {*_OURS, *OPENERS}
+        words = [word for words in LINES.values() for word in words.values() if word not in elsewhere]
+        assert not [word for word in words if not knows(word)]
+        assert all(callable(WRITE.of(export.write)) for export in backend.exports.values())
         found = cost(graph)
         assert backend.count_params(backend.build(backend.emit(graph))) == (found.params, found.state)

@@ -12,7 +12,7 @@ from effort import HEAVY
 
 import archdsl.proof.bench
 from archdsl.api import elaborated
-from archdsl.code.backend import Backend, Trial, find_backend
+from archdsl.code.backend import Trial, find_backend
 from archdsl.language.diagnostics import SpecError
 from archdsl.proof.bench import Bench, bench
 from archdsl.train.settings import Settings
@@ -48,8 +48,8 @@ def timed(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, list[float]], prec
     clock = Clock(seconds)
     monkeypatch.setattr(archdsl.proof.bench, "perf_counter", lambda: clock.now)
     monkeypatch.setattr(archdsl.proof.bench, "_peaks", lambda artifact, size, batch, way: {"infer": 1, "train": 2})
-    backend: Backend = replace(find_backend("torch"), bench=clock.trial)
-    return bench(elaborated("lenet5")[0], backend, 10, Settings(precision=precision), 28.0), clock
+    monkeypatch.setattr("archdsl_torch.bench.bench", clock.trial)
+    return bench(elaborated("lenet5")[0], find_backend("torch"), 10, Settings(precision=precision), 28.0), clock
 
 
 def test_ways_take_turns_for_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,14 +15,16 @@ from mistakes import mistake
 
 pytest.importorskip("sklearn")
 
-from archdsl.code.backend import Backend
 from archdsl.code.backend import find_backend as shipped
-from archdsl.data import Split
+from archdsl.data import Split, open_data
 from archdsl.graph.cost import cost
 from archdsl.graph.elaborate import load
-from archdsl.language.recipe import Count, Recipe
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.recipe import LINES, Count, Recipe
 from archdsl.language.recipe.words import (
+    Clip,
     Constant,
+    CrossEntropy,
     Digits,
     Early,
     Ema,
@@ -31,10 +35,12 @@ from archdsl.language.recipe.words import (
     StepDecay,
     Subset,
     Synthetic,
+    Word,
 )
 from archdsl.language.source import Source
 from archdsl.train import Epoch, Result, Run, Settings, resume, train
 from archdsl.train.engine import open_run
+from archdsl.train.recipes import read_recipe
 
 SPEC = """
 model tiny(classes=10, width=8) {
@@ -47,13 +53,14 @@ RECIPE = Recipe("short", data=Digits(), batch=32, budget=Count(2, "epochs"), sch
 
 
 class Given:
-    """What the backend got at its last training. `free` is what its GPU says."""
+    """What the backend got at its last training. free: what its GPU says. known: the words that it knows."""
 
     images: Split
     recipe: Recipe
     settings: Settings
     normalise: Any
     free: int | None = None
+    known = frozenset(word for words in LINES.values() for word in words.values())
 
     def train(self, artifact: Any, images: Split, held_out: Split, normalise: Any, recipe: Recipe, settings: Settings,
               run: Run, *, progress: bool) -> Result:  # fmt: skip
@@ -71,9 +78,11 @@ class Given:
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> Given:
     found = Given()
-    torch = shipped("torch")
-    backend = Backend("torch", "torch", torch.emit, torch.build, torch.count_params, train=found.train,
-                      memory=lambda settings: found.free)  # fmt: skip
+    about = SimpleNamespace(
+        train=found.train, memory=lambda settings: found.free, knows=lambda word: word in found.known
+    )
+    monkeypatch.setitem(sys.modules, "given", about)
+    backend = replace(shipped("torch"), train="given", memory="given", knows="given")
     monkeypatch.setattr("archdsl.train.engine.find_backend", lambda name: backend)
     monkeypatch.setattr("archdsl.train.curves.draw_curves", lambda *args: b"")
     return found
@@ -116,6 +125,64 @@ def test_nothing_starts_where_the_recipe_cannot_be(given: Given, tmp_path: Path)
     found = mistake(lambda: train(load(Source("bare.arch", bare)), "bare", of_three, output=str(tmp_path)))
     assert (found.code, found.span.text) == ("E0876", "gap")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_word_that_the_backend_does_not_know_is_refused(
+    given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each open list one more: written into a recipe, none is passed over, and no data are read."""
+
+    class Solarize(Word):
+        line, name = "augment", "solarize"
+
+    class Lion(Sgd):
+        line, name = "optimizer", "lion"
+
+    class Sawtooth(Constant):
+        line, name = "schedule", "sawtooth"
+
+    class Focal(CrossEntropy):
+        line, name = "loss", "focal"
+
+    class Swa(Ema):
+        line, name = "average", "swa"
+
+    class Never(Early):
+        line, name = "stop", "never"
+
+    class Trim(Clip):
+        line, name = "clip", "trim"
+
+    class Blobs(Synthetic):
+        line, name = "data", "blobs"
+
+    for word in (Solarize, Lion, Sawtooth, Focal, Swa, Never, Trim, Blobs):
+        monkeypatch.setitem(LINES[word.line], word.name, dataclass(frozen=True)(word))
+    text = """recipe new {
+  data:      blobs
+  augment:   hflip -> solarize
+  optimizer: lion(lr=0.1) -> trim(1)
+  schedule:  sawtooth
+  loss:      focal
+  average:   swa
+  stop:      never(3)
+}
+"""
+    source, read = Source("new.arch", text), []
+    monkeypatch.setattr("archdsl.train.engine._open", lambda *args: read.append(args))
+    with pytest.raises(SpecError) as caught:
+        trained(tmp_path, read_recipe(source))
+    found = [(d.code, d.span.source.name, d.span.text) for d in caught.value.diagnostics]
+    words = ["solarize", *["lion(lr=0.1) -> trim(1)"] * 2, "sawtooth", "focal", "swa", "never(3)"]
+    assert found == [("E0877", "new.arch", word) for word in words] and not read
+    named = [d.message.removeprefix("the backend `torch` does not know ") for d in caught.value.diagnostics]
+    assert named == ["`solarize`", "`lion`", "`trim`", "`sawtooth`", "`focal`", "`swa`", "`never`"]
+    with pytest.raises(SpecError) as caught:
+        trained(tmp_path, read_recipe(source, {"optimizer": "lion(lr=0.2)"}))
+    assert ("--optimizer", "lion(lr=0.2)") in [(d.span.source.name, d.span.text) for d in caught.value.diagnostics]
+    monkeypatch.undo()
+    found_data = mistake(lambda: open_data(Blobs()))
+    assert (found_data.code, found_data.message) == ("E0877", "archdsl does not know `blobs`")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ ELSEWHERE = {
     "E0801": "test_bench.py",
     "E0853": "test_runs.py",
     "E0854": "test_evaluate.py",
-    **dict.fromkeys(("E0875", "E0876"), "test_engine.py"),
+    **dict.fromkeys(("E0875", "E0876", "E0877"), "test_engine.py"),
     **{code: "test_weights.py" for code in catalogue() if code.startswith("E09")},
 }
 PYTHON = re.compile(r"Traceback|<class |<archdsl|\bNoneType\b|\bobject at 0x|\bDim\(|\bFraction\(|\bSpan\(")

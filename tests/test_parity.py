@@ -17,6 +17,7 @@ from effort import HEAVY
 from archdsl.api import elaborated, find
 from archdsl.code.backend import Probe, backends
 from archdsl.graph.graph import Graph
+from archdsl.train.abilities import PROBE, ability
 
 REFERENCE = "torch"
 TOLERANCE = {"float32": (1e-5, 1e-4), "float64": (1e-10, 1e-10)}  # of values and statistics, and of gradients
@@ -25,9 +26,7 @@ ROUNDED = ("gelu", "leaky_relu", "hardsigmoid")  # a framework has their constan
 
 def probed(name: str, case: Case, dtype: str) -> Probe:
     pytest.importorskip(name)
-    probe = find(name).probe
-    assert probe is not None
-    return probe(*numbers(case, dtype))
+    return ability(find(name), PROBE)(*numbers(case, dtype))
 
 
 def check(found: Mapping[str, Array], wanted: Mapping[str, Array], tolerance: float) -> None:

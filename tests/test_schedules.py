@@ -59,10 +59,10 @@ def test_rates_are_those_of_the_papers(name: str) -> None:
 def test_rates_in_keras_are_those_of_the_papers(name: str) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     ops = pytest.importorskip("keras").ops
-    from archdsl_keras.optimizers import Schedule as InKeras
+    from archdsl_keras.optimizers import Rates
 
     wanted = CASES[name][3]
-    found = ops.convert_to_numpy(InKeras(recipe_of(name), EPOCH)(ops.array(list(wanted))))
+    found = ops.convert_to_numpy(Rates(recipe_of(name), EPOCH)(ops.array(list(wanted))))
     assert found.tolist() == pytest.approx(list(wanted.values()), rel=1e-4, abs=1e-8)  # float32
 
 
@@ -91,9 +91,9 @@ def test_a_new_schedule_is_one_formula() -> None:
     assert {step: learning_rate(recipe, step, 10) for step in wanted} == pytest.approx(wanted)
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     ops = pytest.importorskip("keras").ops
-    from archdsl_keras.optimizers import Schedule as InKeras
+    from archdsl_keras.optimizers import Rates
 
-    found = ops.convert_to_numpy(InKeras(recipe, 10)(ops.array(list(wanted))))
+    found = ops.convert_to_numpy(Rates(recipe, 10)(ops.array(list(wanted))))
     assert found.tolist() == pytest.approx(list(wanted.values()), rel=1e-5)
 
 

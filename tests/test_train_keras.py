@@ -68,7 +68,7 @@ import archdsl_keras.train  # noqa: E402
 from archdsl_keras.batches import Batches  # noqa: E402
 from archdsl_keras.blame import first_not_finite  # noqa: E402
 from archdsl_keras.machine import Machine  # noqa: E402
-from archdsl_keras.optimizers import Schedule, make_optimizer  # noqa: E402
+from archdsl_keras.optimizers import Rates, make_optimizer  # noqa: E402
 from archdsl_keras.state import STATE  # noqa: E402
 from archdsl_keras.step import TrainStep  # noqa: E402
 
@@ -189,7 +189,7 @@ def test_the_schedule(schedule: Any) -> None:
     recipe = Recipe(optimizer=Sgd(lr=0.1), schedule=schedule, budget=Count(300, "epochs"))
     steps = np.array([*range(1500), *range(1500, 300 * 391, 7), 63_999, 64_000])
     wanted = [learning_rate(recipe, int(step), 391) for step in steps]
-    found = keras.ops.convert_to_numpy(Schedule(recipe, 391)(steps))
+    found = keras.ops.convert_to_numpy(Rates(recipe, 391)(steps))
     np.testing.assert_allclose(found, wanted, atol=4e-8)
 
 

@@ -19,7 +19,8 @@ from archdsl.graph.places import places
 from archdsl.language.diagnostics import render
 from archdsl.language.resources import zoo_names
 from archdsl.language.source import Source
-from archdsl.proof.verify import KINDS, TOLERANCE, ProbeOf, columns, smallest_batch, verify
+from archdsl.proof.verify import KINDS, TOLERANCE, columns, smallest_batch, verify
+from archdsl.train.abilities import Probes
 
 pytest.importorskip("torch")
 
@@ -51,7 +52,7 @@ def torch_probe(*args: Any) -> Any:
     return probe(*args)
 
 
-def mutant(patch: pytest.MonkeyPatch, changes: dict[str, str]) -> ProbeOf:
+def mutant(patch: pytest.MonkeyPatch, changes: dict[str, str]) -> Probes:
     """PyTorch's probe of a text in which some things are others: a backend with a mistake."""
     from archdsl_torch import probe as module
 
@@ -130,7 +131,7 @@ def test_a_network_agrees_with_itself(dtype: str) -> None:
 def test_rounding_is_told_from_a_mistake() -> None:
     """Gradients that differ in float32 alone are settled in float64; those that differ there too are not."""
 
-    def wrong_in(*dtypes: str) -> ProbeOf:
+    def wrong_in(*dtypes: str) -> Probes:
         def run(*args: Any) -> Probe:
             found: Probe = torch_probe(*args)
             factor = 1.01 if args[2].dtype in dtypes else 1.0

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from archdsl.code.backend import Probe
     from archdsl.graph.places import Place
-    from archdsl.proof.verify import ProbeOf, Report
+    from archdsl.proof.verify import Report
+    from archdsl.train.abilities import Probes
 
 __all__ = ["COMMANDS"]
 
@@ -73,7 +74,7 @@ class _Missing(api.MissingExtra):
         self.column = column
 
 
-def _probes(wanted: Sequence[str] | None, dtype: str) -> dict[str, ProbeOf]:
+def _probes(wanted: Sequence[str] | None, dtype: str) -> dict[str, Probes]:
     """What is compared, the reference first: the first backend, since a file has no gradients."""
     from archdsl.proof.verify import columns
 
@@ -86,7 +87,7 @@ def _probes(wanted: Sequence[str] | None, dtype: str) -> dict[str, ProbeOf]:
     return {name: _told_apart(name, *known[name]) for name in names}
 
 
-def _told_apart(name: str, extra: str, probe: ProbeOf) -> ProbeOf:
+def _told_apart(name: str, extra: str, probe: Probes) -> Probes:
     """A probe that says of itself that something is missing."""
 
     def run(*args: Any) -> Probe:
@@ -100,7 +101,7 @@ def _told_apart(name: str, extra: str, probe: ProbeOf) -> ProbeOf:
 
 
 def _with_those_installed(
-    probes: dict[str, ProbeOf], optional: bool, compare: Callable[[Mapping[str, ProbeOf]], Report]
+    probes: dict[str, Probes], optional: bool, compare: Callable[[Mapping[str, Probes]], Report]
 ) -> Report:
     """Compare; where nobody asked for a column by name, it may be missing, as long as two are left."""
     while len(probes) > 1:

@@ -73,6 +73,7 @@ def _write(weights: Path, asked: Origin | None, to: str, output: str, force: boo
         raise WrongCommand(f"`{output}` is no name for --to {to}: end it in {' or '.join(target.suffixes)}")
     check_ours(path, force)
     with api.needs(target.extra):
+        from archdsl.train.abilities import WRITE
         from archdsl.weights import describe, fit, keys, load
 
         file = load(weights)
@@ -82,7 +83,7 @@ def _write(weights: Path, asked: Origin | None, to: str, output: str, force: boo
         tensors = file.read({key: found[key].name for key in keys(origin.graph)})
         with TemporaryDirectory() as folder:
             part = Path(folder) / path.name
-            said = target.write(origin.graph, tensors, part, describe(origin, file.metadata))
+            said = WRITE.of(target.write)(origin.graph, tensors, part, describe(origin, file.metadata))
             replace_file(path, part.read_bytes())
     say(f"{output}: {origin.model}, {said}")
     return 0

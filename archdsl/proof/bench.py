@@ -16,11 +16,12 @@ from statistics import median
 from time import perf_counter
 from typing import Any, Literal
 
-from archdsl.code.backend import Artifact, Backend, Trial, ability, find_backend
+from archdsl.code.backend import Artifact, Backend, Trial, find_backend
 from archdsl.graph.elaborate import elaborate, load
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.source import Source
+from archdsl.train.abilities import BENCH, ability
 from archdsl.train.settings import Settings
 
 __all__ = ["MODES", "PLAIN", "Bench", "Measured", "bench"]
@@ -85,12 +86,12 @@ def bench(graph: Graph, backend: Backend, batch: int, settings: Settings, second
     seconds: to spend on timing, about; building, compiling and memory come on top, and three rounds are always run.
     Raises SpecError where the device is missing or its memory too small.
     """
-    make = ability(backend, "bench")
+    make = ability(backend, BENCH)
     artifact, size = backend.emit(graph), graph.entries[0].types[0].sizes
     ways = [replace(settings, **PLAIN), settings]
     different: dict[str, tuple[Trial, Settings]] = {}
     for way in ways:
-        trial: Trial = make(artifact, size, batch, way)
+        trial = make(artifact, size, batch, way)
         different.setdefault(trial.how, (trial, way))
     trials = [trial for trial, _ in different.values()]
     peaks = [_peaks(artifact, size, batch, way) for _, way in different.values()]
@@ -148,7 +149,7 @@ def _measure_memory(artifact: Artifact, size: tuple[int, ...], batch: int, way: 
     """The most bytes that a step took: on the device, or of this process beyond what a network of one layer takes."""
     try:
         backend = find_backend(artifact.backend)
-        make = ability(backend, "bench")
+        make = ability(backend, BENCH)
         small = _elaborated(_SMALL)
         _steps(make(backend.emit(small), small.entries[0].types[0].sizes, batch, way))
         before = _most_memory()

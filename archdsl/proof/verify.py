@@ -5,17 +5,18 @@ Framework-free: each backend has a `probe`; what they computed from the same num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, isfinite, prod
 from typing import TYPE_CHECKING, Any, Literal
 
-from archdsl.code.backend import Probe, backends, find_backend
+from archdsl.code.backend import Backend, Probe, backends, find_backend
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import Place, places
 from archdsl.language.diagnostics import Diagnostic
 from archdsl.language.errors.outputs import BackendsDiffer
+from archdsl.train.abilities import PROBE, Probes
 from archdsl.weights import Weight, keys, random_weights
 
 if TYPE_CHECKING:
@@ -32,22 +33,31 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-7}  # TensorFlow's gelu and leaky_re
 _LOOSER = 10  # gradients sum over batch and positions what cancels there
 _SAMPLES = 8  # that a batch norm needs: the derivative of fewer is mostly rounding
 
-ProbeOf = Callable[..., Probe]
 
-
-def columns(dtype: str = "float32") -> dict[str, tuple[str, ProbeOf]]:
+def columns(dtype: str = "float32") -> dict[str, tuple[str, Probes]]:
     """What is there to compare, PyTorch first: by name, the extra that it needs and its probe.
 
     Beside backends these are files that they write for others, which compute in float32 alone.
     """
-    found: dict[str, tuple[str, ProbeOf]] = {}
-    files: dict[str, tuple[str, ProbeOf]] = {}
+    found: dict[str, tuple[str, Probes]] = {}
+    files: dict[str, tuple[str, Probes]] = {}
     for backend in map(find_backend, sorted(backends(), key=lambda name: (name != "torch", name))):
         if backend.probe is not None:
-            found[backend.name] = backend.extra, backend.probe
-        for name, probe in backend.probes.items():
-            files[name] = backend.exports[name].extra if name in backend.exports else backend.extra, probe
+            found[backend.name] = backend.extra, _when_run(backend, backend.probe)
+        for name, module in backend.probes.items():
+            extra = backend.exports[name].extra if name in backend.exports else backend.extra
+            files[name] = extra, _when_run(backend, module)
     return found | (files if dtype == "float32" else {})
+
+
+def _when_run(backend: Backend, module: str) -> Probes:
+    """The probe of a module that is imported only then."""
+
+    def probe(*args: Any) -> Probe:
+        backend.prepare()
+        return PROBE.of(module)(*args)
+
+    return probe
 
 
 @dataclass(frozen=True)
@@ -169,7 +179,7 @@ def smallest_batch(graph: Graph) -> int:
 
 def verify(
     graph: Graph,
-    probes: Mapping[str, ProbeOf],
+    probes: Mapping[str, Probes],
     *,
     batch: int | None = None,
     seed: int = 0,
@@ -192,7 +202,7 @@ def verify(
 
 
 def _compare(
-    graph: Graph, probes: Mapping[str, ProbeOf], batch: int, seed: int, dtype: str, tolerance: float | None
+    graph: Graph, probes: Mapping[str, Probes], batch: int, seed: int, dtype: str, tolerance: float | None
 ) -> Report:
     reference, *others = probes
     given = _Given.draw(graph, probes[reference], batch, seed, dtype)
@@ -216,7 +226,7 @@ class _Given:
         return self.tensors, self.input, self.cotangents
 
     @classmethod
-    def draw(cls, graph: Graph, probe: ProbeOf, batch: int, seed: int, dtype: str) -> _Given:
+    def draw(cls, graph: Graph, probe: Probes, batch: int, seed: int, dtype: str) -> _Given:
         """All of it random, but for running statistics: those of this very batch, so that no depth explodes."""
         import numpy as np
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from archdsl.code.backend import Artifact, ability, find_backend
+from archdsl.code.backend import Artifact, find_backend
 from archdsl.data import ARRAYS, Data, Normalise, Size, Split, check_classes, is_image, open_data
 from archdsl.graph.cost import Cost, cost
 from archdsl.graph.elaborate import Program
@@ -33,6 +33,7 @@ from archdsl.language.recipe.contradictions import Training, contradictions, not
 from archdsl.language.recipe.words import LabelNoise, ResizedCrop, StandardizeImages, Subset, Word
 from archdsl.language.source import Source, Span, flag
 from archdsl.language.version import __version__
+from archdsl.train.abilities import MEMORY, TRAIN, ability, unknown_words
 from archdsl.train.config import CONFIG, ImageCounts, RunConfig, UsedData
 from archdsl.train.folder import RECIPE
 from archdsl.train.memory import check_memory
@@ -93,7 +94,7 @@ def train(
     refuse(_contradictions(recipe))
     backend = find_backend(to)
     _data_of(recipe)
-    free = _free_memory(backend, settings)
+    free = _free_memory(backend, recipe, settings)
     found = _open(recipe, say)
     recipe = replace(recipe, data=found.source)
     chosen = _with_classes(program, model, values or {}, len(found.classes))
@@ -136,7 +137,7 @@ def resume(
     """
     found = open_run(folder, changes, say)
     run, before = found.run, found.recipe
-    free = _free_memory(found.backend, found.settings)
+    free = _free_memory(found.backend, before, found.settings)
     recipe = with_budget(before, budget) if budget else before
     data = _open(before, say)
     check_same(run, data, "a training goes on with its own data: put them back as they were, or train anew")
@@ -204,10 +205,11 @@ def refuse_lone_values(graph: Graph, batch: int, at: Span) -> None:
         raise SpecError([BatchOfOne().at(at, [Label(place.span, f"normalises {place.types[0]}")])])
 
 
-def _free_memory(backend: Backend, settings: Settings) -> int | None:
+def _free_memory(backend: Backend, recipe: Recipe, settings: Settings) -> int | None:
     """Of the GPU; None on the processor. What a backend or a machine cannot do is said before data are read."""
-    ability(backend, "train")
-    return backend.memory(settings) if backend.memory else None
+    ability(backend, TRAIN)
+    refuse(unknown_words(recipe, backend))
+    return ability(backend, MEMORY)(settings) if backend.memory else None
 
 
 def _train(ready: Trained, images: Split, held_out: Split, progress: bool) -> Result:
@@ -219,8 +221,8 @@ def _train(ready: Trained, images: Split, held_out: Split, progress: bool) -> Re
     refuse_lone_values(graph, recipe.batch_of(len(images)), recipe.place("batch"))
     for note in notes(recipe, training):
         run.say(f"note: {note}")
-    work = ability(ready.backend, "train")
-    result: Result = work(ready.artifact, images, held_out, ready.normalise, recipe, settings, run, progress=progress)
+    work = ability(ready.backend, TRAIN)
+    result = work(ready.artifact, images, held_out, ready.normalise, recipe, settings, run, progress=progress)
     for split in (images, held_out):
         if split.damaged:
             run.say(f"note: damaged and left out: {', '.join(split.damaged)}")

@@ -12,7 +12,6 @@ from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archdsl.code.backend import ability
 from archdsl.data import Size, Split, open_data
 from archdsl.data.decode import Damaged, Refused, decode, resize
 from archdsl.data.folder import SUFFIXES
@@ -20,6 +19,7 @@ from archdsl.data.windows import middle
 from archdsl.language.diagnostics import Diagnostic
 from archdsl.language.errors.evaluation import ImageUnreadable
 from archdsl.language.source import flag
+from archdsl.train.abilities import LOGITS, ability
 from archdsl.train.engine import Trained, check_same, open_run
 from archdsl.train.recipes import data_line, open_recipe
 from archdsl.train.record import Run
@@ -165,9 +165,8 @@ def _run(trained: Trained, batches: Iterator[Pixels]) -> NDArray[np.float32]:
     if first is None:
         return np.empty((0, len(run.config.data.classes)), np.float32)
     graph, tensors, whole = run.origin.graph, run.load_weights(), chain([first], batches)
-    logits = ability(trained.backend, "logits")
-    found: NDArray[np.float32] = logits(trained.artifact, graph, tensors, whole, trained.normalise, trained.settings)
-    return found
+    logits = ability(trained.backend, LOGITS)
+    return logits(trained.artifact, graph, tensors, whole, trained.normalise, trained.settings)
 
 
 def _shown(batches: Iterator[Pixels], total: int) -> Iterator[Pixels]:

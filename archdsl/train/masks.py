@@ -12,7 +12,6 @@ from math import ceil, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.code.backend import ability
 from archdsl.graph.graph import Graph, Ref
 from archdsl.graph.places import Place, places
 from archdsl.language.diagnostics import SpecError, nearest
@@ -20,6 +19,7 @@ from archdsl.language.errors.evaluation import NoMasks, NoSuchNode, NotMaps
 from archdsl.language.ops.merge import Mul, WithNumber
 from archdsl.language.source import flag
 from archdsl.show.draw.roles import GATES, TRANSPARENT
+from archdsl.train.abilities import VALUES, ability
 from archdsl.train.engine import open_run
 from archdsl.train.evaluation import read_images
 from archdsl.train.picture import draw_picture, plain
@@ -165,7 +165,7 @@ def show_masks(folder: str, image: Path, nodes: Sequence[str] = ()) -> Overlay:
     if mistakes:
         raise SpecError(mistakes)
     pixels = read[image]
-    values = ability(trained.backend, "values")
+    values = ability(trained.backend, VALUES)
     found = values(graph, run.load_weights(), trained.normalise.of(pixels[None]), chosen)
     maps = {path: found[path][0] for path in chosen}
     picture = draw_masks(pixels, maps, f"{image.name}, {run.folder.name}")

@@ -5,66 +5,28 @@ Importing this package imports no framework; building, training and evaluating d
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from archdsl.code.backend import Backend, Export, Probe, Trial
+from archdsl.code.backend import Backend, Export
 from archdsl_keras.build import build, count_params
-from archdsl_keras.files import SUFFIXES
-from archdsl_keras.files import write as write_file
 from archdsl_keras.framework import load_keras
 from archdsl_keras.weights import get_weights, set_weights
 from archdsl_keras.write import emit
 
-__all__ = ["BACKEND", "build", "count_params", "emit", "train"]
+if TYPE_CHECKING:  # mypy holds each function that is named below against what it has to be
+    from archdsl.train import abilities as to
+    from archdsl_keras import bench, files, infer, machine, probe, train
 
+    _TRAIN: to.Trains = train.train
+    _KNOWS: to.Knows = train.knows
+    _MEMORY: to.TellsMemory = machine.memory
+    _LOGITS: to.Infers = infer.logits
+    _BENCH: to.Times = bench.bench
+    _PROBE: to.Probes = probe.probe
+    _VALUES: to.Shows = probe.values
+    _WRITE: to.Writes = files.write
 
-def train(*args: Any, **kwargs: Any) -> Any:
-    """See `archdsl_keras.train`."""
-    load_keras()
-    from archdsl_keras.train import train as run
-
-    return run(*args, **kwargs)
-
-
-def _logits(*args: Any) -> Any:
-    """See `archdsl_keras.infer`."""
-    load_keras()
-    from archdsl_keras.infer import logits
-
-    return logits(*args)
-
-
-def _memory(*args: Any) -> int | None:
-    """See `archdsl_keras.machine`."""
-    load_keras()
-    from archdsl_keras.machine import Machine
-
-    return Machine(*args).free_memory
-
-
-def probe(*args: Any) -> Probe:
-    """See `archdsl_keras.probe`."""
-    load_keras()
-    from archdsl_keras.probe import probe as run
-
-    return run(*args)
-
-
-def _values(*args: Any) -> Any:
-    """See `archdsl_keras.probe`."""
-    load_keras()
-    from archdsl_keras.probe import values
-
-    return values(*args)
-
-
-def _bench(*args: Any) -> Trial:
-    """See `archdsl_keras.bench`."""
-    load_keras()
-    from archdsl_keras.bench import trial
-
-    return trial(*args)
-
+__all__ = ["BACKEND", "build", "count_params", "emit"]
 
 BACKEND = Backend(
     name="keras",
@@ -74,11 +36,13 @@ BACKEND = Backend(
     count_params=count_params,
     get_weights=get_weights,
     set_weights=set_weights,
-    probe=probe,
-    values=_values,
-    bench=_bench,
-    train=train,
-    logits=_logits,
-    memory=_memory,
-    exports={"keras": Export(SUFFIXES, "keras", write_file)},
+    probe="archdsl_keras.probe",
+    values="archdsl_keras.probe",
+    train="archdsl_keras.train",
+    knows="archdsl_keras.train",
+    memory="archdsl_keras.machine",
+    logits="archdsl_keras.infer",
+    bench="archdsl_keras.bench",
+    prepare=load_keras,
+    exports={"keras": Export((".weights.h5", ".keras"), "keras", "archdsl_keras.files")},
 )

@@ -27,7 +27,7 @@ from archdsl.language.recipe.words import (
     Shift,
 )
 
-__all__ = ["Augment", "Mix"]
+__all__ = ["CHANGES", "MIXES", "Augment", "Mix"]
 
 
 class Augment:
@@ -38,13 +38,13 @@ class Augment:
     """
 
     def __init__(self, recipe: Recipe, in_memory: bool, draws: keras.random.SeedGenerator) -> None:
-        done = set(_CHANGES) if in_memory else set(_CHANGES) - {ResizedCrop}
+        done = set(CHANGES) if in_memory else set(CHANGES) - {ResizedCrop}
         self.words = [word for word in recipe.augment if type(word) in done]
         self.draws = draws
 
     def __call__(self, images: Any) -> Any:
         for word in self.words:
-            images = _CHANGES[type(word)](word, _Batch(images, self.draws))
+            images = CHANGES[type(word)](word, _Batch(images, self.draws))
         return images
 
 
@@ -52,14 +52,14 @@ class Mix:
     """`mixup` and `cutmix`: images [b, h, w, c] and targets [b, classes], both float32 -> the same."""
 
     def __init__(self, recipe: Recipe, draws: keras.random.SeedGenerator) -> None:
-        self.words = [word for word in recipe.augment if type(word) in _KEEPS]
+        self.words = [word for word in recipe.augment if type(word) in MIXES]
         self.draws = draws
 
     def __call__(self, images: Any, targets: Any) -> tuple[Any, Any]:
         if not self.words:
             return images, targets
         _, height, width, _ = images.shape
-        keeps = ops.stack([_KEEPS[type(word)](word, height, width, self.draws) for word in self.words])
+        keeps = ops.stack([MIXES[type(word)](word, height, width, self.draws) for word in self.words])
         keep = ops.take(keeps, keras.random.randint((), 0, len(self.words), seed=self.draws), 0)[:, :, None]
         order = keras.random.shuffle(ops.arange(ops.shape(images)[0], dtype="int32"), seed=self.draws)
         share = ops.mean(keep)
@@ -249,7 +249,7 @@ def _beta(alpha: float, draws: keras.random.SeedGenerator) -> Any:
     return (1 + ops.sign(spread) / ops.sqrt(1 + 1 / spread**2)) / 2
 
 
-_CHANGES: dict[type[Word], Callable[[Any, _Batch], Any]] = {
+CHANGES: dict[type[Word], Callable[[Any, _Batch], Any]] = {
     PadCrop: _pad_crop,
     Hflip: _hflip,
     Rotate: _rotate,
@@ -258,4 +258,4 @@ _CHANGES: dict[type[Word], Callable[[Any, _Batch], Any]] = {
     ColorJitter: _color_jitter,
     RandomErasing: _random_erasing,
 }
-_KEEPS: dict[type[Word], Callable[[Any, int, int, keras.random.SeedGenerator], Any]] = {Mixup: _mixup, Cutmix: _cutmix}
+MIXES: dict[type[Word], Callable[[Any, int, int, keras.random.SeedGenerator], Any]] = {Mixup: _mixup, Cutmix: _cutmix}

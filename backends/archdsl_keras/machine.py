@@ -19,7 +19,7 @@ from archdsl.train.failures import out_of_memory, shares, uses_gpu
 from archdsl.train.ranks import processes
 from archdsl.train.settings import Settings
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "memory"]
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}  # Keras's names
 _NO_MEMORY = ("resourceexhausted", "resource_exhausted", "out of memory", "can't allocate memory")
@@ -62,23 +62,6 @@ class Machine:
     def name(self) -> str:
         one = _gpu_name() if self.gpu else f"cpu, {os.cpu_count()} cores"
         return f"{len(self.devices)}x {one}" if self.devices else one
-
-    @property
-    def free_memory(self) -> int | None:
-        """Bytes that are free on the GPU; None on the processor, and where nobody can tell."""
-        if not self.gpu:
-            return None
-        backend = keras.backend.backend()
-        if backend == "torch":
-            import torch
-
-            return int(torch.cuda.mem_get_info()[0])
-        if backend == "jax":
-            import jax
-
-            known = jax.devices("gpu")[0].memory_stats() or {}
-            return known["bytes_limit"] - known["bytes_in_use"] if "bytes_limit" in known else None
-        return None
 
     @property
     def versions(self) -> dict[str, str]:
@@ -192,3 +175,20 @@ def _tensorflow_gpu() -> dict[str, Any]:
 
     found: dict[str, Any] = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
     return found
+
+
+def memory(settings: Settings) -> int | None:
+    """Bytes that are free on the GPU; None on the processor, and where nobody can tell."""
+    if not Machine(settings).gpu:
+        return None
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    if backend == "jax":
+        import jax
+
+        known = jax.devices("gpu")[0].memory_stats() or {}
+        return known["bytes_limit"] - known["bytes_in_use"] if "bytes_limit" in known else None
+    return None

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from archdsl.language.recipe import Recipe
+from archdsl.language.recipe import Recipe, Word
 from archdsl.language.recipe.words import Adam, AdamW, Moment, Sgd
 
-__all__ = ["Schedule", "average_all", "make_optimizer"]
+__all__ = ["OPTIMIZERS", "Rates", "average_all", "make_optimizer"]
 
 
 def make_optimizer(
@@ -23,9 +23,9 @@ def make_optimizer(
     per_epoch: steps of an epoch. Where the schedule waits, its `learning_rate` is for the trainer to set.
     """
     word = recipe.optimizer
-    rate = word.lr if recipe.schedule.waits else Schedule(recipe, per_epoch)
+    rate = word.lr if recipe.schedule.waits else Rates(recipe, per_epoch)
     about = {"weight_decay": word.weight_decay or None, "global_clipnorm": recipe.clip.norm if recipe.clip else None}
-    optimizer = _KINDS[type(word)](word, rate, name=word.name, **about)
+    optimizer = OPTIMIZERS[type(word)](word, rate, name=word.name, **about)
     optimizer.average = recipe.average
     optimizer.exclude_from_weight_decay([w for w in weights if not any(w is one for one in decaying)])
     optimizer.build(weights)
@@ -117,10 +117,10 @@ class _AdamW(_Adam):
     decoupled = True
 
 
-_KINDS: dict[type, type[Any]] = {Sgd: _SGD, Adam: _Adam, AdamW: _AdamW}
+OPTIMIZERS: dict[type[Word], type[Any]] = {Sgd: _SGD, Adam: _Adam, AdamW: _AdamW}
 
 
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+class Rates(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """The learning rate as Keras asks for it, in operations that a step compiles, of a schedule that does not wait."""
 
     def __init__(self, recipe: Recipe, per_epoch: int) -> None:

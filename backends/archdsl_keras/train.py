@@ -6,17 +6,20 @@ import keras
 
 from archdsl.code.backend import Artifact
 from archdsl.data import Normalise, Split
-from archdsl.language.recipe import Recipe
+from archdsl.language.recipe import Recipe, Word
+from archdsl.language.recipe.words import Clip, CrossEntropy, Ema, Schedule
 from archdsl.train.course import Course
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
+from archdsl_keras.augment import CHANGES, MIXES
 from archdsl_keras.batches import Batches, HeldOut
 from archdsl_keras.build import build
 from archdsl_keras.learner import Learner
 from archdsl_keras.machine import Machine
+from archdsl_keras.optimizers import OPTIMIZERS
 from archdsl_keras.step import TrainStep
 
-__all__ = ["train"]
+__all__ = ["knows", "train"]
 
 
 def train(artifact: Artifact, images: Split, held_out: Split, normalise: Normalise, recipe: Recipe, settings: Settings,
@@ -36,3 +39,8 @@ def train(artifact: Artifact, images: Split, held_out: Split, normalise: Normali
         learner = Learner(step, batches, HeldOut(held_out, batches.size, settings), run.folder)
         course = Course(learner, run, recipe, settings, len(images), len(held_out), progress)
         return course.take(device=machine.name, precision=machine.precision, versions=machine.versions)
+
+
+def knows(word: type[Word]) -> bool:
+    """A word of a recipe is known where a table has it; every schedule is, by its own formula."""
+    return issubclass(word, Schedule) or word in {*CHANGES, *MIXES, *OPTIMIZERS, Clip, CrossEntropy, Ema}

@@ -6,32 +6,29 @@ Importing this package imports no framework; building, training and evaluating d
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
-from archdsl.code.backend import Backend, Export, Probe, Trial
+from archdsl.code.backend import Backend, Export
 from archdsl_torch.build import build, count_params
-from archdsl_torch.files import SUFFIXES
-from archdsl_torch.files import write as write_file
 from archdsl_torch.weights import get_weights, set_weights, state_names
 from archdsl_torch.write import emit
 
-__all__ = ["BACKEND", "build", "count_params", "emit", "logits", "train"]
+if TYPE_CHECKING:  # mypy holds each function that is named below against what it has to be
+    from archdsl.train import abilities as to
+    from archdsl_torch import bench, files, infer, machine, onnx, probe, train
 
+    _TRAIN: to.Trains = train.train
+    _KNOWS: to.Knows = train.knows
+    _MEMORY: to.TellsMemory = machine.memory
+    _LOGITS: to.Infers = infer.logits
+    _BENCH: to.Times = bench.bench
+    _PROBE: to.Probes = probe.probe
+    _VALUES: to.Shows = probe.values
+    _WRITE: to.Writes = files.write
+    _PROBE_ONNX: to.Probes = onnx.probe
+    _WRITE_ONNX: to.Writes = onnx.write
 
-def train(*args: Any, **kwargs: Any) -> Any:
-    """See `archdsl_torch.train`."""
-    _let_threads_sleep()
-    from archdsl_torch.train import train as run
-
-    return run(*args, **kwargs)
-
-
-def logits(*args: Any) -> Any:
-    """See `archdsl_torch.infer`."""
-    _let_threads_sleep()
-    from archdsl_torch.infer import logits as run
-
-    return run(*args)
+__all__ = ["BACKEND", "build", "count_params", "emit"]
 
 
 def _let_threads_sleep() -> None:
@@ -42,52 +39,6 @@ def _let_threads_sleep() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _write_onnx(*args: Any) -> str:
-    """See `archdsl_torch.onnx`."""
-    from archdsl_torch.onnx import write
-
-    return write(*args)
-
-
-def _probe_onnx(*args: Any) -> Probe:
-    """See `archdsl_torch.onnx`."""
-    from archdsl_torch.onnx import probe as run
-
-    return run(*args)
-
-
-def _probe(*args: Any) -> Probe:
-    """See `archdsl_torch.probe`."""
-    _let_threads_sleep()
-    from archdsl_torch.probe import probe as run
-
-    return run(*args)
-
-
-def _values(*args: Any) -> Any:
-    """See `archdsl_torch.probe`."""
-    _let_threads_sleep()
-    from archdsl_torch.probe import values
-
-    return values(*args)
-
-
-def _memory(settings: Any) -> int | None:
-    """See `archdsl_torch.machine`."""
-    _let_threads_sleep()
-    from archdsl_torch.machine import Machine
-
-    return Machine.of(settings).free_memory
-
-
-def _bench(*args: Any) -> Trial:
-    """See `archdsl_torch.bench`."""
-    _let_threads_sleep()
-    from archdsl_torch.bench import trial
-
-    return trial(*args)
-
-
 BACKEND = Backend(
     name="torch",
     extra="torch",
@@ -96,15 +47,17 @@ BACKEND = Backend(
     count_params=count_params,
     get_weights=get_weights,
     set_weights=set_weights,
-    probe=_probe,
-    values=_values,
-    bench=_bench,
-    train=train,
-    logits=logits,
-    memory=_memory,
+    probe="archdsl_torch.probe",
+    values="archdsl_torch.probe",
+    train="archdsl_torch.train",
+    knows="archdsl_torch.train",
+    memory="archdsl_torch.machine",
+    logits="archdsl_torch.infer",
+    bench="archdsl_torch.bench",
+    prepare=_let_threads_sleep,
     exports={
-        "torch": Export(SUFFIXES, "torch", write_file, state_names),
-        "onnx": Export((".onnx",), "onnx", _write_onnx),
+        "torch": Export((".safetensors",), "torch", "archdsl_torch.files", state_names),
+        "onnx": Export((".onnx",), "onnx", "archdsl_torch.onnx"),
     },
-    probes={"onnx": _probe_onnx},
+    probes={"onnx": "archdsl_torch.onnx"},
 )

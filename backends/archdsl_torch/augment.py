@@ -29,7 +29,7 @@ from archdsl.language.recipe.words import (
     Shift,
 )
 
-__all__ = ["Augment", "Mix"]
+__all__ = ["CHANGES", "MIXES", "Augment", "Mix"]
 
 
 class Augment(nn.Module):
@@ -40,15 +40,13 @@ class Augment(nn.Module):
 
     def __init__(self, recipe: Recipe, in_memory: bool) -> None:
         super().__init__()
-        self.words = [
-            w for w in recipe.augment if type(w) in _CHANGES and (in_memory or not isinstance(w, ResizedCrop))
-        ]
+        self.words = [w for w in recipe.augment if type(w) in CHANGES and (in_memory or not isinstance(w, ResizedCrop))]
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):
             for word in self.words:
-                images = _CHANGES[type(word)](word, images)
+                images = CHANGES[type(word)](word, images)
         return images
 
 
@@ -56,7 +54,7 @@ class Mix:
     """`mixup` and `cutmix`: images [b, c, h, w] and targets [b, classes], both float32 -> the same."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.words = [word for word in recipe.augment if type(word) in _MIXES]
+        self.words = [word for word in recipe.augment if type(word) in MIXES]
 
     @torch.no_grad()
     def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,7 +62,7 @@ class Mix:
             return images, targets
         word = self.words[int(torch.randint(len(self.words), ()))]
         order = torch.randperm(len(images), device=images.device)
-        mixed, share = _MIXES[type(word)](word, images, images[order])
+        mixed, share = MIXES[type(word)](word, images, images[order])
         return mixed, torch.lerp(targets[order], targets, share)
 
 
@@ -245,7 +243,7 @@ def _beta(alpha: float) -> float:
     return float((1 + spread.sign() / (1 + 1 / spread**2).sqrt()) / 2)
 
 
-_CHANGES: dict[type[Word], Callable[[Any, Tensor], Tensor]] = {
+CHANGES: dict[type[Word], Callable[[Any, Tensor], Tensor]] = {
     PadCrop: _pad_crop,
     Hflip: _hflip,
     Rotate: _rotate,
@@ -254,4 +252,4 @@ _CHANGES: dict[type[Word], Callable[[Any, Tensor], Tensor]] = {
     ColorJitter: _color_jitter,
     RandomErasing: _random_erasing,
 }
-_MIXES: dict[type[Word], Callable[[Any, Tensor, Tensor], tuple[Tensor, float]]] = {Mixup: _mixup, Cutmix: _cutmix}
+MIXES: dict[type[Word], Callable[[Any, Tensor, Tensor], tuple[Tensor, float]]] = {Mixup: _mixup, Cutmix: _cutmix}

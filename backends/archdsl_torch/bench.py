@@ -11,12 +11,12 @@ from archdsl.train.settings import Settings
 from archdsl_torch.build import build
 from archdsl_torch.machine import Machine
 
-__all__ = ["trial"]
+__all__ = ["bench"]
 
 _RATE, _MOMENTUM = 1e-6, 0.9  # noise teaches nothing: the weights stay finite, however many steps are timed
 
 
-def trial(artifact: Artifact, size: tuple[int, ...], batch: int, settings: Settings) -> Trial:
+def bench(artifact: Artifact, size: tuple[int, ...], batch: int, settings: Settings) -> Trial:
     """See `archdsl.code.backend.Trial`. Optimizer: SGD with momentum; loss: the mean square of the outputs."""
     machine, recipe = Machine.of(settings), Recipe(batch=batch)
     with machine.diagnosed(recipe):

@@ -24,7 +24,7 @@ from archdsl.train.failures import out_of_memory, uses_gpu
 from archdsl.train.ranks import local_rank, nodes, processes
 from archdsl.train.settings import Settings
 
-__all__ = ["Machine", "blocks"]
+__all__ = ["Machine", "blocks", "memory"]
 
 _PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 _RECOMPILE = 64  # a class is compiled anew for each shape that its blocks read
@@ -67,11 +67,6 @@ class Machine:
     def described(self) -> str:
         """All devices: `8x NVIDIA H200`."""
         return self.name if self.processes == 1 else f"{self.processes}x {self.name}"
-
-    @property
-    def free_memory(self) -> int | None:
-        """Bytes of this process's GPU that nobody uses; None on the processor."""
-        return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else None
 
     @property
     def versions(self) -> dict[str, str]:
@@ -166,3 +161,9 @@ def _outermost(module: nn.Module, kinds: set[type[nn.Module]]) -> list[nn.Module
     if type(module) in kinds:
         return [module]
     return [found for child in module.children() for found in _outermost(child, kinds)]
+
+
+def memory(settings: Settings) -> int | None:
+    """Bytes of this process's GPU that nobody uses; None on the processor."""
+    device = Machine.of(settings).device
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None

@@ -13,20 +13,22 @@ from lightning.fabric import seed_everything
 
 from archdsl.code.backend import Artifact
 from archdsl.data import Normalise, Split
-from archdsl.language.recipe import Recipe
-from archdsl.language.recipe.words import ResizedCrop
+from archdsl.language.recipe import Recipe, Word
+from archdsl.language.recipe.words import Clip, CrossEntropy, Ema, ResizedCrop, Schedule
 from archdsl.train.course import Course
 from archdsl.train.failures import shares
 from archdsl.train.ranks import rank
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
+from archdsl_torch.augment import CHANGES, MIXES
 from archdsl_torch.batches import Batches, HeldOut, Images
 from archdsl_torch.build import build
 from archdsl_torch.learner import Learner
 from archdsl_torch.machine import Machine
+from archdsl_torch.optimizers import OPTIMIZERS
 from archdsl_torch.step import TrainStep
 
-__all__ = ["train"]
+__all__ = ["knows", "train"]
 
 
 def train(artifact: Artifact, images: Split, held_out: Split, normalise: Normalise, recipe: Recipe, settings: Settings,
@@ -84,3 +86,8 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def knows(word: type[Word]) -> bool:
+    """A word of a recipe is known where a table has it; every schedule is, by its own formula."""
+    return issubclass(word, Schedule) or word in {*CHANGES, *MIXES, *OPTIMIZERS, Clip, CrossEntropy, Ema}

@@ -10,6 +10,7 @@ from strategies import Spec, specs
 
 from archdsl import api
 from archdsl.graph.places import places
+from archdsl.train.abilities import PROBE, ability
 from archdsl.weights import keys, random_weights
 
 BATCH = 2
@@ -18,8 +19,7 @@ BATCH = 2
 def check_shown(spec: Spec, backend: str) -> None:
     """What is not shown ends the probe; it holds that the tapped text computes what the delivered one does."""
     graph = graph_of(spec.text)
-    probe = api.find(backend).probe
-    assert probe is not None
+    probe = ability(api.find(backend), PROBE)
     generator = np.random.default_rng(0)
     x, cotangent = (
         generator.standard_normal((BATCH, *t.sizes))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from archdsl.language.diagnostics import Error
 
-__all__ = ["Contradiction", "NoData", "NoRecipe", "NothingToTrain", "TooLittleMemory", "UnknownRecipe", "WhichRecipe"]
+__all__ = ["Contradiction", "NoData", "NoRecipe", "NothingToTrain", "TooLittleMemory", "UnknownRecipe", "WhichRecipe",
+           "WordNotKnown"]  # fmt: skip
 
 
 class UnknownRecipe(Error):
@@ -126,3 +127,22 @@ class TooLittleMemory(Error):
     has: str
     batch: int
     fix: str
+
+
+class WordNotKnown(Error):
+    """A word of the recipe is one of the language, but nothing that would do it is installed.
+
+    Whoever adds a backend, or a word, may leave out what the other has. Such a word is never passed over: the run would
+    say that it was done.
+
+        archdsl train lenet5 --recipe mine --backend mine      # wrong, where `mine` has no `cutmix` and the recipe has
+        archdsl train lenet5 --recipe mine --backend torch     # right: `torch` and `keras` know every word
+    """
+
+    code = "E0877"
+    title = "{who} does not know `{word}`"
+    label = "it knows {known}"
+    help = "take one of these, or another backend: `torch` and `keras` know every word of the language"
+    who: str
+    word: str
+    known: str
