@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from archdsl.language.recipe import Recipe, Word
-from archdsl.language.recipe.words import Adam, AdamW, Moment, Sgd
+from archdsl.language.recipe import Recipe, Word, words
 
 __all__ = ["OPTIMIZERS", "Rates", "average_all", "make_optimizer"]
 
@@ -25,7 +24,9 @@ def make_optimizer(
     word = recipe.optimizer
     rate = word.lr if recipe.schedule.waits else Rates(recipe, per_epoch)
     about = {"weight_decay": word.weight_decay or None, "global_clipnorm": recipe.clip.norm if recipe.clip else None}
-    optimizer = OPTIMIZERS[type(word)](word, rate, name=word.name, **about)
+    kind = OPTIMIZERS[type(word)]
+    own = {theirs: getattr(word, ours) for theirs, ours in kind.settings.items()}
+    optimizer = kind(rate, name=word.name, **own, **about)
     optimizer.average = recipe.average
     optimizer.exclude_from_weight_decay([w for w in weights if not any(w is one for one in decaying)])
     optimizer.build(weights)
@@ -35,11 +36,14 @@ def make_optimizer(
 class _Step:
     """What the optimizers of recipes share: their own formulas, a moving average of the weights, and a guard.
 
+    settings: of Keras's optimizer, with the names of the word's parameters. decoupled: the decay from the gradient.
     broken: 0, or the step (from 1) whose gradient was the first that is not finite. From that step on no weight moves,
         so that they still are those which that gradient comes from.
     averages: of the weights, where the recipe has `ema`. An average starts as the weights after the first step.
     """
 
+    settings: ClassVar[Mapping[str, str]] = {}
+    decoupled = False
     average: Any = None
 
     def build(self: Any, variables: Sequence[Any]) -> None:
@@ -83,10 +87,7 @@ def average_all(pairs: Any, decay: float, first: Any) -> None:
 
 
 class _SGD(_Step, keras.optimizers.SGD):  # type: ignore[misc]  # Keras has no types
-    decoupled = False
-
-    def __init__(self, word: Sgd, rate: Any, **about: Any) -> None:
-        super().__init__(rate, momentum=word.momentum, nesterov=word.nesterov, **about)
+    settings: ClassVar = {"momentum": "momentum", "nesterov": "nesterov"}
 
     def move(self, gradient: Any, variable: Any, index: int, rate: Any) -> None:
         """Keras's own formula has past learning rates in the momentum."""
@@ -98,10 +99,7 @@ class _SGD(_Step, keras.optimizers.SGD):  # type: ignore[misc]  # Keras has no t
 
 
 class _Adam(_Step, keras.optimizers.Adam):  # type: ignore[misc]
-    decoupled = False
-
-    def __init__(self, word: Adam | AdamW, rate: Any, **about: Any) -> None:
-        super().__init__(rate, beta_1=word.beta1, beta_2=word.beta2, epsilon=word.eps, **about)
+    settings: ClassVar = {"beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps"}
 
     def move(self, gradient: Any, variable: Any, index: int, rate: Any) -> None:
         """Keras's own formula adds epsilon before it corrects the bias."""
@@ -117,7 +115,11 @@ class _AdamW(_Adam):
     decoupled = True
 
 
-OPTIMIZERS: dict[type[Word], type[Any]] = {Sgd: _SGD, Adam: _Adam, AdamW: _AdamW}
+OPTIMIZERS: dict[type[Word], type[Any]] = {
+    words.Sgd: _SGD,
+    words.Adam: _Adam,
+    words.AdamW: _AdamW,
+}
 
 
 class Rates(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -127,5 +129,5 @@ class Rates(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[mi
         self.recipe, self.per_epoch, self.total = recipe, per_epoch, recipe.steps(per_epoch)
 
     def __call__(self, step: Any) -> Any:
-        now = Moment(ops.cast(step, "float32"), self.per_epoch, self.total, maths=ops)
+        now = words.Moment(ops.cast(step, "float32"), self.per_epoch, self.total, maths=ops)
         return self.recipe.optimizer.lr * self.recipe.schedule.part(now)

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from archdsl.language.recipe import Recipe, Word
-from archdsl.language.recipe.words import Adam, AdamW, Sgd
+from archdsl.language.recipe import Recipe, Word, words
 
 __all__ = ["OPTIMIZERS", "Average", "optimizer"]
 
@@ -29,23 +28,23 @@ def optimizer(network: nn.Module, recipe: Recipe, fused: bool) -> torch.optim.Op
     return OPTIMIZERS[type(word)](word, groups, fused)
 
 
-def _sgd(word: Sgd, groups: Groups, fused: bool) -> torch.optim.Optimizer:
+def _sgd(word: words.Sgd, groups: Groups, fused: bool) -> torch.optim.Optimizer:
     nesterov = word.nesterov and word.momentum > 0  # without momentum it is the same
     return torch.optim.SGD(groups, word.lr, word.momentum, nesterov=nesterov, fused=fused)
 
 
-def _adam(word: Adam, groups: Groups, fused: bool) -> torch.optim.Optimizer:
+def _adam(word: words.Adam, groups: Groups, fused: bool) -> torch.optim.Optimizer:
     return torch.optim.Adam(groups, word.lr, (word.beta1, word.beta2), word.eps, fused=fused)
 
 
-def _adamw(word: AdamW, groups: Groups, fused: bool) -> torch.optim.Optimizer:
+def _adamw(word: words.AdamW, groups: Groups, fused: bool) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, word.lr, (word.beta1, word.beta2), word.eps, fused=fused)
 
 
 OPTIMIZERS: dict[type[Word], Callable[[Any, Groups, bool], torch.optim.Optimizer]] = {
-    Sgd: _sgd,
-    Adam: _adam,
-    AdamW: _adamw,
+    words.Sgd: _sgd,
+    words.Adam: _adam,
+    words.AdamW: _adamw,
 }
 
 

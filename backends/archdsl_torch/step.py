@@ -50,7 +50,8 @@ class TrainStep(nn.Module):
             fabric.strategy.setup_module(self.average.network)
         self.optimizer = optimizer(self.network, recipe, machine.fused)
         self.scaler: Any = getattr(fabric.strategy.precision, "scaler", None)  # of float16
-        self.watch = Watch(machine.device) if machine.fused and machine.device.type == "cuda" else None
+        fused = self.optimizer.defaults.get("fused")  # others do not ask what `Watch` tells them
+        self.watch = Watch(machine.device) if fused and machine.device.type == "cuda" else None
         self.broken: int | None = None  # the first step whose gradient is not finite, where that is seen at once
 
     @property

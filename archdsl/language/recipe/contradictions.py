@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from archdsl.language.errors.recipes import Contradiction
 from archdsl.language.recipe.recipe import Recipe
-from archdsl.language.recipe.words import Cutmix, Mixup, PadCrop, Sgd, StepDecay
+from archdsl.language.recipe.words import Mixing, PadCrop, Sgd, StepDecay
 from archdsl.language.schema import Count
 
 __all__ = ["Training", "contradictions", "notes"]
@@ -56,7 +56,7 @@ def _twice(recipe: Recipe) -> Found:
 
 def _batch(recipe: Recipe) -> Found:
     for i, word in enumerate(recipe.augment):
-        if isinstance(word, Mixup | Cutmix) and recipe.batch == 1:
+        if isinstance(word, Mixing) and recipe.batch == 1:
             why, fix = "a batch of one image has no other to mix it with", "take a larger batch"
             yield f"augment.{i}", Contradiction(f"`{word.name}` with a batch of 1", why, fix)
 

@@ -17,8 +17,8 @@ from archdsl.language.schema import Count, parameter, parameters, written
 
 __all__ = [
     "LINES", "Adam", "AdamW", "Cifar10", "Cifar100", "Clip", "ColorJitter", "Constant", "Cosine", "CrossEntropy",
-    "Cutmix", "Digits", "Early", "Ema", "Folder", "Hflip", "Hub", "Imagenet", "LabelNoise", "Linear", "Mixup",
-    "Moment", "Optimizer", "PadCrop", "Plateau", "RandomErasing", "ResizedCrop", "Rotate", "Schedule", "Sgd",
+    "Cutmix", "Digits", "Early", "Ema", "Folder", "Hflip", "Hub", "Imagenet", "LabelNoise", "Linear", "Mixing",
+    "Mixup", "Moment", "Optimizer", "PadCrop", "Plateau", "RandomErasing", "ResizedCrop", "Rotate", "Schedule", "Sgd",
     "Shift", "StandardizeImages", "StepDecay", "Subset", "Synthetic", "Word",
 ]  # fmt: skip
 
@@ -219,8 +219,12 @@ class RandomErasing(Word):
     aspect: tuple[float, float] = parameter("range", (0.3, 1 / 0.3), above=0)
 
 
+class Mixing(Word):
+    """Base of the words that put images of a batch together: they need two."""
+
+
 @_word("augment", "mixup")
-class Mixup(Word):
+class Mixup(Mixing):
     """Blend each image of a batch, and its target, with another's: x*l + y*(1-l), one l of Beta(alpha, alpha) a batch.
 
     The others are the same batch in a random order. Where `cutmix` stands in the recipe too, each batch has one of
@@ -232,7 +236,7 @@ class Mixup(Word):
 
 
 @_word("augment", "cutmix")
-class Cutmix(Word):
+class Cutmix(Mixing):
     """Put a window of another image into each image of a batch; the target is blended by the areas that are seen.
 
     The window has a part 1-l of the area, l of Beta(alpha, alpha), and the image's aspect; its middle is anywhere
