@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
+from stages import stages
 
 from archdsl import api
 from archdsl.graph.cost import cost
@@ -109,6 +110,19 @@ def price() -> str:
     return re.sub(r" +$", "", out.getvalue(), flags=re.M)
 
 
+@cache
+def steps() -> dict[str, str]:
+    return stages(graph())
+
+
+def section(step: str, head: str) -> str:
+    """What a step says of one class or body: a line that begins with `head`, and what is under it."""
+    lines = steps()[step].splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith(head))
+    under = next((i for i, line in enumerate(lines[at + 1 :], at + 1) if not line.startswith(" ")), len(lines))
+    return "\n".join(lines[at:under])
+
+
 def written(backend: str) -> str:
     """The block's class in the generated file."""
     text = api.compile(SPEC, to=backend).text
@@ -123,6 +137,10 @@ STAGES: dict[str, Callable[[], str]] = {
     "graph": lambda: bodies("block unit#2(", "block unit#4("),
     "model": lambda: bodies("model "),
     "cost": price,
+    "survey": lambda: section("survey", f"{BLOCK}#1 "),
+    "partition": lambda: section("partition", f"class of {BLOCK}#1 "),
+    "structure": lambda: section("structure", BLOCK.title()),
+    "plan": lambda: section("plan", f"{BLOCK.title()}("),
     "torch": lambda: written("torch"),
     "keras": lambda: written("keras"),
 }
