@@ -62,12 +62,6 @@ class Dim:
     def __floordiv__(self, other: Dim | Number) -> Dim:
         return calculated("//", self, other)
 
-    def __mod__(self, other: Dim | Number) -> Dim:
-        return calculated("%", self, other)
-
-    def __pow__(self, other: Dim | Number) -> Dim:
-        return calculated("**", self, other)
-
     def __neg__(self) -> Dim:
         return derived("neg", -self.value, self)
 

@@ -219,7 +219,7 @@ def _solve_axis(op: str, axis: tuple[str, ...], whole: Dim, known: dict[str, Dim
         raise _unfit(op, x, problem, "the sizes in parentheses multiply to the axis that they stand for", port=port)
     solved = {name: known[name] for name in axis if name in known}
     if unknown:
-        solved[unknown[0]] = whole // _product(solved.values()) if solved else whole
+        solved[unknown[0]] = whole // _product(solved.values())
     return {name: solved[name] for name in axis}
 
 
