@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from archdsl.code.backend import HEADER, Artifact
 from archdsl.code.load import execute
 from archdsl.code.names import Names, camel, identifier
-from archdsl.code.python import WIDTH, docstring, literal, number, show
+from archdsl.code.python import WIDTH, call_doc, comment, docstring, if_else, layout, literal, number, show
 from archdsl.graph.cost import cost
 from archdsl.graph.elaborate import elaborate, load
 from archdsl.graph.graph import Graph
@@ -401,6 +401,48 @@ def test_strings_and_docstrings_are_only_text(text: str) -> None:
     module = compile("\n".join(lines), "<doc>", "exec")
     assert module.co_consts[0] is None or isinstance(module.co_consts[0], str)
     assert all(len(line) <= WIDTH or " " not in line.strip() for line in lines)
+
+
+CALLS = [
+    "self.first(alpha, beta, gamma, delta_is_long, epsilon_is_long, zeta_longer, eta_longest)",
+    'self.first(alpha, second(beta, [gamma, delta]), third(delta_is_long, epsilon_is_long), "a, (b", eta=(1, 2))',
+    "self.first(alpha_is_long, second(beta_is_long, [gamma_is_long, delta_is_long, and_more_of_it], (zeta, eta)), 1)",
+    "self.only_one_item_that_is_long(the_item_inside_is_long(with_some, arguments_of, its_own, and_more))",
+    r'self.a_text_with_quotes_and_brackets("one \"(text\", with", another_argument, and_one_more_of_them, [1])',
+    "[alpha_is_long_enough, beta_is_long_enough, gamma_is_long_enough, delta_is_long_enough]",
+    "(alpha_is_long_enough + beta_is_long_enough) * (gamma_is_long_enough - delta_is_long_enough_to_break)",
+    "torch.cat([self.first_branch(values), self.second_branch(values), self.third_branch(values)], 1)",
+    "alpha_is_long_enough + beta_is_long_enough + gamma_is_long_enough + delta_is_long_enough_not_to_fit",
+    "(alpha_is_long_enough + beta_is_long_enough + gamma_is_long_enough + delta_is_long_enough)",
+    "short(1, 2)",
+    "longer_than_half_of_a_line_but_it_fits_in_one(1, 2)",
+]
+WORDS = [
+    "One line.",
+    'It ends in a "quote"',
+    'Three of them """ and a \\ backslash, a tab \t and a bell \x07.',
+    "A line that its author wrapped in the editor because it had become too long for a\nline, and goes on here.",
+    "A line that its author wrapped in the editor because it had become too long for a\nParams: a list after it.",
+    "Short.\n\n  Then a paragraph of its own, which is so long that it has to be wrapped to fit in the room there is.",
+    "A first line that is just so long that the quotes before and after it do not fit beside it.",
+]
+BRANCHES = [
+    (["a = 1"], ["b = 1"]),
+    (["a = 1", "", "c = 1"], []),
+    ([], ["b = 1"]),
+    (["a = 1"], ["if y:", "    b = 1", "elif z:", "    b = 2", "else:", "    b = 3"]),
+    (["a = 1"], ["if y:", "    b = 1", "c = 2"]),
+    (["a = 1"], ["b = 1", "if y:", "    b = 2"]),
+]
+
+
+def test_layouts(golden: Callable[[str, Path], None]) -> None:
+    """Calls as `ruff format` lays them out at 88, docstrings and comments wrapped, branches."""
+    shown = ["\n".join(layout(call_doc(text), WIDTH, "x = ", suffix)) for text in CALLS for suffix in ("", ",")]
+    shown += ["\n".join([*docstring(text), *docstring(text, 44), *comment(text)]) for text in WORDS]
+    shown += ["\n".join(if_else("x", "not x", then, other)) for then, other in BRANCHES]
+    shown += [literal(v) for v in ('é\u200b\U000e0001\x00\r\n"\\', (1,), (1, "a"), (), None, True, Fraction(1, 8))]
+    golden("\n\n".join(shown) + "\n", Path(__file__).parent / "golden" / "layouts.txt")
 
 
 a, b, c = (Dim(n, symbol(s)) for n, s in ((12, "a"), (4, "b"), (3, "c")))
