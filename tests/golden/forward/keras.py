@@ -402,6 +402,17 @@ class SharedN0(Block):
 
 
 @register
+class Tokens(Block):
+    """The sizes of tokens as numbers of the forward pass."""
+
+    def __init__(self, in_channels, in_length, **kwargs):
+        super().__init__(**kwargs)
+
+    def call(self, x):
+        return x / x.shape[1] - (ops.mean(x, axis=1) * (x.shape[-1]))[:, None]
+
+
+@register
 class Forward(keras.Model):
     def __init__(self, classes=5, n=2, **kwargs):
         super().__init__(**kwargs)
@@ -439,8 +450,9 @@ class Forward(keras.Model):
             name="tail",
         )
         self.last = Shared(12, 1, name="last")
+        self.list = {"tokens": Tokens(12, 16, name="list-tokens")}
         self.head = Chain(
-            layers.GlobalAveragePooling2D(keepdims=True, name="gap"),
+            layers.GlobalAveragePooling1D(name="gap"),
             Dense(classes, name="dense"),
             name="head",
         )
@@ -463,4 +475,6 @@ class Forward(keras.Model):
         x = self.mix(x, training=training)
         tail = self.tail(x, training=training)
         x = tail + self.last(tail, training=training)
+        list = rearrange(x, "b h w c -> b (h w) c")
+        x = self.list["tokens"](list, training=training)
         return self.head(x, training=training)

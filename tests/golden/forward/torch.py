@@ -205,6 +205,16 @@ class SharedN0(nn.Module):
         return self.group(f1)
 
 
+class Tokens(nn.Module):
+    """The sizes of tokens as numbers of the forward pass."""
+
+    def __init__(self, in_channels, in_length):
+        super().__init__()
+
+    def forward(self, x):
+        return x / x.shape[2] - (x.mean(2) * x.shape[1])[:, :, None]
+
+
 class Forward(nn.Module):
     def __init__(self, classes=5, n=2):
         super().__init__()
@@ -245,13 +255,8 @@ class Forward(nn.Module):
             ),
         )
         self.last = Shared(12, 1)
-        self.head = nn.Sequential(
-            OrderedDict(
-                gap=nn.AdaptiveAvgPool2d(1),
-                flatten=nn.Flatten(),
-                dense=nn.Linear(12, classes),
-            )
-        )
+        self.list = nn.ModuleDict({"tokens": Tokens(12, 16)})
+        self.head = nn.ModuleDict({"dense": nn.Linear(12, classes)})
         self.apply(init_weights)
 
     def forward(self, x):
@@ -262,4 +267,5 @@ class Forward(nn.Module):
         x = self.mix(x)
         tail = self.tail(x)
         x = tail + self.last(tail)
-        return self.head(x)
+        x = self.list.tokens(x.flatten(2, 3))
+        return self.head.dense(x.mean(2))
