@@ -108,16 +108,14 @@ def test_generated_source_is_clean_and_formatted(command: list[str], tmp_path: P
 
 def test_bytes_are_the_same_under_any_hash_seed() -> None:
     script = (
-        "import sys, json; from test_codegen import CASES, EMITTERS, graph_of;"
-        "texts = [p.read_text() for p in CASES.values()];"
-        "print(json.dumps([[emit(graph_of(t)).text for t in texts] for emit in EMITTERS.values()]))"
+        "import sys, json; from archdsl import api; backends, specs = map(json.loads, sys.argv[1:]);"
+        "print(json.dumps([[api.compile(spec, to=backend).text for spec in specs] for backend in backends]))"
     )
-    here = Path(__file__).parent
-    path = os.pathsep.join([str(here), *sys.path])
+    command = [sys.executable, "-c", script, json.dumps([*EMITTERS]), json.dumps([str(p) for p in CASES.values()])]
     texts = [
         subprocess.run(
-            [sys.executable, "-c", script],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            command,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
             check=True,
