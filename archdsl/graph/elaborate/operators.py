@@ -118,7 +118,7 @@ def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
         hint = "a negative number has no root"
         body.session.report(BadOperands("**", describe(left), describe(right), hint), node.op_span)
         return POISON
-    root = square_root(Dim(left.value) ** int(halves))
+    root = square_root(calculated("**", Dim(left.value), int(halves)))
     exact = root.chosen_by(left, right) if root.is_int else derived("**", root.value, left, right)
     return _checked(body, node, exact, left, right)
 
