@@ -10,14 +10,11 @@ from hashlib import md5
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.data import ArchiveDamaged, DownloadFailed
-
-if TYPE_CHECKING:
-    from archdsl.language.source import Span
+from archdsl.language.source import Span
 
 __all__ = ["cache_folder", "expanded", "fetch"]
 

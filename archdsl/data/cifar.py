@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from archdsl.data.cache import expanded, fetch
 from archdsl.data.dataset import Data
@@ -22,9 +22,7 @@ from archdsl.data.split import Part
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.data import ArchiveDamaged, DataMissing, LabelOutOfRange, NotTheClasses
 from archdsl.language.recipe.words import Cifar10, Cifar100, Folder
-
-if TYPE_CHECKING:
-    from archdsl.language.source import Span
+from archdsl.language.source import Span
 
 __all__ = ["open_cifar"]
 

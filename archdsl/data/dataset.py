@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 from archdsl.data.decode import Size
 from archdsl.data.split import IN_MEMORY, Part, Split
+from archdsl.language.diagnostics import Error
 from archdsl.language.errors.data import ClassesDisagree
 from archdsl.language.recipe.words import LINES, Folder, Hub, Word
 from archdsl.language.schema import missing, parameters
-
-if TYPE_CHECKING:
-    from archdsl.language.diagnostics import Error
-    from archdsl.language.source import Span
+from archdsl.language.source import Span
 
 __all__ = ["NAMED", "Data", "check_classes", "is_image"]
 

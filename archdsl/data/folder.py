@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from archdsl.data.cache import cache_folder, expanded
 from archdsl.data.dataset import NAMED, Data
@@ -28,9 +27,7 @@ from archdsl.language.errors.data import (
     SplitMissing,
 )
 from archdsl.language.recipe.words import Folder, Imagenet
-
-if TYPE_CHECKING:
-    from archdsl.language.source import Span
+from archdsl.language.source import Span
 
 __all__ = ["SUFFIXES", "TEST", "class_difference", "open_folder", "open_imagenet"]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archdsl.data.cifar import open_cifar
-from archdsl.data.dataset import NAMED
+from archdsl.data.dataset import NAMED, Data
 from archdsl.data.drawn import open_digits, open_synthetic
 from archdsl.data.folder import open_folder, open_imagenet
 from archdsl.data.hub import open_hub
@@ -14,11 +14,7 @@ from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.data import OneClass
 from archdsl.language.errors.recipes import WordNotKnown
 from archdsl.language.recipe.words import Cifar10, Cifar100, Digits, Folder, Hub, Imagenet, Synthetic, Word
-from archdsl.language.source import flag
-
-if TYPE_CHECKING:
-    from archdsl.data.dataset import Data
-    from archdsl.language.source import Span
+from archdsl.language.source import Span, flag
 
 __all__ = ["OPENERS", "Say", "open_data"]
 

@@ -9,7 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, isfinite, prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from archdsl.code.backend import Backend, Probe, backends, find_backend
 from archdsl.graph.graph import Graph
@@ -19,11 +22,7 @@ from archdsl.language.errors.outputs import BackendsDiffer
 from archdsl.train.abilities import PROBE, Probes
 from archdsl.weights import Weight, keys, random_weights
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.generic]
+Array = NDArray[np.generic]
 
 __all__ = ["KINDS", "TOLERANCE", "Report", "Row", "columns", "smallest_batch", "verify"]
 
@@ -228,8 +227,6 @@ class _Given:
     @classmethod
     def draw(cls, graph: Graph, probe: Probes, batch: int, seed: int, dtype: str) -> _Given:
         """All of it random, but for running statistics: those of this very batch, so that no depth explodes."""
-        import numpy as np
-
         generator = np.random.default_rng(seed)
 
         def normal(sizes: Iterable[int]) -> Array:
@@ -297,15 +294,11 @@ def _row(
 
 def _size(value: Array) -> float:
     """The largest finite magnitude."""
-    import numpy as np
-
     return float(np.abs(value, where=np.isfinite(value), out=np.zeros_like(value)).max(initial=0))
 
 
 def _difference(a: Array, b: Array) -> float:
     """The largest difference of two numbers in the same place; infinite where one alone is not finite."""
-    import numpy as np
-
     if a.shape != b.shape:
         return inf
     finite = np.isfinite(a)
@@ -319,8 +312,6 @@ def _difference(a: Array, b: Array) -> float:
 
 def _with_batch(value: Array, shape: tuple[int, ...]) -> Array:
     """A learned tensor has no batch axis, or one of length 1: it counts as one for each example."""
-    import numpy as np
-
     return np.broadcast_to(value, shape) if value.shape in (shape[1:], (1, *shape[1:])) else value
 
 

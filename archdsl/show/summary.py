@@ -1,13 +1,15 @@
-"""What a model is, in tables: by stage, by line, by block, and the elaborated spec itself.
-
-`rich` is imported where a table is made, not with this module.
-"""
+"""What a model is, in tables: by stage, by line, by block, and the elaborated spec itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from archdsl.graph.cost import Cost, Price, of_op
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select
@@ -17,9 +19,6 @@ from archdsl.language.types import TensorType
 
 _WIDEST = 84  # columns of an elaborated spec, before its shapes: longer lines stand out
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
 
 __all__ = ["as_json", "by_block", "by_line", "expand", "table"]
 
@@ -48,9 +47,6 @@ def as_json(graph: Graph, found: Cost) -> dict[str, Any]:
 
 def table(graph: Graph, found: Cost) -> RenderableType:
     """A model by stage: what it says, its output, parameters and MACs; then totals and memory."""
-    from rich.console import Group
-    from rich.text import Text
-
     rows = [
         (s.name, _one_line(stage_words(graph, s.name)), shape_text(s.output), f"{s.params:,}", f"{s.macs:,}")
         for s in found.stages
@@ -97,10 +93,6 @@ def by_block(graph: Graph, found: Cost) -> RenderableType:
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], total: Sequence[str]) -> Table:
     """A table whose last columns, the figures, stand to the right. Text of the spec is never markup."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     grid = Table(
         title=Text(title, style="bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, show_footer=True
     )

@@ -11,14 +11,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE
+from rich.table import Table
+
+from archdsl.graph.graph import Graph
 from archdsl.language.resources import zoo_index, zoo_names, zoo_source
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from archdsl.graph.graph import Graph
 
 __all__ = ["Entry", "cited", "entries", "entry", "make", "page", "table"]
 
@@ -69,9 +67,6 @@ def cited(doc: str) -> tuple[str, str]:
 
 def table(found: Iterable[Entry]) -> Table:
     """The networks for a terminal."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-
     grid = Table(box=SIMPLE)
     for heading, right in (("network", 0), ("input", 0), ("params", 1), ("MACs", 1), ("from", 0)):
         grid.add_column(heading, justify="right" if right else "left", no_wrap=heading != "from")
