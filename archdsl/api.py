@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archdsl.code.backend import Artifact, Backend, Export, backends, find_backend
+from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import Diagnostic, Label, SpecError
 from archdsl.language.errors.files import NoModel, WhichModel
 from archdsl.language.resources import read_spec
 from archdsl.language.source import Source
 
 if TYPE_CHECKING:
-    from archdsl.code.backend import Artifact, Backend, Export
     from archdsl.graph.elaborate import Program
-    from archdsl.graph.graph import Graph
 
 __all__ = ["MissingExtra", "check", "compile", "elaborated", "exports", "find", "load", "needs", "open_model"]
 
@@ -105,8 +105,6 @@ def load(
     spec: a spec, or what `compile` gave.
     Raises as `compile` does, and MissingExtra where the framework is not installed.
     """
-    from archdsl.code.backend import Artifact
-
     artifact = spec if isinstance(spec, Artifact) else compile(spec, to, model, settings, input)
     backend = find(artifact.backend)
     with needs(backend.extra):
@@ -115,8 +113,6 @@ def load(
 
 def find(name: str) -> Backend:
     """The backend of that name. Raises ValueError where none is installed."""
-    from archdsl.code.backend import backends, find_backend
-
     try:
         return find_backend(name)
     except KeyError:
@@ -126,8 +122,6 @@ def find(name: str) -> Backend:
 
 def exports() -> dict[str, Export]:
     """What weights can be written for, by name, with all backends that are installed."""
-    from archdsl.code.backend import backends, find_backend
-
     return {name: export for backend in backends() for name, export in find_backend(backend).exports.items()}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from rich.table import Table
 
 from archdsl import api
 from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, flag_of, positive
@@ -14,13 +15,11 @@ from archdsl.cli.terminal import grid, print_table, say
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.schema import parameters
 from archdsl.language.source import Source
+from archdsl.proof.bench import Bench, Measured
+from archdsl.proof.bench import bench as measure
 from archdsl.show.summary import bytes_text, shape_text
+from archdsl.train.engine import refuse_lone_values
 from archdsl.train.settings import Settings
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from archdsl.proof.bench import Bench, Measured
 
 __all__ = ["COMMANDS"]
 
@@ -52,9 +51,6 @@ def bench(
     framework = find_backend(backend)
     graph = open_graph(spec, model, settings, input)
     with api.needs(framework.extra):
-        from archdsl.proof.bench import bench as measure
-        from archdsl.train.engine import refuse_lone_values
-
         refuse_lone_values(graph, batch, Source("--batch", str(batch)).span())
         found = measure(graph, framework, batch, chosen, seconds)
     if format == "json":

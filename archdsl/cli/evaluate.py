@@ -9,18 +9,20 @@ import sys
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.table import Table
 
 from archdsl import api
 from archdsl.cli.flags import FORMAT, Command, flag, positive
 from archdsl.cli.specs import extras_of
 from archdsl.cli.terminal import WRONG_SPEC, grid, print_table, replace_file, report, say
 from archdsl.show.summary import shape_text
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from archdsl.train.evaluation import Evaluation, Seen
+from archdsl.train.confusion import confusion_table, draw_confusion
+from archdsl.train.evaluation import Evaluation, Seen
+from archdsl.train.evaluation import evaluate as measure
+from archdsl.train.evaluation import predict as look
+from archdsl.train.masks import show_masks
 
 __all__ = ["COMMANDS"]
 
@@ -40,9 +42,6 @@ def evaluate(
 ) -> int:
     """Measure a run's best weights; its confusion matrix goes into its folder, or to `output`."""
     with api.needs(extras_of(run)):
-        from archdsl.train.confusion import confusion_table, draw_confusion
-        from archdsl.train.evaluation import evaluate as measure
-
         opened, found = measure(
             run,
             data=data,
@@ -98,8 +97,6 @@ def _table(found: Evaluation) -> Table:
 def predict(run: str, images: Sequence[str], top: int, device: str | None, format: str) -> int:
     """Say what images show; 1 where some cannot be read."""
     with api.needs(extras_of(run)):
-        from archdsl.train.evaluation import predict as look
-
         found, mistakes = look(run, images, top=top, changes=_given(device=device), progress=sys.stderr.isatty())
     if format == "json":
         say(json.dumps([_seen(one) for one in found], indent=2))
@@ -129,8 +126,6 @@ def _csv(found: Sequence[Seen]) -> str:
 def masks(run: str, image: str, nodes: Sequence[str], output: str | None) -> int:
     """Draw the attention masks of an image over it."""
     with api.needs(extras_of(run)):
-        from archdsl.train.masks import show_masks
-
         found = show_masks(run, Path(image).expanduser(), nodes)
     path = Path(output).expanduser() if output else Path(run).expanduser() / f"masks-{Path(image).stem}.png"
     replace_file(path, found.picture)

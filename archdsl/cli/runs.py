@@ -8,16 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Group, RenderableType
 
 from archdsl import api
 from archdsl.cli.flags import Command, flag
 from archdsl.cli.terminal import WrongCommand, grid, print_table, replace_file, say
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from archdsl.train.runs import PastRun, SeedGroup
+from archdsl.train.curves import draw_together
+from archdsl.train.runs import PastRun, SeedGroup, differences, grouped, latex, read_run, read_runs, spec_changes
 
 __all__ = ["COMMANDS"]
 
@@ -31,8 +30,6 @@ def runs(folder: str, sort: str, compare: Sequence[str] | None, output: str | No
         return _compare(folder, compare, output, format)
     if output is not None:
         raise WrongCommand("--output draws the curves of --compare: name the runs there")
-    from archdsl.train.runs import grouped, latex, read_runs
-
     found, broken = read_runs(folder)
     if sort == "top1":
         found.sort(key=lambda run: -1.0 if run.top1 is None else run.top1, reverse=True)
@@ -60,8 +57,6 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _table(found: Sequence[PastRun], groups: Sequence[SeedGroup]) -> RenderableType:
-    from rich.console import Group
-
     several = [group for group in groups if len(group.runs) > 1]
     said = "".join(f"{group.sentence} ({', '.join(run.name for run in group.runs)})\n" for group in several)
     rows = [[cell(run) for cell in _COLUMNS.values()] for run in found]
@@ -93,8 +88,6 @@ _RESULTS = ("epochs", "top-1, %", "params", "images/s")
 
 
 def _compare(folder: str, names: Sequence[str], output: str | None, format: str) -> int:
-    from archdsl.train.runs import differences, read_run, spec_changes
-
     if len(names) < 2 or format not in ("text", "json"):
         raise WrongCommand("--compare takes two runs or more, and --format text or json")
     found = [read_run(_place(folder, name)) for name in names]
@@ -110,8 +103,6 @@ def _compare(folder: str, names: Sequence[str], output: str | None, format: str)
         say("\n".join(changes.values()) or "the specs are the same")
     if output is not None:
         with api.needs("data"):
-            from archdsl.train.curves import draw_together
-
             replace_file(Path(output), draw_together({run.name: run.rows for run in found}))
     return 0
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from archdsl import api
 from archdsl.cli.terminal import WrongCommand, report
+from archdsl.code.backend import Backend
+from archdsl.graph.graph import Graph
 from archdsl.language.resources import read_spec
 from archdsl.language.source import Source
-
-if TYPE_CHECKING:
-    from archdsl.code.backend import Backend
-    from archdsl.graph.graph import Graph
 
 __all__ = ["extras_of", "find_backend", "open_graph", "open_spec", "parse_settings"]
 

@@ -6,20 +6,23 @@ import sys
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archdsl import api
 from archdsl.cli.flags import SPEC, SPEC_FLAGS, Command, Flag, flag, flag_of
 from archdsl.cli.specs import extras_of, find_backend, open_spec, parse_settings
 from archdsl.cli.terminal import WrongCommand, say
 from archdsl.language.diagnostics import refuse
+from archdsl.language.recipe import Recipe
 from archdsl.language.schema import parameters
 from archdsl.language.source import flag as given_to
+from archdsl.train import Result, Run
+from archdsl.train import resume as go_on
+from archdsl.train import train as run_training
+from archdsl.train.engine import FIXED
+from archdsl.train.ranks import in_turn, leads
+from archdsl.train.recipes import data_line, open_recipe
 from archdsl.train.settings import Settings
-
-if TYPE_CHECKING:
-    from archdsl.language.recipe import Recipe
-    from archdsl.train import Result, Run
 
 __all__ = ["COMMANDS"]
 
@@ -105,9 +108,6 @@ def _begin(backend: str, given: Mapping[str, Any]) -> tuple[Run, Result]:
     """Train anew. given: arguments of `archdsl.train.train`."""
     framework = find_backend(backend)
     with api.needs(f"{framework.extra},data"):
-        from archdsl.train import train as run_training
-        from archdsl.train.ranks import in_turn
-
         return in_turn()(run_training)(to=framework.name, **given, **_speaking())
 
 
@@ -123,8 +123,6 @@ def _refuse_doubles(changes: Mapping[str, str]) -> None:
 
 
 def _recipe(text: str | None, changes: Mapping[str, str], program: Any) -> Recipe:
-    from archdsl.train.recipes import data_line, open_recipe
-
     lines = {flag: data_line(text) if flag == "data" else text for flag, text in changes.items()}
     found = open_recipe(text, lines, program)
     typed = {"data": given_to("data", changes["data"])} if "data" in changes else {}
@@ -152,21 +150,16 @@ def _shown(value: object) -> str:
 def _resume(
     folder: str, others: Sequence[str], changes: Mapping[str, str], settings: Mapping[str, Any]
 ) -> tuple[Run, Result]:
-    from archdsl.train.engine import FIXED, resume
-    from archdsl.train.ranks import in_turn
-
     fixed = [*(n for n in changes if n not in _BUDGET), *(_word(n) for n in settings if n in FIXED)]
     given = [*others, *(f"--{n}" for n in fixed)]
     if given:
         can = f"the budget ({', '.join(f'--{n}' for n in _BUDGET)}), and where and how it runs"
         raise WrongCommand(f"--resume goes on as the run began: leave out {', '.join(given)} (only {can} can change)")
     with api.needs(extras_of(folder)):
-        return in_turn()(resume)(folder, budget=changes, changes=settings, **_speaking())
+        return in_turn()(go_on)(folder, budget=changes, changes=settings, **_speaking())
 
 
 def _tell(run: Run, result: Result) -> None:
-    from archdsl.train.ranks import leads
-
     if leads():
         of = f"of {result.count} held-out images"
         say(f"best {result.top1:.2f} % {of}, epoch {result.epoch} of {result.epochs}, {result.seconds:.0f} s")

@@ -9,20 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
 from archdsl import api
 from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
 from archdsl.cli.specs import open_graph
 from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, print_table, report, say
+from archdsl.code.backend import Probe
+from archdsl.graph.places import Place
 from archdsl.language.diagnostics import nearest, to_json
 from archdsl.language.source import flag as place
+from archdsl.train.abilities import Probes
+from archdsl.train.engine import refuse_lone_values
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from archdsl.code.backend import Probe
-    from archdsl.graph.places import Place
     from archdsl.proof.verify import Report
-    from archdsl.train.abilities import Probes
 
 __all__ = ["COMMANDS"]
 
@@ -48,7 +52,6 @@ def verify(
     graph = open_graph(spec, model, settings, input)
     with api.needs("torch,keras,onnx"):
         from archdsl.proof.verify import verify as compare
-        from archdsl.train.engine import refuse_lone_values
 
         refuse_lone_values(graph, batch or 2, place("batch", str(batch)))
 
@@ -122,11 +125,6 @@ def _with_those_installed(
 
 def _table(found: Report, every: bool) -> RenderableType:
     """The worst of each kind first, then tensor by tensor."""
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
     from archdsl.proof.verify import KINDS
 
     grid = Table(box=box.SIMPLE_HEAD)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from archdsl import api
 from archdsl.cli.flags import SPEC_FLAGS, Command, flag
 from archdsl.cli.specs import open_spec, parse_settings
 from archdsl.cli.terminal import WrongCommand, check_ours, replace_file, say
+from archdsl.code.backend import Export
+from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError, nearest, refuse
 from archdsl.language.errors.training import RunUnusable
 from archdsl.language.source import Source
-
-if TYPE_CHECKING:
-    from archdsl.code.backend import Export
-    from archdsl.graph.graph import Graph
-    from archdsl.weights import Origin, Stored, WeightFile
+from archdsl.train.abilities import WRITE
+from archdsl.train.folder import BEST
+from archdsl.weights import Origin, Stored, WeightFile, describe, fit, keys, load
 
 __all__ = ["COMMANDS"]
 
@@ -47,8 +46,6 @@ def export(run: str, to: str, output: str, force: bool) -> int:
 
 
 def _origin(spec: str, settings: Sequence[str], input: str | None, model: str | None) -> Origin:
-    from archdsl.weights import Origin
-
     program, name = api.open_model(*open_spec(spec, model))
     refuse(program.diagnostics)
     return Origin.of(program, name, parse_settings(settings), input)
@@ -56,8 +53,6 @@ def _origin(spec: str, settings: Sequence[str], input: str | None, model: str | 
 
 def _best_of(run: Path) -> Path:
     """The weights of a run."""
-    from archdsl.train.folder import BEST
-
     path = run / BEST
     if not path.is_file():
         why = f"it has no {BEST}" if run.is_dir() else "there is no such folder"
@@ -73,9 +68,6 @@ def _write(weights: Path, asked: Origin | None, to: str, output: str, force: boo
         raise WrongCommand(f"`{output}` is no name for --to {to}: end it in {' or '.join(target.suffixes)}")
     check_ours(path, force)
     with api.needs(target.extra):
-        from archdsl.train.abilities import WRITE
-        from archdsl.weights import describe, fit, keys, load
-
         file = load(weights)
         origin = asked or file.origin
         found = _by_key(file, origin.graph)
@@ -98,8 +90,6 @@ def _target(name: str) -> Export:
 
 def _by_key(file: WeightFile, graph: Graph) -> dict[str, Stored]:
     """What a file has, by the keys of the graph: the state dict of a generated network calls some otherwise."""
-    from archdsl.weights import keys
-
     if file.stored.keys() == keys(graph).keys():
         return dict(file.stored)
     names: dict[str, str | None] = {}
