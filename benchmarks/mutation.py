@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
-from measure import ROOT
+from measure import ROOT, hardware, report
 from mutmut.__main__ import CatchOutput, _run, create_mutants
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import get_diff_for_mutant
@@ -47,9 +47,11 @@ def outcomes() -> Outcomes:
 
 
 def written(found: Outcomes, of: int, seed: int, seconds: float) -> Iterator[str]:
-    ends = Counter(end for _, end in found.values())
-    score = ends["killed"] / len(found)
-    yield f"{len(found)} of {of:,} mutants, seed {seed}: **{score:.1%}** noticed, in {seconds / 60:.0f} minutes.\n"
+    noticed = sum(end == "killed" for _, end in found.values())
+    yield "# Broken copies\n"
+    yield f"`benchmarks/mutation.py`. {hardware(['mutmut', 'pytest', 'hypothesis'])}\n"
+    tried = f"{len(found)} of {of:,} mutants, seed {seed}"
+    yield f"{tried}: **{noticed / len(found):.1%}** noticed, in {seconds / 60:.0f} minutes.\n"
     yield "| file | mutants | noticed | not |\n|---|---|---|---|"
     for path in sorted({path for path, _ in found.values()}):
         ends = Counter(end for at, end in found.values() if at == path)
@@ -77,8 +79,7 @@ def main() -> None:
     isolation.ForkServerRunner = QuickestFirst  # type: ignore[misc]
     _run(tried, PROCESSES)
     found = {name: end for name, end in outcomes().items() if name in set(tried)}
-    for line in written(found, len(every), seed, perf_counter() - start):
-        print(line)
+    report("mutation", list(written(found, len(every), seed, perf_counter() - start)))
 
 
 if __name__ == "__main__":
