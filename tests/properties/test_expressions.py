@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from archdsl.code.python import show
-from archdsl.language.expr import COMPARE, OPERATORS, Expr, Number, numeral, symbol
+from archdsl.language.expr import COMPARE, OPERATORS, Expr, Number, combine, numeral, symbol
 from archdsl.language.source import Source
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse_expression
@@ -85,3 +86,59 @@ def test_the_text_in_python_says_it(expr: Expr, env: dict[str, Number]) -> None:
 
 def _all(expr: Expr) -> list[Expr]:
     return [expr, *(inner for part in expr.parts for inner in _all(part))]
+
+
+BINARY = [name for name, row in OPERATORS.items() if row.form in ("left", "right")]
+
+
+@given(st.sampled_from(BINARY), NUMBERS, NUMBERS, ENVIRONMENTS)
+def test_what_is_done_in_the_head_keeps_the_value(op: str, left: Expr, right: Expr, env: dict[str, Number]) -> None:
+    found = combine(op, left, right)
+    assume(found is not None)
+    assert found is not None
+    assert _known(found, env) == _known(Expr(op, (left, right)), env)
+
+
+@given(NUMBERS, ENVIRONMENTS)
+def test_numbers_in_the_place_of_names_give_the_number(expr: Expr, env: dict[str, Number]) -> None:
+    value = _known(expr, env)
+    assume(
+        all(part.op != "hidden" for part in _all(expr)) and all(_known(part, env) is not None for part in _all(expr))
+    )
+    assert expr.substitute({name: numeral(number) for name, number in env.items()}) == numeral(value)
+
+
+A, B = symbol("a"), symbol("b")
+
+
+@pytest.mark.parametrize(
+    ("op", "left", "right", "text"),
+    [
+        ("+", A, numeral(0), "a"),
+        ("+", numeral(0), A, "a"),
+        ("-", A, numeral(0), "a"),
+        ("-", numeral(0), A, "-a"),
+        ("*", A, numeral(1), "a"),
+        ("*", numeral(1), A, "a"),
+        ("/", A, numeral(1), "a"),
+        ("//", A, numeral(1), "a"),
+        ("**", A, numeral(1), "a"),
+        ("*", numeral(0), A, None),
+        ("%", numeral(0), A, None),
+        ("+", A, Expr("neg", (B,)), "a-b"),
+        ("+", A, numeral(-2), "a-2"),
+        ("-", Expr("+", (A, B)), B, "a"),
+        ("+", Expr("-", (A, B)), B, "a"),
+        ("/", Expr("*", (A, B)), B, "a"),
+        ("//", Expr("*", (A, B)), A, "b"),
+        ("+", Expr("+", (A, numeral(3))), numeral(1), "a+4"),
+        ("-", Expr("+", (A, numeral(3))), numeral(5), "a-2"),
+        ("+", Expr("-", (A, numeral(3))), numeral(3), "a"),
+        ("-", Expr("-", (A, numeral(3))), numeral(1), "a-4"),
+        ("-", A, B, "a-b"),
+        ("*", numeral(2), numeral(3), None),
+    ],
+)
+def test_what_is_done_in_the_head(op: str, left: Expr, right: Expr, text: str | None) -> None:
+    found = combine(op, left, right)
+    assert (found and str(found)) == text
