@@ -61,7 +61,7 @@ def _check_ref(body: Graph, ref: Ref) -> None:
 
 def _verify_types(body: Graph, node: Node) -> None:
     inputs = body.inputs(node.name)
-    given = tuple(body.type_of(ref) for ref in inputs.values())
+    given = body.input_types(node.name)
     if isinstance(node.op, Input):
         _check(not inputs, body, f"{node.name} is an input and reads something")
         return

@@ -204,8 +204,7 @@ def _node(body: Graph, node: Node, names: Mapping[Graph, str]) -> str:
     what = "select" if isinstance(node.op, Select) else target_text(node.op, names.__getitem__)
     reads = ", ".join(f"{port}={ref_text(ref)}" for port, ref in body.inputs(node.name).items())
     shared = f" shared {node.shared}" if node.shared else ""
-    guards = (*node.guards, node.op.choice) if isinstance(node.op, Select) else node.guards
-    when = f" if {'; '.join(guard_text(g) for g in guards)}" if guards else ""
+    when = f" if {'; '.join(map(guard_text, node.choices))}" if node.choices else ""
     return f"{node.name} = {what} <- {reads or '()'}: {types}{shared}{when}"
 
 

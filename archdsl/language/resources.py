@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from archdsl.language.diagnostics import Error, SpecError, closest
 from archdsl.language.errors.files import BinaryFile, FileTooLarge, IsADirectory, NoSuchFile, Unreadable
-from archdsl.language.source import Source, Span
+from archdsl.language.source import Source
 
 __all__ = [
     "MAX_BYTES",
@@ -118,7 +118,7 @@ def read_spec(arg: str) -> tuple[Source, str | None]:
     """
     for name, model in _readings(arg):
         if name == "-":
-            return _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>", None, None), model
+            return _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>", None), model
         if is_file(name):
             return read_source(name), model
         if source := zoo_source(name):
@@ -140,10 +140,9 @@ def is_file(name: str) -> bool:
         return False
 
 
-def read_source(path: str | Path, at: Span | None = None, also: tuple[str, ...] = ()) -> Source:
+def read_source(path: str | Path, also: tuple[str, ...] = ()) -> Source:
     """The text of a file, at most 4 MiB of UTF-8; no more than that is read.
 
-    at: the place that asked for the file, where there is one (`use "blocks.arch"`).
     also: other names that may have been meant.
     Raises SpecError where there is no such file, or it is a folder, unreadable, too large or not text.
     """
@@ -152,21 +151,21 @@ def read_source(path: str | Path, at: Span | None = None, also: tuple[str, ...] 
         with Path(path).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        _refuse(_missing(name, also), name, at)
+        _refuse(_missing(name, also), name)
     except IsADirectoryError:
-        _refuse(IsADirectory(name), name, at)
+        _refuse(IsADirectory(name), name)
     except OSError as error:
-        _refuse(Unreadable(name, error.strerror or type(error).__name__), name, at)
-    return _decode(data, name, str(Path(path).resolve()), at)
+        _refuse(Unreadable(name, error.strerror or type(error).__name__), name)
+    return _decode(data, name, str(Path(path).resolve()))
 
 
-def _decode(data: bytes, name: str, path: str | None, at: Span | None) -> Source:
+def _decode(data: bytes, name: str, path: str | None) -> Source:
     if len(data) > MAX_BYTES:
-        _refuse(FileTooLarge(name), name, at)
+        _refuse(FileTooLarge(name), name)
     try:
         return Source(name, data.decode("utf-8").removeprefix("\ufeff"), path)
     except UnicodeDecodeError as error:
-        _refuse(BinaryFile(name, error.start, data[error.start]), name, at)
+        _refuse(BinaryFile(name, error.start, data[error.start]), name)
 
 
 def _missing(name: str, also: tuple[str, ...]) -> NoSuchFile:
@@ -183,5 +182,5 @@ def _missing(name: str, also: tuple[str, ...]) -> NoSuchFile:
     return NoSuchFile("file or shipped spec" if also else "file", name, hint)
 
 
-def _refuse(error: Error, name: str, at: Span | None) -> NoReturn:
-    raise SpecError([error.at(at or Source(name, "").span())]) from None
+def _refuse(error: Error, name: str) -> NoReturn:
+    raise SpecError([error.at(Source(name, "").span())]) from None

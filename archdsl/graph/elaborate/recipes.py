@@ -28,18 +28,7 @@ from archdsl.language.ops import OPS
 from archdsl.language.recipe.contradictions import contradictions
 from archdsl.language.recipe.recipe import Recipe
 from archdsl.language.recipe.words import LINES, Word
-from archdsl.language.schema import (
-    UNITS,
-    Count,
-    Misfit,
-    Parameter,
-    bounds,
-    fit,
-    missing,
-    parameters,
-    wanted,
-    written,
-)
+from archdsl.language.schema import UNITS, Count, Misfit, Parameter, bounds, fit, missing, parameters, wanted, written
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse_expression

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from archdsl.language.diagnostics import Error
 
-__all__ = [
-    "BinaryFile",
-    "FileTooLarge",
-    "IsADirectory",
-    "NoModel",
-    "NoSuchFile",
-    "NotOurs",
-    "Unreadable",
-    "WhichModel",
-]
+__all__ = ["BinaryFile", "FileTooLarge", "IsADirectory", "NoModel", "NoSuchFile", "NotOurs", "Unreadable", "WhichModel"]
 
 
 class NoSuchFile(Error):

@@ -29,20 +29,20 @@ def positions(x: TensorType) -> int:
     return x.elements // int(x.c)
 
 
-def axes_of(op: str, axis: Axis, x: TensorType, at: str = "axis") -> tuple[int, ...]:
+def axes_of(op: str, axis: Axis, x: TensorType) -> tuple[int, ...]:
     """The axes that a setting means, as numbers from 0, ascending. Raises Reject for one that `x` lacks."""
     names = axis_names(x.rank)
     if isinstance(axis, Dim):
         number = int(axis)
         if not -x.rank <= number < x.rank:
-            raise _missing(op, str(number), x, at)
+            raise _missing(op, str(number), x)
         return (number % x.rank,)
     words = axis.replace(",", " ").split()
     for word in words:
         if word not in names:
-            raise _missing(op, f"`{word}`", x, at)
+            raise _missing(op, f"`{word}`", x)
     if not words:
-        raise _missing(op, '""', x, at)
+        raise _missing(op, '""', x)
     return tuple(sorted({names.index(word) for word in words}))
 
 
@@ -50,13 +50,13 @@ def axis_of(op: str, axis: Axis, x: TensorType) -> int:
     """The one axis that a setting means. Raises Reject where it is none or several."""
     found = axes_of(op, axis, x)
     if len(found) > 1:
-        raise _missing(op, f"`{axis}` (one axis is needed)", x, "axis")
+        raise _missing(op, f"`{axis}` (one axis is needed)", x)
     return found[0]
 
 
-def _missing(op: str, axis: str, x: TensorType, at: str) -> Reject:
+def _missing(op: str, axis: str, x: TensorType) -> Reject:
     names = ", ".join(f"{i} = `{name}`" for i, name in enumerate(axis_names(x.rank)))
-    return Reject(AxisMissing(op, axis, str(x), names), at, ((0, str(x)),))
+    return Reject(AxisMissing(op, axis, str(x), names), "axis", ((0, str(x)),))
 
 
 def nearest_multiples(number: int, of: int) -> str:

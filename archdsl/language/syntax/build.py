@@ -8,7 +8,7 @@ from typing import Any
 from archdsl.language.errors import syntax as errors
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
-from archdsl.language.syntax.climb import Mistake, Parenthesised, climb
+from archdsl.language.syntax.climb import Mistake, Parenthesised, climb, value_of
 from archdsl.language.syntax.lexer import Token
 
 __all__ = ["Builder"]
@@ -23,10 +23,6 @@ def _over(first: Any, last: Any) -> Span:
 
 def _name(token: Token) -> ast.Name:
     return ast.Name(token.text, span=token.span)
-
-
-def _first(parts: Parts) -> Parts:
-    return [parts[0]]
 
 
 def _append(parts: Parts) -> Parts:
@@ -56,8 +52,6 @@ class Builder:
         if isinstance(part, Token):
             return ast.String(str(part.value), span=part.span)
         return ast.Name(".".join(token.text for token in part), span=_over(part[0], part[-1]))
-
-    dotted = staticmethod(lambda parts: _grow(parts))
 
     def imported(self, parts: Parts) -> ast.Imported:
         return ast.Imported(parts[0].text, parts[-1].text, span=_over(parts[0], parts[-1]))
@@ -144,21 +138,21 @@ class Builder:
 
     def attribute(self, parts: Parts) -> ast.Attr:
         value, _, name = parts
-        return ast.Attr(_plain(value), name.text, name.span, span=_over(value, name))
+        return ast.Attr(value_of(value), name.text, name.span, span=_over(value, name))
 
     def call(self, parts: Parts) -> ast.Call:
         func, (args, close) = parts
-        return ast.Call(_plain(func), args, span=_over(func, close))
+        return ast.Call(value_of(func), args, span=_over(func, close))
 
     def index(self, parts: Parts) -> ast.Index:
-        return ast.Index(_plain(parts[0]), parts[2], span=_over(parts[0], parts[3]))
+        return ast.Index(value_of(parts[0]), parts[2], span=_over(parts[0], parts[3]))
 
     def slice(self, parts: Parts) -> ast.Slicing:
         value, *inner, close = parts
         at = next(i for i, part in enumerate(inner) if isinstance(part, Token) and part.type == "COLON")
         start = inner[1] if at == 2 else None
         stop = inner[at + 1] if at + 1 < len(inner) else None
-        return ast.Slicing(_plain(value), start, stop, span=_over(value, close))
+        return ast.Slicing(value_of(value), start, stop, span=_over(value, close))
 
     def arguments(self, parts: Parts) -> tuple[tuple[ast.CallArg, ...], Token]:
         args: tuple[ast.CallArg, ...] = tuple(parts[1]) if len(parts) > 2 else ()
@@ -178,10 +172,6 @@ class Builder:
     # --- lists of things ---
 
     def names(self, parts: Parts) -> Parts:
-        return _append(parts) if len(parts) > 1 else _first(parts)
+        return _append(parts) if len(parts) > 1 else parts[:1]
 
-    imports = params = items = clauses = targets = args = dotted = names  # type: ignore[assignment]
-
-
-def _plain(value: ast.Expr | Parenthesised) -> ast.Expr:
-    return value.value if isinstance(value, Parenthesised) else value
+    imports = params = items = clauses = targets = args = dotted = names

@@ -16,7 +16,7 @@ from archdsl.language.source import Span
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.lexer import Token
 
-__all__ = ["Mistake", "Parenthesised", "climb"]
+__all__ = ["Mistake", "Parenthesised", "climb", "value_of"]
 
 
 class Mistake(Exception):
@@ -48,7 +48,7 @@ def climb(parts: list[Token | _Operand]) -> ast.Expr:
     Raises Mistake where comparisons chain, where `if` and `else` do not pair, or where `not` follows what is tighter.
     """
     if len(parts) == 1:
-        return _value(parts[0])
+        return value_of(parts[0])
     operands: list[_Operand] = []
     waiting: list[tuple[int, Token]] = []
     after_operand = False
@@ -63,7 +63,7 @@ def climb(parts: list[Token | _Operand]) -> ast.Expr:
             _prefix(part, waiting)
     while waiting:
         _reduce(operands, waiting)
-    return _value(operands[0])
+    return value_of(operands[0])
 
 
 def _prefix(token: Token, waiting: list[tuple[int, Token]]) -> None:
@@ -97,7 +97,7 @@ def _reduce(operands: list[_Operand], waiting: list[tuple[int, Token]]) -> None:
     op = token.text
     if binds in {UNARY, NOT}:
         value = operands.pop()
-        operands.append(ast.Unary(op=op, value=_value(value), span=_join(token.span, value.span)))
+        operands.append(ast.Unary(op=op, value=value_of(value), span=token.span.to(value.span)))
         return
     if op == "if":
         raise Mistake(errors.IfWithoutElse().at(token.span))
@@ -107,11 +107,11 @@ def _reduce(operands: list[_Operand], waiting: list[tuple[int, Token]]) -> None:
         count += 1
     taken = operands[-count:]
     del operands[-count:]
-    operands.append(_node(op, token, taken, _join(taken[0].span, taken[-1].span)))
+    operands.append(_node(op, token, taken, taken[0].span.to(taken[-1].span)))
 
 
 def _node(op: str, token: Token, taken: list[_Operand], span: Span) -> ast.Expr:
-    values = tuple(map(_value, taken))
+    values = tuple(map(value_of, taken))
     if op == "->":
         return ast.Flow(items=values, span=span)
     if op in _MANY:
@@ -124,10 +124,7 @@ def _node(op: str, token: Token, taken: list[_Operand], span: Span) -> ast.Expr:
     return kind(op=op, left=left, right=right, op_span=token.span, span=span)
 
 
-def _value(part: Token | _Operand) -> ast.Expr:
+def value_of(part: Token | _Operand) -> ast.Expr:
+    """Without its parentheses."""
     assert not isinstance(part, Token)
     return part.value if isinstance(part, Parenthesised) else part
-
-
-def _join(first: Span, last: Span) -> Span:
-    return Span(first.source, first.start, last.end)
