@@ -140,7 +140,7 @@ def test_emitting_imports_no_framework(backend: str) -> None:
 
 
 def test_words_of_comments_are_no_imports() -> None:
-    comment = "# OrderedDict, F and torch are words here.\n#\n# And math.inf here.\n"
+    comment = "# Words of several lines.\n#\n# OrderedDict, F and torch.\n#\n# The end.\n"
     text = emit(graph_of(f"{comment}model m {{\n  input [4, 8, 8]\n  a: in + (in -> conv(4, 1))  # F.relu\n}}")).text
     assert [line for line in text.split("\n") if "import" in line] == ["from torch import nn"]
 
