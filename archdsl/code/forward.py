@@ -9,14 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from archdsl.code.names import identifier
-from archdsl.code.python import (
-    WIDTH,
-    call_doc,
-    if_else,
-    layout,
-    literal,
-    wrap,
-)
+from archdsl.code.python import WIDTH, call_doc, if_else, layout, literal, wrap
 from archdsl.code.structure import Instruction
 from archdsl.code.taps import TAP
 from archdsl.code.written import ClassPlan, Val, Written, WrittenCode

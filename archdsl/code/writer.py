@@ -11,19 +11,7 @@ from typing import ClassVar
 from archdsl.code.forward import forward
 from archdsl.code.members import Guarded, MemberWriter
 from archdsl.code.names import Names
-from archdsl.code.python import (
-    WIDTH,
-    Bracket,
-    Doc,
-    Text,
-    docstring,
-    if_else,
-    indented,
-    layout,
-    literal,
-    show,
-    wrap,
-)
+from archdsl.code.python import WIDTH, Bracket, Doc, Text, docstring, if_else, indented, layout, literal, show, wrap
 from archdsl.code.written import ClassPlan, New, Val, Written, shown
 from archdsl.graph.graph import Ref
 from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, Expr

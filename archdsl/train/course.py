@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import RunUnwritable
@@ -23,10 +26,6 @@ from archdsl.train.failures import diverged
 from archdsl.train.ranks import leads
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["NOTHING", "Course", "Position", "Sums", "Trainable"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from archdsl.code.backend import Artifact, find_backend
+from archdsl.code.backend import Artifact, Backend, find_backend
 from archdsl.data import ARRAYS, Data, Normalise, Size, Split, check_classes, is_image, open_data
 from archdsl.graph.cost import Cost, cost
 from archdsl.graph.elaborate import Program
@@ -41,9 +41,6 @@ from archdsl.train.recipes import RecipeText, declared_recipe, with_budget
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 from archdsl.weights import Origin
-
-if TYPE_CHECKING:
-    from archdsl.code.backend import Backend
 
 __all__ = ["FIXED", "Trained", "check_same", "open_run", "refuse_lone_values", "resume", "train"]
 

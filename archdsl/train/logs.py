@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import LoggerMissing
 from archdsl.language.source import flag
-
-if TYPE_CHECKING:
-    from archdsl.train.epoch import Epoch
+from archdsl.train.epoch import Epoch
 
 __all__ = ["Log", "open_logs", "refuse_missing", "tags"]
 

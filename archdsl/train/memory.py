@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from archdsl.graph.cost import cost
 from archdsl.graph.graph import Graph
@@ -13,9 +12,7 @@ from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.recipes import TooLittleMemory
 from archdsl.language.recipe import Recipe
 from archdsl.train.ranks import processes
-
-if TYPE_CHECKING:
-    from archdsl.train.settings import Settings
+from archdsl.train.settings import Settings
 
 __all__ = ["check_memory"]
 

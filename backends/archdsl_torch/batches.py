@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from archdsl.data import Split
 from archdsl.language.recipe.recipe import epoch_order
 from archdsl.language.recipe.words import ResizedCrop
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["Batch", "Batches", "HeldOut", "Images"]
 
@@ -83,7 +80,5 @@ class HeldOut:
         self.images, self.size, self.share = images, size, share
 
     def __iter__(self) -> Iterator[Batch]:
-        import numpy as np
-
         rank, count = self.share
         return self.images.batches(np.arange(rank, len(self.images.split), count), self.size)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from archdsl.graph.graph import Graph
 from archdsl.weights import pack
 from archdsl_torch.weights import state_names
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["write"]
 
 
 def write(graph: Graph, tensors: Mapping[str, NDArray[np.generic]], path: Path, about: Mapping[str, str]) -> str:
     """A safetensors file that `load_state_dict` of the generated network takes as it is, counters included."""
-    import numpy as np
-
     none = np.zeros((), np.int64)
     state = {name: none if key is None else tensors[key] for name, key in state_names(graph).items()}
     path.write_bytes(pack(state, {**about, "format": "pt"}))
