@@ -26,6 +26,7 @@ from archdsl.train.settings import Settings
 np = pytest.importorskip("numpy")
 RECIPE = Recipe(batch=10, optimizer=Sgd(1.0), schedule=Linear(), budget=Count(10))  # of 4, 4 and 2 steps
 SETTINGS = Settings()
+MACHINE: Any = {"device": "a toy", "precision": "float32", "versions": {}}
 COUNT = 43  # images: three of an epoch are left out
 GRAPH = api.elaborated("model net {\n  input [1, 2, 2]\n  head: gap -> dense(2)\n}\n")[0]
 
@@ -126,7 +127,7 @@ def course(toy: Toy, book: Book, recipe: Recipe = RECIPE, settings: Settings = S
 
 def trained(folder: Path, toy: Toy, recipe: Recipe = RECIPE, goes_on: bool = False, **more: Any) -> Book:
     book = Book(folder, goes_on)
-    course(toy, book, recipe, **more).take(device="a toy")
+    course(toy, book, recipe, **more).take(**MACHINE)
     return book
 
 
@@ -192,7 +193,7 @@ def test_it_goes_on_where_it_was_left(at: int, save: tuple[int, ...], again: str
 def test_an_interruption_leaves_a_run_in_order(tmp_path: Path) -> None:
     book = Book(tmp_path / "run")
     with pytest.raises(KeyboardInterrupt):
-        course(Toy(), book, kind=Cut).take(device="a toy")
+        course(Toy(), book, kind=Cut).take(**MACHINE)
     assert book.heard[-1] == "interrupted" and len(book.rows) == 1
     assert book.result is not None and book.result.status == "interrupted"
 
@@ -255,7 +256,7 @@ def test_it_stops_where_nothing_gets_better(tmp_path: Path) -> None:
 )
 def test_a_number_that_is_not_finite_ends_it(toy: Toy, said: str, tmp_path: Path) -> None:
     book = Book(tmp_path / "run")
-    found = mistake(lambda: course(toy, book).take(device="a toy"))
+    found = mistake(lambda: course(toy, book).take(**MACHINE))
     assert found.code == "E0821" and found.label is not None
     where = said.split(":")[0].replace("epoch ", "").split(", step ")
     assert all(number in found.message for number in where) and found.label.startswith(said.split(": ")[1])
@@ -297,7 +298,7 @@ def test_the_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr("archdsl.train.course.Bar", lambda *about: book.heard.append(f"bar {about}") or bar)
     monkeypatch.setattr("archdsl.train.course._MOVE", 0.0)
-    Course(Toy(), book, replace(RECIPE, budget=Count(6)), SETTINGS, COUNT, 8, progress=True).take(device="a toy")
+    Course(Toy(), book, replace(RECIPE, budget=Count(6)), SETTINGS, COUNT, 8, progress=True).take(**MACHINE)
     rates = [1 - n / 6 for n in range(6)]
     assert book.heard == [
         "start on a toy", "bar (2, 6, 10)", "epoch 0",

@@ -14,18 +14,7 @@ import keras
 from keras import ops
 
 from archdsl.data.windows import TRIES, largest_window
-from archdsl.language.recipe import Recipe, Word
-from archdsl.language.recipe.words import (
-    ColorJitter,
-    Cutmix,
-    Hflip,
-    Mixup,
-    PadCrop,
-    RandomErasing,
-    ResizedCrop,
-    Rotate,
-    Shift,
-)
+from archdsl.language.recipe import Recipe, Word, words
 
 __all__ = ["CHANGES", "MIXES", "Augment", "Mix"]
 
@@ -38,7 +27,7 @@ class Augment:
     """
 
     def __init__(self, recipe: Recipe, in_memory: bool, draws: keras.random.SeedGenerator) -> None:
-        done = set(CHANGES) if in_memory else set(CHANGES) - {ResizedCrop}
+        done = set(CHANGES) if in_memory else set(CHANGES) - {words.ResizedCrop}
         self.words = [word for word in recipe.augment if type(word) in done]
         self.draws = draws
 
@@ -127,7 +116,7 @@ class _Batch:
 # --- one image by itself ---------------------------------------------------------------------------
 
 
-def _pad_crop(word: PadCrop, batch: _Batch) -> Any:
+def _pad_crop(word: words.PadCrop, batch: _Batch) -> Any:
     offsets = keras.random.randint((2, batch.count, 1, 1), -word.pixels, word.pixels + 1, seed=batch.draws)
     rows, columns = offsets[0] + batch.rows, offsets[1] + batch.columns
     if word.mode == "reflect":
@@ -141,11 +130,11 @@ def _mirrored(places: Any, size: int) -> Any:
     return last - ops.abs(places % max(1, 2 * last) - last)
 
 
-def _hflip(word: Hflip, batch: _Batch) -> Any:
+def _hflip(word: words.Hflip, batch: _Batch) -> Any:
     return ops.where(batch.chance(word.p), ops.flip(batch.images, 2), batch.images)
 
 
-def _rotate(word: Rotate, batch: _Batch) -> Any:
+def _rotate(word: words.Rotate, batch: _Batch) -> Any:
     middle, centre = (batch.height - 1) / 2, (batch.width - 1) / 2
     down, right = ops.cast(batch.rows, "float32") - middle, ops.cast(batch.columns, "float32") - centre
     angle = batch.uniform(-word.degrees, word.degrees, 1, 1) * (math.pi / 180)
@@ -153,13 +142,13 @@ def _rotate(word: Rotate, batch: _Batch) -> Any:
     return batch.between(middle + cosine * down - sine * right, centre + cosine * right + sine * down)
 
 
-def _shift(word: Shift, batch: _Batch) -> Any:
+def _shift(word: words.Shift, batch: _Batch) -> Any:
     down = batch.uniform(-word.fraction, word.fraction, 1, 1) * batch.height
     right = batch.uniform(-word.fraction, word.fraction, 1, 1) * batch.width
     return batch.between(ops.cast(batch.rows, "float32") - down, ops.cast(batch.columns, "float32") - right)
 
 
-def _resized_crop(word: ResizedCrop, batch: _Batch) -> Any:
+def _resized_crop(word: words.ResizedCrop, batch: _Batch) -> Any:
     """What is in memory has the size that comes out: windows are only ever enlarged, and need no antialiasing."""
     low, high = map(math.log, word.aspect)
     fits, rows, columns = batch.window(word.area, (-high, -low))
@@ -174,7 +163,7 @@ def _resized_crop(word: ResizedCrop, batch: _Batch) -> Any:
     return batch.between(top + y, left + x)
 
 
-def _color_jitter(word: ColorJitter, batch: _Batch) -> Any:
+def _color_jitter(word: words.ColorJitter, batch: _Batch) -> Any:
     """Each image has an order of its own, so each step does to every image what its order says."""
     images = batch.images
     turns = word.hue > 0 and batch.channels == 3
@@ -208,7 +197,7 @@ def _turned(images: Any, turn: Any) -> Any:
     return ops.image.hsv_to_rgb(hsv, data_format="channels_last")
 
 
-def _random_erasing(word: RandomErasing, batch: _Batch) -> Any:
+def _random_erasing(word: words.RandomErasing, batch: _Batch) -> Any:
     low, high = map(math.log, word.aspect)
     fits, rows, columns = batch.window(word.area, (low, high))
     top, left = batch.start(batch.height, rows), batch.start(batch.width, columns)
@@ -221,11 +210,11 @@ def _random_erasing(word: RandomErasing, batch: _Batch) -> Any:
 # --- two images of a batch: what stays of the first, as [h, w] of 0..1 -------------------------------
 
 
-def _mixup(word: Mixup, height: int, width: int, draws: keras.random.SeedGenerator) -> Any:
+def _mixup(word: words.Mixup, height: int, width: int, draws: keras.random.SeedGenerator) -> Any:
     return ops.broadcast_to(_beta(word.alpha, draws), (height, width))
 
 
-def _cutmix(word: Cutmix, height: int, width: int, draws: keras.random.SeedGenerator) -> Any:
+def _cutmix(word: words.Cutmix, height: int, width: int, draws: keras.random.SeedGenerator) -> Any:
     side = ops.sqrt(1 - _beta(word.alpha, draws))
     inside = _span(height, side, draws)[:, None] & _span(width, side, draws)
     return ops.where(inside, 0.0, 1.0)
@@ -250,12 +239,15 @@ def _beta(alpha: float, draws: keras.random.SeedGenerator) -> Any:
 
 
 CHANGES: dict[type[Word], Callable[[Any, _Batch], Any]] = {
-    PadCrop: _pad_crop,
-    Hflip: _hflip,
-    Rotate: _rotate,
-    Shift: _shift,
-    ResizedCrop: _resized_crop,
-    ColorJitter: _color_jitter,
-    RandomErasing: _random_erasing,
+    words.PadCrop: _pad_crop,
+    words.Hflip: _hflip,
+    words.Rotate: _rotate,
+    words.Shift: _shift,
+    words.ResizedCrop: _resized_crop,
+    words.ColorJitter: _color_jitter,
+    words.RandomErasing: _random_erasing,
 }
-MIXES: dict[type[Word], Callable[[Any, int, int, keras.random.SeedGenerator], Any]] = {Mixup: _mixup, Cutmix: _cutmix}
+MIXES: dict[type[Word], Callable[[Any, int, int, keras.random.SeedGenerator], Any]] = {
+    words.Mixup: _mixup,
+    words.Cutmix: _cutmix,
+}

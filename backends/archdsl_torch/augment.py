@@ -16,18 +16,7 @@ from kornia.enhance import adjust_hue
 from torch import Tensor, nn
 
 from archdsl.data.windows import TRIES, largest_window
-from archdsl.language.recipe import Recipe, Word
-from archdsl.language.recipe.words import (
-    ColorJitter,
-    Cutmix,
-    Hflip,
-    Mixup,
-    PadCrop,
-    RandomErasing,
-    ResizedCrop,
-    Rotate,
-    Shift,
-)
+from archdsl.language.recipe import Recipe, Word, words
 
 __all__ = ["CHANGES", "MIXES", "Augment", "Mix"]
 
@@ -40,7 +29,9 @@ class Augment(nn.Module):
 
     def __init__(self, recipe: Recipe, in_memory: bool) -> None:
         super().__init__()
-        self.words = [w for w in recipe.augment if type(w) in CHANGES and (in_memory or not isinstance(w, ResizedCrop))]
+        self.words = [
+            w for w in recipe.augment if type(w) in CHANGES and (in_memory or not isinstance(w, words.ResizedCrop))
+        ]
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
@@ -69,18 +60,18 @@ class Mix:
 # --- one image by itself ---------------------------------------------------------------------------
 
 
-def _pad_crop(word: PadCrop, images: Tensor) -> Tensor:
+def _pad_crop(word: words.PadCrop, images: Tensor) -> Tensor:
     """Nothing is padded: pixels are looked up where they are in the image, or would be."""
     rows, columns = _places(images)
     by = torch.randint(-word.pixels, word.pixels + 1, (2, len(images), 1, 1), device=images.device)
     return _sampled(images, rows + by[0], columns + by[1], "nearest", mirrored=word.mode == "reflect")
 
 
-def _hflip(word: Hflip, images: Tensor) -> Tensor:
+def _hflip(word: words.Hflip, images: Tensor) -> Tensor:
     return torch.where(_chance(word.p, images), images.flip(3), images)
 
 
-def _rotate(word: Rotate, images: Tensor) -> Tensor:
+def _rotate(word: words.Rotate, images: Tensor) -> Tensor:
     """Coordinates by hand: kornia's go through matrix products, which a GPU may round to ten bits."""
     rows, columns = _places(images)
     angle = _uniform(images, -word.degrees, word.degrees, 1, 1) * (math.pi / 180)
@@ -90,13 +81,13 @@ def _rotate(word: Rotate, images: Tensor) -> Tensor:
     return _sampled(images, middle + cosine * down - sine * right, centre + cosine * right + sine * down)
 
 
-def _shift(word: Shift, images: Tensor) -> Tensor:
+def _shift(word: words.Shift, images: Tensor) -> Tensor:
     rows, columns = _places(images)
     by = _uniform(images, -word.fraction, word.fraction, 2, 1, 1)
     return _sampled(images, rows - by[:, 0] * images.shape[2], columns - by[:, 1] * images.shape[3])
 
 
-def _resized_crop(word: ResizedCrop, images: Tensor) -> Tensor:
+def _resized_crop(word: words.ResizedCrop, images: Tensor) -> Tensor:
     """What is in memory has the size that comes out: windows are only ever enlarged, and need no antialiasing."""
     _, _, height, width = images.shape
     low, high = map(math.log, word.aspect)
@@ -112,7 +103,7 @@ def _resized_crop(word: ResizedCrop, images: Tensor) -> Tensor:
     return _sampled(images, top + y, left + x)
 
 
-def _color_jitter(word: ColorJitter, images: Tensor) -> Tensor:
+def _color_jitter(word: words.ColorJitter, images: Tensor) -> Tensor:
     """Each image has an order of its own, so each step does to every image what its order says.
 
     Orders are drawn on the processor: it then knows, without waiting for a GPU, which images a step changes in hue.
@@ -143,7 +134,7 @@ def _grey(images: Tensor) -> Tensor:
     return 0.299 * images[:, 0:1] + 0.587 * images[:, 1:2] + 0.114 * images[:, 2:3]
 
 
-def _random_erasing(word: RandomErasing, images: Tensor) -> Tensor:
+def _random_erasing(word: words.RandomErasing, images: Tensor) -> Tensor:
     _, _, height, width = images.shape
     low, high = map(math.log, word.aspect)
     fits, rows, columns = _window(images, word.area, (low, high))
@@ -210,12 +201,12 @@ def _sampled(images: Tensor, rows: Tensor, columns: Tensor, mode: str = "bilinea
 # --- two images of a batch -------------------------------------------------------------------------
 
 
-def _mixup(word: Mixup, images: Tensor, others: Tensor) -> tuple[Tensor, float]:
+def _mixup(word: words.Mixup, images: Tensor, others: Tensor) -> tuple[Tensor, float]:
     share = _beta(word.alpha)
     return torch.lerp(others, images, share), share
 
 
-def _cutmix(word: Cutmix, images: Tensor, others: Tensor) -> tuple[Tensor, float]:
+def _cutmix(word: words.Cutmix, images: Tensor, others: Tensor) -> tuple[Tensor, float]:
     height, width = images.shape[2:]
     side = math.sqrt(1 - _beta(word.alpha))
     top, bottom = _span(height, side)
@@ -244,12 +235,15 @@ def _beta(alpha: float) -> float:
 
 
 CHANGES: dict[type[Word], Callable[[Any, Tensor], Tensor]] = {
-    PadCrop: _pad_crop,
-    Hflip: _hflip,
-    Rotate: _rotate,
-    Shift: _shift,
-    ResizedCrop: _resized_crop,
-    ColorJitter: _color_jitter,
-    RandomErasing: _random_erasing,
+    words.PadCrop: _pad_crop,
+    words.Hflip: _hflip,
+    words.Rotate: _rotate,
+    words.Shift: _shift,
+    words.ResizedCrop: _resized_crop,
+    words.ColorJitter: _color_jitter,
+    words.RandomErasing: _random_erasing,
 }
-MIXES: dict[type[Word], Callable[[Any, Tensor, Tensor], tuple[Tensor, float]]] = {Mixup: _mixup, Cutmix: _cutmix}
+MIXES: dict[type[Word], Callable[[Any, Tensor, Tensor], tuple[Tensor, float]]] = {
+    words.Mixup: _mixup,
+    words.Cutmix: _cutmix,
+}

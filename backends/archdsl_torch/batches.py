@@ -35,9 +35,7 @@ class Images:
             for some in torch.from_numpy(rows).to(self.device).split(size):  # type: ignore[no-untyped-call]
                 yield images.index_select(0, some), labels.index_select(0, some)
             return
-        stream = self.split.batches(
-            rows, size, seed=seed, epoch=epoch, workers=self.workers, crop=crop, refill=refill
-        )  # fmt: skip
+        stream = self.split.batches(rows, size, seed=seed, epoch=epoch, workers=self.workers, crop=crop, refill=refill)
         for pixels, numbers in stream:
             if len(numbers):
                 yield self._moved(torch.from_numpy(pixels)), self._moved(torch.from_numpy(numbers))
@@ -68,9 +66,7 @@ class Batches:
         rank, count = self.share
         order = epoch_order(self.seed, epoch, len(self.images.split))
         rows = order[first * self.size : last * self.size].reshape(-1, count, self.size // count)[:, rank].reshape(-1)
-        return self.images.batches(
-            rows, self.size // count, seed=self.seed, epoch=epoch, crop=self.crop, refill=True
-        )  # fmt: skip
+        return self.images.batches(rows, self.size // count, seed=self.seed, epoch=epoch, crop=self.crop, refill=True)
 
 
 class HeldOut:

@@ -70,10 +70,6 @@ class Average(nn.Module):
             elif averages:
                 self.blend(averages, numbers, 0)
 
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.network(images)
-        return logits
-
 
 def _numbers(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """All that is averaged, weights and statistics; a counter of batches is not."""
