@@ -85,7 +85,7 @@ def check_values(recipe: Recipe) -> Iterator[tuple[str, Error]]:
     elif error := reserved(recipe.name):
         yield "name", error
     for p in _NUMBERS.values():
-        yield from ((p.name, error) for error in _misfits("the recipe", p, getattr(recipe, p.field)))
+        yield from ((p.name, error) for error in _misfits("recipe", p, getattr(recipe, p.field)))
     for place, line, word in _words_of(recipe):
         if type(word) in LINES[line].values():
             found = (e for p in parameters(type(word)) for e in _misfits(word.name, p, getattr(word, p.field)))
@@ -221,10 +221,10 @@ class _RecipeReader:
         self.places[label] = node.span
         unit = next((flag for flag in _BUDGET_IN if flag in self.changes), None)
         if label == "budget" and unit:
-            n = self._fitted("the recipe", _BUDGET_IN[unit], node)
+            n = self._fitted("recipe", _BUDGET_IN[unit], node)
             return None if n is None else Count(n, unit)
         if label in _NUMBERS:
-            return self._fitted("the recipe", _NUMBERS[label], node)
+            return self._fitted("recipe", _NUMBERS[label], node)
         found = self._words(label, node)
         if label in ("augment", "optimizer"):
             return found

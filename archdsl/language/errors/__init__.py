@@ -1,4 +1,4 @@
-"""The catalogue of mistakes: one frozen dataclass each, by theme; docs/architecture.md numbers them."""
+"""The catalogue of mistakes: one class each, by theme; docs/architecture.md numbers them."""
 
 from __future__ import annotations
 
