@@ -8,7 +8,7 @@ give back as a value, and who asked says it in its own place, under a span or be
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from fractions import Fraction
 from math import inf
 from typing import Any, Final, Literal, get_args
@@ -171,11 +171,13 @@ def missing(known: Sequence[Parameter], given: Collection[str]) -> list[Paramete
 class Misfit:
     """Why a value does not fit: its `kind`, a number that is not `whole`, out of `range`, or none of the `word`s.
 
-    value: what is to blame, the value or one of its parts. `wanted` and `bounds` say what would fit.
+    value: what is to blame, the value or one of its parts. others: further parts that do not fit. `wanted` and
+    `bounds` say what would fit.
     """
 
     why: Literal["kind", "whole", "range", "word"]
     value: object
+    others: tuple[Misfit, ...] = ()
 
 
 def fit(p: Parameter, value: object) -> Any:
@@ -184,9 +186,9 @@ def fit(p: Parameter, value: object) -> Any:
     >>> fit(Parameter("k", "pair", low=1), 3)
     (3, 3)
     >>> fit(Parameter("k", "pair", low=1), (3, 0))
-    Misfit(why='range', value=0)
+    Misfit(why='range', value=0, others=())
     >>> fit(Parameter("mode", "word", words=("zero", "reflect")), "mirror")
-    Misfit(why='word', value='mirror')
+    Misfit(why='word', value='mirror', others=())
     """
     part = _PARTS.get(p.kind)
     if isinstance(value, str) and p.words and p.kind != "words":
@@ -199,10 +201,9 @@ def fit(p: Parameter, value: object) -> Any:
     if p.kind in ("pair", "range") and len(value) != 2:
         return Misfit("kind", value)
     found = tuple(_one(p, part, v) for v in value)
-    wrong = next((v for v in found if isinstance(v, Misfit)), None)
-    if p.kind == "range" and wrong is None and found[0] > found[1]:
-        return Misfit("kind", value)
-    return found if wrong is None else wrong
+    if wrong := [v for v in found if isinstance(v, Misfit)]:
+        return replace(wrong[0], others=tuple(wrong[1:]))
+    return Misfit("kind", value) if p.kind == "range" and found[0] > found[1] else found
 
 
 def _one(p: Parameter, kind: Kind, value: object) -> Any:

@@ -70,14 +70,19 @@ def fitted(body: Body, callee: str, p: Parameter, value: Value, node: ast.Expr) 
     found = fit(p, value)
     if not isinstance(found, Misfit):
         return found  # type: ignore[no-any-return]
-    wrong: Value = found.value  # type: ignore[assignment]  # `value` or a part of it
-    if found.why == "whole" and isinstance(wrong, Dim):
+    for misfit in (found, *found.others):
+        _report(body, callee, p, misfit, node)
+    return POISON
+
+
+def _report(body: Body, callee: str, p: Parameter, misfit: Misfit, node: ast.Expr) -> None:
+    wrong: Value = misfit.value  # type: ignore[assignment]  # what was given, or a part of it
+    if misfit.why == "whole" and isinstance(wrong, Dim):
         not_whole(body, f"`{p.name}` of `{callee}`", wrong, node.span)
-    elif found.why == "range":
+    elif misfit.why == "range":
         body.session.report(OutOfRange(callee, p.name, bounds(p), str(wrong)), node.span)
     else:
         body.session.report(WrongKind(callee, p.name, wanted(p), _described(wrong), _hint(p, wrong, node)), node.span)
-    return POISON
 
 
 def _described(value: Value) -> str:
