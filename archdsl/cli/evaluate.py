@@ -19,7 +19,7 @@ from archdsl.cli.specs import extras_of
 from archdsl.cli.terminal import WRONG_SPEC, grid, print_table, replace_file, report, say
 from archdsl.show.summary import shape_text
 from archdsl.train.confusion import confusion_table, draw_confusion
-from archdsl.train.evaluation import Evaluation, Seen
+from archdsl.train.evaluation import CROPS, Evaluation, Seen
 from archdsl.train.evaluation import evaluate as measure
 from archdsl.train.evaluation import predict as look
 from archdsl.train.masks import show_masks
@@ -144,7 +144,7 @@ COMMANDS = {
         (
             _RUN,
             flag("--data", metavar="digits|FOLDER|WORD", help="other data of the same classes"),
-            flag("--crops", type=int, choices=(1, 5, 10), default=1, help="the middle; 4 corners too; mirrored too"),
+            flag("--crops", type=int, choices=CROPS, default=1, help="the middle; 4 corners too; mirrored too"),
             flag("--flip", action="store_true", help="mirror images too"),
             flag("-b", "--batch", type=positive, metavar="N", help="images at a time; the training's, if not given"),
             _DEVICE,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import prod
 from typing import Final, cast
 
 from archdsl.language.expr import OPERATORS, Expr, Number, combine, hidden, number_text, numeral
@@ -202,10 +203,7 @@ class TensorType:
     @property
     def elements(self) -> int:
         """How many numbers one example holds."""
-        count = 1
-        for d in self.shape:
-            count *= int(d)
-        return count
+        return prod(self.sizes)
 
     @property
     def sizes(self) -> tuple[int, ...]:
