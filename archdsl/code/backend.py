@@ -71,7 +71,7 @@ class Export:
     """A way to write a trained model down for others.
 
     suffixes: what its files end in, the usual one first.  extra: what to `pip install archdsl[…]` for it.
-    write: the module whose `write` writes such a file (`archdsl.train.abilities.Write`).
+    write: the module whose `write` writes such a file (`archdsl.train.abilities.Writes`).
     names: graph -> for each name in its files the graph key, or None for what is no weight; where its files are
         safetensors, so that `archdsl convert` can read them back.
     """
