@@ -135,7 +135,7 @@ def _divided(
     """What fills the ports of an op that gives a tensor, and what fills parameters.
 
     A tensor given by its place is for the first parameter that takes one. Ops and other tensors are reported, and are
-    in neither.
+    in neither; nor is what failed where a tensor may stand.
     """
     tensors: list[Tensor | tuple[Tensor, ...]] = []
     rest: list[tuple[ast.CallArg, Value]] = []
@@ -144,6 +144,8 @@ def _divided(
             rest.append((arg, value))
         elif func.op.gives and (isinstance(value, Tensor) or is_tensor_list(value)):
             tensors.append(value)
+        elif func.op.gives and value is POISON:
+            continue
         elif isinstance(value, Tensor):
             takes = [p.name for p in parameters(func.op) if p.kind == "tensor" and p.name not in func.args]
             if takes:
