@@ -15,7 +15,7 @@ __all__ = ["in_turn", "leads", "local_rank", "nodes", "processes", "rank"]
 _RANK = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 _LOCAL_RANK = ("LOCAL_RANK", "SLURM_LOCALID")
 _PROCESSES = ("WORLD_SIZE", "SLURM_NTASKS")
-_TURN = 5.0  # seconds
+_TURN = 15.0  # seconds: on a busy machine the launcher takes its time to end the others
 
 
 def rank() -> int:
