@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from archdsl.code.bodies import Applied, BodyCode, OpCode, is_module
 from archdsl.code.classes import Class, guards_of
 from archdsl.code.structure import Guard, Instruction, Leaf, Tree, common
-from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target
+from archdsl.graph.graph import Call, Chain, Input, Node, Ref, Select, Target
 from archdsl.graph.overlay import overlay
 from archdsl.language.source import Span
 
@@ -19,7 +18,6 @@ __all__ = ["Items", "Structure", "Uses", "structure"]
 
 Members = dict[tuple[str, ...], Leaf["Uses"]]  # by path
 Items = Sequence[tuple[BodyCode, Applied]]  # what each body applies, of those that apply something
-_OPERATORS = ("add", "sub", "mul", "div", "choice", "group", "item", "share")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +82,8 @@ class _Merger:
         self.uses.update(self.outputs)
 
     def merged(self) -> Structure:
-        statements = {n: _statement(self.graph, self._node(n)) for n in self.order}
+        bound = self.cls.bodies[0].home.statements
+        statements = {n: _statement(n, bound) for n in self.order}
         # A statement's value is its last node's; where that is a conditional that went one way, what it chose, which
         # may be a node of another statement: then no node is the value.
         last = {s: self._resolve(Ref(n)).node for n, s in statements.items() if s}
@@ -192,14 +191,11 @@ def _is_member(code: Applied | None) -> bool:
     return code is not None and (not isinstance(code, OpCode) or code.code.stateful)
 
 
-def _statement(graph: Graph, node: Node) -> str:
-    """The author's name for what a node is part of; empty for applications of `out`."""
-    name, dot, _ = node.name.partition(".")
-    if dot or name in graph.stages:
-        return name
-    # Names that elaboration made up: after the op, the block or the parameter that was applied, numbered.
-    words = [*_OPERATORS, *graph.params, *_kinds(node.op)]
-    return "" if any(re.fullmatch(re.escape(w) + r"\d*", name) for w in words if w) else name
+def _statement(node: str, bound: Set[str]) -> str:
+    """The author's name for what a node is part of, or, in `out`, for what it applies (`mlp2`); else empty."""
+    name, dot, _ = node.partition(".")
+    numbered = range(len(name.rstrip("0123456789")), len(name) + 1)
+    return name if dot or any(name[:end] in bound for end in numbered) else ""
 
 
 def _kinds(target: Target | Select | Input) -> Iterator[str]:

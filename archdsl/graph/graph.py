@@ -160,6 +160,7 @@ class Graph:
     outputs: what `out` is; several for a list. stages: a model's labels, each with its value;
         stage_docs and stage_spans: their comments, and where the text after the label stands.
     asked: what was set from outside, as flags: `--set t=4 --input 3x32x32`.
+    statements: what its text names: bound names and labels.
     settled: names that decided what it is built of, in a way that no text shows: the length of a list, what stands at
         an index.
     """
@@ -177,6 +178,7 @@ class Graph:
     stage_docs: dict[str, str] = field(default_factory=dict)
     stage_spans: dict[str, Span] = field(default_factory=dict)
     asked: str = ""
+    statements: frozenset[str] = frozenset()
     settled: set[str] = field(default_factory=set)
 
     def add(self, node: Node, inputs: Mapping[str, Ref] | None = None) -> Ref:

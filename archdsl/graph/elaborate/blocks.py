@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from archdsl.graph.elaborate.apply import Called
 from archdsl.graph.elaborate.body import Active, Body, Session
 from archdsl.graph.elaborate.evaluate import evaluate
-from archdsl.graph.elaborate.naming import statement_name
+from archdsl.graph.elaborate.naming import VOCABULARY, statement_name
 from archdsl.graph.elaborate.program import Declared
 from archdsl.graph.elaborate.values import (
     ApplyBlock,
@@ -30,7 +30,6 @@ from archdsl.language.errors.limits import DoesNotShrink, TooDeep
 from archdsl.language.errors.names import MissingArgument
 from archdsl.language.errors.values import BadUnpack, NotATensor, TensorCrosses
 from archdsl.language.expr import Expr, hidden, symbol
-from archdsl.language.ops import OPS
 from archdsl.language.schema import missing
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
@@ -67,7 +66,7 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
         session.bodies[memo] = _elaborate(session, template, inputs, span)
     found = session.bodies[memo]
     if found is _OPEN:  # it needs itself with the same arguments, and so on without end
-        session.report(DoesNotShrink(block.name), span)
+        _report_endless(session, block, span)
     if not isinstance(found, _Elaborated):
         return None  # it failed, and that was reported
     names = _caller_names(found.graph, template, inputs)
@@ -166,10 +165,9 @@ def _elaborate(
 def body_of(session: Session, block: Declared, kind: str) -> Body:
     """An empty body for a declaration."""
     node = block.node
-    bound = [n.name for s in node.body if isinstance(s, ast.Bind) for n in s.names]
-    labels = [s.label.name for s in node.body if isinstance(s, ast.Stage)]
-    labels = [n for n in labels if n not in block.file.blocks and n not in OPS]
-    return Body(session, Graph(node.name, kind, node.doc, {}, node.span), block.file, later={*bound, *labels})
+    statements = frozenset(statement_name(s) for s in node.body if isinstance(s, ast.Bind | ast.Stage))
+    graph = Graph(node.name, kind, node.doc, {}, node.span, statements=statements)
+    return Body(session, graph, block.file, later=block.later)
 
 
 def _rerooted(port: str, type: TensorType) -> TensorType:
@@ -201,7 +199,7 @@ def fill_parameters(body: Body, block: Declared, given: Mapping[str, Bound]) -> 
         else:
             value = _own_default(body, param)
         ok = ok and value is not POISON
-        body.scope[param.name] = value
+        body.bind(param.name, value, "parameter", param.name_span)
         if not isinstance(value, Tensor) and value is not POISON and not holds_tensor(value):
             body.graph.params[param.name] = as_argument(value)
     return ok
@@ -245,25 +243,24 @@ def bind_names(body: Body, statement: ast.Bind) -> None:
     """`name = value`, or several names for several values."""
     with body.within(statement_name(statement)):
         value = evaluate(body, statement.value)
-    names = [n.name for n in statement.names]
-    body.later.difference_update(names)
+    names = statement.names
     if len(names) == 1:
-        body.scope[names[0]] = _bound(body, names[0], value)
+        _bind(body, names[0], value)
         return
     if value is not POISON and (not isinstance(value, tuple) or len(value) != len(names)):
         found = f"{len(value)} values" if isinstance(value, tuple) else describe(value)
         body.session.report(BadUnpack(len(names), found), statement.value.span)
         value = POISON
     for i, name in enumerate(names):
-        body.scope[name] = _bound(body, name, value[i]) if isinstance(value, tuple) else POISON
+        _bind(body, name, value[i] if isinstance(value, tuple) else POISON)
 
 
-def _bound(body: Body, name: str, value: Value) -> Value:
-    """A number takes the name it is bound to."""
-    if isinstance(value, Dim) and name != "out":
-        body.graph.bound[name] = value
-        return value.rerooted(symbol(name))
-    return value
+def _bind(body: Body, name: ast.Name, value: Value) -> None:
+    """Bind a name; a number takes it."""
+    if isinstance(value, Dim) and name.name != "out":
+        body.graph.bound[name.name] = value
+        value = value.rerooted(symbol(name.name))
+    body.bind(name.name, value, "value", name.span)
 
 
 def _finished(body: Body, block: Declared) -> _Elaborated | None:
@@ -304,9 +301,15 @@ def _shrinks(session: Session, block: Declared, body: Body, span: Span) -> bool:
         hint = (
             f"`{below[0]}` would become {numbers[below[0]]}: stop at 0, as in `if {below[0]} > 0 else`" if below else ""
         )
-        session.report(DoesNotShrink(block.name, hint) if hint else DoesNotShrink(block.name), span)
+        _report_endless(session, block, span, hint)
         return False
     if len(around) >= _SELF_NESTING:
         session.report(TooDeep(_SELF_NESTING, len(around) + 1), span)
         return False
     return True
+
+
+def _report_endless(session: Session, block: Declared, span: Span, hint: str = "") -> None:
+    if block.name in VOCABULARY:
+        hint = f"in this file `{block.name}` is the block: give it another name where it is to use the language's own"
+    session.report(DoesNotShrink(block.name, hint) if hint else DoesNotShrink(block.name), span)

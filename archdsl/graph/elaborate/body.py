@@ -123,16 +123,17 @@ class Session:
 class Body:
     """A graph under construction and what its text can see.
 
-    scope: bound names, parameters and `in`. later: names that are bound further down. prefix: of the names of what
-    is applied now. index: of the list items that are being evaluated. guards: the choices that led here.
-    shared: the weights of each `share`, by its name. counters: words that count when they are called (in recipes),
-    whatever else has their name.
+    scope: bound names, parameters and `in`. places: what bound each, and where. later: names that are bound further
+    down and mean nothing yet. prefix: of the names of what is applied now. index: of the list items that are being
+    evaluated. guards: the choices that led here. shared: the weights of each `share`, by its name. counters: words
+    that count when they are called (in recipes), whatever else has their name.
     """
 
     session: Session
     graph: Graph
     file: Scope
     scope: dict[str, Value] = field(default_factory=dict)
+    places: dict[str, tuple[str, Span]] = field(default_factory=dict)
     later: set[str] = field(default_factory=set)
     prefix: tuple[str, ...] = ()
     index: tuple[int, ...] = ()
@@ -149,6 +150,12 @@ class Body:
     def inner(self, graph: Graph) -> Body:
         """A body for a parenthesised flow in this one."""
         return Body(self.session, graph, self.file, outer=self)
+
+    def bind(self, name: str, value: Value, kind: str, span: Span) -> None:
+        """From here on `name` is the author's; `kind` says what it is: a parameter, value, stage or variable."""
+        self.scope[name] = value
+        self.places[name] = kind, span
+        self.later.discard(name)
 
     def name(self, site: ast.Node | None, kind: str) -> str:
         """The full name in this body of what is applied at `site`; `kind` where the text gives it none."""

@@ -10,7 +10,7 @@ from archdsl.graph.elaborate.apply import apply
 from archdsl.graph.elaborate.arguments import bind_call
 from archdsl.graph.elaborate.body import Body
 from archdsl.graph.elaborate.functions import Misuse, call_function
-from archdsl.graph.elaborate.naming import FUNCTIONS
+from archdsl.graph.elaborate.naming import FUNCTIONS, VOCABULARY
 from archdsl.graph.elaborate.operators import arithmetic, compare, negative
 from archdsl.graph.elaborate.values import (
     ApplyBlock,
@@ -30,7 +30,7 @@ from archdsl.graph.elaborate.values import (
 )  # fmt: skip
 from archdsl.graph.graph import Choice, Select
 from archdsl.language.diagnostics import Label, nearest
-from archdsl.language.errors.names import LabelAsOp, NotYetBound, UnknownAttribute, UnknownName
+from archdsl.language.errors.names import Hidden, NotYetBound, UnknownAttribute, UnknownName
 from archdsl.language.errors.values import BadCall, BadFunction, BadIndex, NotACondition, NotAFlow
 from archdsl.language.ops import OPS
 from archdsl.language.schema import Count
@@ -198,9 +198,7 @@ def _count(body: Body, node: ast.Call, unit: str) -> Value:
 
 
 def _report_bad_call(body: Body, node: ast.Call, func: Value) -> None:
-    name = node.func.name if isinstance(node.func, ast.Name) else ""
-    if isinstance(func, Tensor) and _is_word(body, name):
-        _report_label(body, name, node.func)
+    if _report_hidden(body, func, node.func):
         return
     args = ", ".join(a.span.text for a in node.args)
     if isinstance(func, Tensor):
@@ -212,17 +210,15 @@ def _report_bad_call(body: Body, node: ast.Call, func: Value) -> None:
     body.session.report(BadCall(f"{describe(func)} cannot be called", hint), node.span)
 
 
-def _is_word(body: Body, name: str) -> bool:
-    return name in OPS or name in body.file.blocks
-
-
-def _report_label(body: Body, name: str, node: ast.Node) -> None:
-    value = body.scope[name]
-    assert isinstance(value, Tensor)
-    kind = "block" if name in body.file.blocks else "op"
-    body.session.report(
-        LabelAsOp(name, value.span.line, kind), node.span, [Label(value.span, f"`{name}` is this stage")]
-    )
+def _report_hidden(body: Body, value: Value, node: ast.Expr) -> bool:
+    """Report a name that is applied or called and is not what it means elsewhere; False where it is no such name."""
+    if not isinstance(node, ast.Name) or node.name not in VOCABULARY | body.file.blocks.keys():
+        return False
+    kind = "block" if node.name in body.file.blocks else "op" if node.name in OPS else "function"
+    bound, span = body.places[node.name]
+    error = Hidden(node.name, bound, span.line, kind, describe(value))
+    body.session.report(error, node.span, [Label(span, f"`{node.name}` is this {bound}")])
+    return True
 
 
 def _share(body: Body, node: ast.Call) -> Value:
@@ -272,8 +268,7 @@ def as_template(body: Body, value: Value, node: ast.Expr) -> Value:
         return value
     if is_op_list(value):
         return Repeat(node.span, node, value, None)
-    if isinstance(value, Tensor) and isinstance(node, ast.Name) and _is_word(body, node.name):
-        _report_label(body, node.name, node)
+    if not isinstance(value, Function) and _report_hidden(body, value, node):
         return POISON
     hint = ""
     if isinstance(value, Tensor):
@@ -379,9 +374,9 @@ def _list(body: Body, node: ast.ListExpr) -> Value:
 
 def _comprehension(body: Body, node: ast.ListComp) -> Value:
     found: list[Value] = []
-    before = dict(body.scope)
+    before = dict(body.scope), dict(body.places)
     ok = _clauses(body, node, 0, found)
-    body.scope = before
+    body.scope, body.places = before
     return tuple(found) if ok and not any(f is POISON for f in found) else POISON
 
 
@@ -422,7 +417,7 @@ def _unpack(body: Body, clause: ast.Clause, targets: tuple[ast.Target, ...], val
         return False
     for target, part in zip(targets, parts, strict=True):
         if isinstance(target, ast.Name):
-            body.scope[target.name] = part
+            body.bind(target.name, part, "variable", target.span)
         elif not _unpack(body, clause, target, part):
             return False
     return True

@@ -149,8 +149,8 @@ def _stage(body: Body, stage: ast.Stage) -> Value:
     if value is not POISON and not isinstance(value, Tensor):
         body.session.report(NotAStage(describe(value), _stage_hint(stage, value)), stage.value.span)
         value = POISON
-    body.later.discard(name)
-    body.scope[name] = body.scope["in"] = value
+    body.bind(name, value, "stage", stage.label.span)
+    body.scope["in"] = value
     return value
 
 

@@ -8,16 +8,18 @@ for each conditional a number.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 
 from archdsl.language.ops import OPS
 from archdsl.language.syntax import ast
 
-__all__ = ["FUNCTIONS", "name_applications", "name_expression", "statement_name"]
+__all__ = ["FUNCTIONS", "VOCABULARY", "name_applications", "name_expression", "statement_name"]
 
 FUNCTIONS = frozenset(
     ["range", "zip", "enumerate", "len", "min", "max", "sum", "abs", "round", "floor", "ceil", "sqrt"]
 )  # fmt: skip
+VOCABULARY = frozenset({*OPS, *FUNCTIONS, "share"})  # words of the language, where no name of the author's hides them
 # What is applied and can hold no weights is marked by a dot: it does not count as an application.
 _OPERATORS = {"+": ".add", "-": ".sub", "*": ".mul", "/": ".div"}
 _CHOICE = ".choice"
@@ -42,42 +44,54 @@ def name_applications(declaration: ast.Block, blocks: Collection[str], names: di
     >>> list(names.values())
     ['bn', 'relu', 'conv1', 'conv2', 'add']
     """
-    namer = _Namer(declaration, blocks, names)
+    namer = _Namer(blocks, names)
+    namer.parameters(declaration)
     statements = [s for s in declaration.body if isinstance(s, ast.Bind | ast.Stage)]
-    taken = {n for s in statements if (n := statement_name(s))} | {"in", "out"} | namer.plain_params()
-    for param in declaration.params:
-        if param.default is not None:
-            namer.group(param.default, collapse=True)
+    taken = {n for s in statements if (n := statement_name(s))} | {"in", "out"} | namer.values()
     for s in statements:
         name = statement_name(s)
         namer.group(s.value, collapse=bool(name), taken=() if name else taken)
-        bound = [s.label] if isinstance(s, ast.Stage) else s.names
-        kept = namer.ops if isinstance(s, ast.Bind) and namer.is_op(s.value) else namer.values
-        kept.update(n.name for n in bound)
+        namer.bind((n.name for n in ast.bound(s)), isinstance(s, ast.Bind) and namer.is_op(s.value))
 
 
 def name_expression(value: ast.Expr, blocks: Collection[str], names: dict[int, str]) -> None:
     """The same for an expression that stands alone."""
-    _Namer(None, blocks, names).group(value, collapse=True)
+    _Namer(blocks, names).group(value, collapse=True)
 
 
 class _Namer:
-    """Walks one declaration."""
+    """Walks one declaration. Names that it binds hide those of blocks, and these the words of the language."""
 
-    def __init__(self, declaration: ast.Block | None, blocks: Collection[str], names: dict[int, str]) -> None:
+    def __init__(self, blocks: Collection[str], names: dict[int, str]) -> None:
         self._names = names
         self._blocks = blocks
-        self._params = {p.name for p in declaration.params} if declaration else set()
-        self._ops_by_use = _names_used_as_ops(declaration) if declaration else set()
-        self.ops: set[str] = set()  # names bound to ops so far, and to anything else
-        self.values: set[str] = set()
-        for param in declaration.params if declaration else ():
-            if param.default is not None and self.is_op(param.default):
-                self._ops_by_use.add(param.name)
+        self._bound: dict[str, bool] = {}  # what is bound so far, and whether it holds an op, as far as the text tells
 
-    def plain_params(self) -> set[str]:
-        """Parameters that hold no ops, as far as the text tells."""
-        return self._params - self._ops_by_use
+    def parameters(self, declaration: ast.Block) -> None:
+        """Name what defaults apply, which see the parameters before them."""
+        used = _names_used_as_ops(declaration)
+        for param in declaration.params:
+            if param.default is not None:
+                self.group(param.default, collapse=True)
+            self._bound[param.name] = param.name in used or (param.default is not None and self.is_op(param.default))
+
+    def bind(self, names: Iterable[str], is_op: bool) -> None:
+        self._bound |= dict.fromkeys(names, is_op)
+
+    def values(self) -> set[str]:
+        """What is bound to anything but an op."""
+        return {name for name, is_op in self._bound.items() if not is_op}
+
+    @contextmanager
+    def _inside(self, comprehension: ast.ListComp) -> Iterator[None]:
+        before = dict(self._bound)
+        self.bind((n.name for clause in comprehension.clauses for n in ast.names(clause.targets)), is_op=False)
+        yield
+        self._bound = before
+
+    def _is_word(self, name: str) -> bool:
+        """Whether a name is the language's own here."""
+        return name in VOCABULARY and name not in self._bound and name not in self._blocks
 
     def group(self, value: ast.Expr, collapse: bool, taken: Collection[str] = ()) -> None:
         """Name the applications of one statement, argument or repeated flow."""
@@ -112,15 +126,15 @@ class _Namer:
             case ast.Binary(op="+"):
                 return self._is_op_list(value.left) and self._is_op_list(value.right)
             case ast.Call(func=ast.Name(name=name)):
-                return not (name in OPS and OPS[name].gives) and self.is_op(value.func)
+                gives = self._is_word(name) and name in OPS and OPS[name].gives
+                return not gives and self.is_op(value.func)
             case ast.Name(name=name):
-                if name in self._params:
-                    return name in self._ops_by_use
-                return name not in self.values and (name in OPS or name in self._blocks or name in self.ops)
+                return self._bound.get(name, name in OPS or name in self._blocks)
             case ast.ListExpr():
                 return bool(value.items) and all(self.is_op(v) for v in value.items)
             case ast.ListComp():
-                return self.is_op(value.item)
+                with self._inside(value):
+                    return self.is_op(value.item)
         return False
 
     def _is_op_list(self, value: ast.Expr) -> bool:
@@ -162,7 +176,8 @@ class _Namer:
                 for item in value.items:
                     yield from self._sites(item)
             case ast.ListComp():
-                yield from self._sites(value.item)
+                with self._inside(value):
+                    yield from self._sites(value.item)
             case ast.Index() | ast.Slicing():
                 yield from ((value, "item") for _ in range(applied))
                 yield from self._sites(value.value)
@@ -182,7 +197,8 @@ class _Namer:
                 kinds = [k for side in (value.left, value.right) for _, k in self._repeated(side)]
                 yield value, kinds[0] if len(set(kinds)) == 1 else "group"
             case ast.ListComp():
-                yield value, next((k for _, k in self._item(value.item)), "group")
+                with self._inside(value):
+                    yield value, next((k for _, k in self._item(value.item)), "group")
             case ast.Binary(op="*"):
                 yield from self._repeated(value.left)
             case _:
@@ -198,7 +214,7 @@ class _Namer:
 
     def _call(self, value: ast.Call, applied: bool) -> Iterator[tuple[ast.Node, str]]:
         name = value.func.name if isinstance(value.func, ast.Name) else ""
-        if name == "share":
+        if name == "share" and self._is_word(name):
             for arg in value.args:
                 self.group(arg.value, collapse=True)
             yield from ((value, "share") for _ in range(applied))
@@ -210,7 +226,7 @@ class _Namer:
                 sites = list(self._sites(arg.value))
                 if not all(kind.startswith(".") for _, kind in sites):
                     yield from sites  # else it calculates with numbers
-        if name and name not in FUNCTIONS:
+        if name and not (name in FUNCTIONS and self._is_word(name)):
             yield value, name
         elif not name:
             yield from self._sites(value.func, applied)

@@ -9,17 +9,16 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from archdsl.graph.elaborate.naming import FUNCTIONS, name_applications
+from archdsl.graph.elaborate.naming import VOCABULARY, name_applications
 from archdsl.language.diagnostics import Diagnostic, Error, SpecError, closest, nearest
-from archdsl.language.errors.names import Duplicate, ImportCycle, NotExported, Reserved, UnknownModule
-from archdsl.language.ops import OPS
+from archdsl.language.errors.names import Duplicate, ImportCycle, NotExported, UnknownModule
 from archdsl.language.resources import library_part, read_source, std_names, std_source
 from archdsl.language.schema import Parameter
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse
 
-__all__ = ["Declared", "Program", "Scope", "Used", "bring_library", "declarations", "read_program", "reserved"]
+__all__ = ["Declared", "Program", "Scope", "Used", "bring_library", "declarations", "read_program"]
 
 
 Used = Mapping[tuple[Source, str], Source]
@@ -41,6 +40,12 @@ class Declared:
         """What it takes: any value, until its body says more."""
         params = self.node.params
         return tuple(Parameter(p.name, "any", MISSING if p.default is None else p.default) for p in params)
+
+    @property
+    def later(self) -> set[str]:
+        """What its lines bind that means nothing above them; a block or a word of the language still does."""
+        bound = {n.name for s in self.node.body for n in ast.bound(s)}
+        return bound - self.file.blocks.keys() - VOCABULARY
 
 
 @dataclass(eq=False)
@@ -138,10 +143,7 @@ class _Loader:
         self.diagnostics.append(error.at(span))
 
     def _declare(self, scope: Scope, node: ast.Block) -> None:
-        if error := reserved(node.name):
-            self._report(error, node.name_span)
-            scope.failed.add(node.name)
-        elif node.name in scope.own or (node.name in scope.blocks and node.name not in scope.unnamed):
+        if node.name in scope.own or (node.name in scope.blocks and node.name not in scope.unnamed):
             self._report(Duplicate(node.name), node.name_span)
         else:
             declared = Declared(node, scope)
@@ -169,8 +171,6 @@ class _Loader:
                 scope.failed.add(item.alias)
             elif item.alias in scope.blocks and scope.blocks[item.alias] is not exported[item.name]:
                 self._report(Duplicate(item.alias), item.span)
-            elif item.alias in OPS or item.alias in FUNCTIONS:
-                self._report(Reserved(item.alias, "built in", f"{item.alias}_block"), item.span)
             else:
                 scope.blocks[item.alias] = exported[item.name]
 
@@ -226,13 +226,6 @@ class _Loader:
         except OSError as error:
             self._report(UnknownModule("readable file", use.path, error.strerror or "it cannot be read"), use.path_span)
         return None
-
-
-def reserved(name: str) -> Reserved | None:
-    """What to say of a declaration with a name that the language has taken; None where it has not."""
-    if name not in OPS and name not in FUNCTIONS and name != "share":
-        return None
-    return Reserved(name, "an op" if name in OPS else "a function", f"{name}_block")
 
 
 def bring_library(scope: Scope, wanted: Collection[str], names: dict[int, str]) -> None:

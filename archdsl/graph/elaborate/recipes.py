@@ -14,17 +14,15 @@ from archdsl.graph.elaborate.arguments import fill, fitted
 from archdsl.graph.elaborate.blocks import elaborate_block
 from archdsl.graph.elaborate.body import Abort, Body, Session
 from archdsl.graph.elaborate.evaluate import condition, evaluate
-from archdsl.graph.elaborate.naming import FUNCTIONS
-from archdsl.graph.elaborate.program import Declared, reserved
+from archdsl.graph.elaborate.program import Declared
 from archdsl.graph.elaborate.resolve import resolve_expression
 from archdsl.graph.elaborate.values import Function, Value
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import Diagnostic, Error, Label, SpecError, nearest
 from archdsl.language.errors.models import ForeignStatement, UnknownLine
-from archdsl.language.errors.names import Duplicate, MissingArgument, Reserved, UnknownName
+from archdsl.language.errors.names import Duplicate, MissingArgument, UnknownName
 from archdsl.language.errors.syntax import BadHeader
 from archdsl.language.errors.values import BadCall, NotWhole, OutOfRange, WrongKind
-from archdsl.language.ops import OPS
 from archdsl.language.recipe.contradictions import contradictions
 from archdsl.language.recipe.recipe import Recipe
 from archdsl.language.recipe.words import LINES, Word
@@ -82,8 +80,6 @@ def check_values(recipe: Recipe) -> Iterator[tuple[str, Error]]:
     node, _ = parse_expression(Source("recipe", recipe.name))
     if not isinstance(node, ast.Name):
         yield "name", BadHeader(f"a recipe cannot be called `{recipe.name}`", "recipe")
-    elif error := reserved(recipe.name):
-        yield "name", error
     for p in _NUMBERS.values():
         yield from ((p.name, error) for error in _misfits("recipe", p, getattr(recipe, p.field)))
     for place, line, word in _words_of(recipe):
@@ -160,9 +156,6 @@ class _RecipeReader:
         seen: dict[str, Span] = {}
         for param in self.recipe.node.params:
             name = param.name
-            if name in OPS or name in FUNCTIONS:
-                what = "an op" if name in OPS else "a function"
-                self._report(Reserved(name, what, f"{name}_value"), param.name_span)
             if name in seen:
                 self._report(Duplicate(name), param.name_span, [Label(seen[name], "the first one")])
             seen[name] = param.name_span
@@ -170,7 +163,7 @@ class _RecipeReader:
             if call and param.default is None and name not in given:
                 error = MissingArgument.of(self.recipe.name, name, [name])
                 self._report(error, call.span, [Label(param.span, "it has no default")])
-            self.body.scope[name] = given.get(name, default)
+            self.body.bind(name, given.get(name, default), "parameter", param.name_span)
             self.names.add(name)
 
     # --- lines ---

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from archdsl.graph.elaborate.naming import FUNCTIONS
+from archdsl.graph.elaborate.naming import VOCABULARY
 from archdsl.graph.elaborate.program import Declared
 from archdsl.language.diagnostics import Diagnostic, Error, Label, nearest
 from archdsl.language.errors.models import ForeignStatement, NoInput, NoOutput, NoStages
@@ -20,7 +20,6 @@ from archdsl.language.syntax import ast
 __all__ = ["resolve", "resolve_expression"]
 
 _MOST_HINTS = 50
-_CALLS = FUNCTIONS | {"share"}
 
 
 def resolve(block: Declared, hints: bool = True) -> list[Diagnostic]:
@@ -66,9 +65,7 @@ class _Resolver:
         model = node.kind == "model"
         self._visible.add("in")
         bound: dict[str, Span] = {}
-        self._later = {n.name for s in node.body if isinstance(s, ast.Bind) for n in s.names}
-        labels = [s.label.name for s in node.body if isinstance(s, ast.Stage)]
-        self._later.update(n for n in labels if n not in self._blocks and n not in OPS)
+        self._later = self._block.later
         for statement in node.body:
             self._statement(statement, model, bound)
         self._unused(node, bound)
@@ -87,20 +84,14 @@ class _Resolver:
         for param in node.params:
             if param.default is not None:
                 self.expression(param.default, set())
-            self._bindable(param.name, param.name_span)
+            self._not_in(param.name, param.name_span)
             if param.name in seen:
                 self._report(Duplicate(param.name), param.name_span, [Label(seen[param.name], "the first one")])
             seen[param.name] = param.name_span
             self._visible.add(param.name)
 
-    def _bindable(self, name: str, span: Span) -> None:
-        if name in OPS or name in _CALLS:
-            self._read.add(name)  # one finding is enough
-        if name in OPS:
-            self._report(Reserved(name, "an op", f"{name}_layer" if name != "in" else "x"), span)
-        elif name in _CALLS:
-            self._report(Reserved(name, "a function", f"{name}_value"), span)
-        elif name == "in":
+    def _not_in(self, name: str, span: Span) -> None:
+        if name == "in":
             self._report(Reserved(name, "what flows into the body", "x"), span)
 
     def _statement(self, s: ast.Stmt, model: bool, bound: dict[str, Span]) -> None:
@@ -136,7 +127,9 @@ class _Resolver:
             hint = "a model's output is its last stage: write `head: …`"
             self._report(ForeignStatement("`out`", "model", hint), n.span)
             return
-        self._bindable(n.name, n.span)
+        self._not_in(n.name, n.span)
+        if n.name not in self._later:
+            self._read.discard(n.name)  # what was read above this line is a block or a word of the language
         if n.name == "in":
             self._read.add(n.name)
         elif n.name in bound or n.name in self._visible:
@@ -205,7 +198,7 @@ class _Resolver:
                 inner = set(local)
                 for clause in value.clauses:
                     self.expression(clause.values, inner)
-                    inner |= _names(clause.targets)
+                    inner.update(n.name for n in ast.names(clause.targets))
                     for cond in clause.conds:
                         self.expression(cond, inner)
                 self.expression(value.item, inner)
@@ -216,7 +209,7 @@ class _Resolver:
     def _name(self, value: ast.Name, local: set[str]) -> None:
         name = value.name
         self._read.add(name)
-        if name in local or name in self._visible or name in self._blocks or name in OPS or name in _CALLS:
+        if name in local or name in self._visible or name in self._blocks or name in VOCABULARY:
             return
         if self._block is not None and (name in self._block.file.failed or self._block.file.blind):
             return  # its `use` has failed, and that was reported
@@ -225,7 +218,7 @@ class _Resolver:
             return
         hint = ""
         if self._hints and len(self.found) < _MOST_HINTS:
-            hint = nearest(name, sorted({*local, *self._visible, *self._blocks, *OPS, *FUNCTIONS}))
+            hint = nearest(name, sorted({*local, *self._visible, *self._blocks, *VOCABULARY}))
         self._report(UnknownName(name, hint), value.span)
 
     def _keywords(self, value: ast.Call, local: set[str]) -> None:
@@ -242,8 +235,3 @@ class _Resolver:
         for arg in value.args:
             if arg.name is not None and arg.name not in known:
                 self._report(UnknownArgument.of(name, arg.name, known), arg.name_span or arg.span)
-
-
-def _names(targets: tuple[ast.Target, ...]) -> set[str]:
-    """Every name that a `for` binds."""
-    return {n for t in targets for n in ({t.name} if isinstance(t, ast.Name) else _names(t))}

@@ -47,13 +47,12 @@ class Duplicate(Error):
 
 
 class Reserved(Error):
-    """A built-in's name is bound to something else.
+    """`in` or `out` is bound to something else: what flows into a body, and what comes out of it.
 
-    Ops and functions keep their names everywhere, so that `conv` means the same in every spec.
-    A model's label may still be called as an op or block is.
+    Every other name is free, also that of an op, a function or a block: in its block it is the author's.
 
-        conv = in -> relu      # wrong
-        h    = in -> relu      # right
+        in = h -> relu         # wrong
+        x  = h -> relu         # right
     """
 
     code = "E0104"
@@ -164,20 +163,25 @@ class UnknownAttribute(Error):
     hint: str = ""
 
 
-class LabelAsOp(Error):
-    """A finished label is its tensor: a later line cannot use it as an op or block of the same name.
+class Hidden(Error):
+    """A name that the author gave to a value is used like the op, block or function of that name.
 
-    conv: conv(64, 3)
-    next: conv(128, 3)     # wrong: `conv` is now the first stage
+    What a block binds is its own from the line below on, parameters in the whole block: there the name no longer means
+    the op.
+
+        conv: conv(64, 3)
+        next: conv(128, 3)     # wrong: `conv` is now the first stage
     """
 
     code = "E0111"
-    title = "`{name}` is the stage of line {line} here, not the {kind}"
-    label = "this is a tensor"
-    help = "rename the stage of line {line}"
+    title = "`{name}` is the {bound} of line {line} here, not the {kind}"
+    label = "this is {found}"
+    help = "rename the {bound} of line {line}"
     name: str
+    bound: str
     line: int
     kind: str
+    found: str
 
 
 class UnknownModule(Error):

@@ -15,8 +15,8 @@ from archdsl.language.source import Span
 __all__ = [
     "Attr", "Binary", "Bind", "Block", "Bool", "BoolOp", "Call", "CallArg", "Clause", "Comment", "Compare",
     "Expect", "Expr", "Flow", "IfElse", "Imported", "Index", "InputDecl", "ListComp", "ListExpr", "Missing", "Name",
-    "Node", "Number", "ParamDecl", "Slicing", "Spec", "Stage", "Stmt", "String", "Unary", "Use", "parts",
-    "without_spans",
+    "Node", "Number", "ParamDecl", "Slicing", "Spec", "Stage", "Stmt", "String", "Unary", "Use", "bound", "names",
+    "parts", "without_spans",
 ]  # fmt: skip
 
 
@@ -304,6 +304,22 @@ def parts(value: Expr) -> Iterator[Expr]:
             yield from value.items
         case IfElse():
             yield from (value.then, value.cond, value.orelse)
+
+
+def bound(statement: Stmt) -> tuple[Name, ...]:
+    """The names that a statement binds."""
+    match statement:
+        case Bind():
+            return statement.names
+        case Stage():
+            return (statement.label,)
+    return ()
+
+
+def names(targets: tuple[Target, ...]) -> Iterator[Name]:
+    """Every name that a `for` binds."""
+    for target in targets:
+        yield from (target,) if isinstance(target, Name) else names(target)
 
 
 T = TypeVar("T")
