@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from archdsl.code.backend import Artifact
-from archdsl.code.load import execute
+from archdsl.code.load import module_of
 
 __all__ = ["build", "count_params"]
 
 
 def build(artifact: Artifact) -> Any:
     """The network that the generated text builds: its own text runs, there is no other builder."""
-    return execute(artifact).__dict__[artifact.name]()
+    return vars(module_of(artifact))[artifact.name]()
 
 
 def count_params(model: Any) -> tuple[int, int]:

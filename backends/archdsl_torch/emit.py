@@ -325,7 +325,7 @@ EMIT: dict[type[Op], Emitter] = {
     regularize.DropPath: lambda op, types: module(Layer("DropPath", sized(p=op.p))),
     learned.Param: param,
     learned.Scale: lambda op, types: module(
-        Layer("Scale", (*sized(channels=types[0].c), *args(init=(op.init, dim(1)))))
+        Layer("Scale", (*sized(channels=types[0].c), *args(init=(op.init, dim(1)), axes=(dim(types[0].rank - 1), 2))))
     ),
 }
 

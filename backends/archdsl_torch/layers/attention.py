@@ -1,5 +1,6 @@
 """Multi-head attention over the positions of an image."""
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -22,8 +23,8 @@ class Attention2d(nn.Module):
 
 def split_heads(x, parts, heads):
     """(*, channels, h, w) as scaled queries, keys and values (*, heads, dim, h * w)."""
-    split = x.flatten(-2).split(parts, -2)
-    q, k, v = (p.unflatten(-2, (heads, -1)) for p in split)
+    q, k, v = x.flatten(-2).split(parts, -2)
+    q, k, v = (p.unflatten(-2, (heads, -1)) for p in (q, k, v))
     return q * (parts[0] // heads) ** -0.5, k, v
 
 
@@ -33,6 +34,8 @@ def padded_attention(q, k, v):
     They want multiples of 8, and flash attention one size for all: zeros change
     nothing.
     """
+    if isinstance(q, torch.fx.Proxy):  # its sizes are not known
+        return F.scaled_dot_product_attention(q, k, v, scale=1.0)
     size = v.shape[3]
     wide, narrow = (n + -n % 8 for n in (max(q.shape[3], size), size))
     if q.is_cpu or (q.dtype.itemsize == 2 and wide <= 256):  # flash attention serves

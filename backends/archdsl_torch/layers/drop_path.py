@@ -15,5 +15,5 @@ class DropPath(nn.Module):
     def forward(self, x):
         if not self.training or self.p == 0:
             return x
-        keep = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - self.p)
-        return x * keep / (1 - self.p)
+        keep = x.new_empty(x.shape[0]).bernoulli_(1 - self.p)
+        return (x.movedim(0, -1) * keep / (1 - self.p)).movedim(-1, 0)

@@ -28,8 +28,9 @@ class RelativeAttention2d(nn.Module):
 
     def forward(self, x):
         tables = self.table(self.rel_h), self.table(self.rel_w)
-        exporting = torch.compiler.is_exporting() or torch.jit.is_tracing()
-        if exporting or x.shape[2] * x.shape[3] <= 64:
+        traced = torch.jit.is_tracing() or isinstance(x, torch.fx.Proxy)
+        exported = traced or torch.compiler.is_exporting()
+        if exported or x.shape[2] * x.shape[3] <= 64:
             return self.naive(x, *tables)
         if torch.compiler.is_compiling():  # the compiler decides what to keep
             return self.augmented(x, *tables)

@@ -7,11 +7,12 @@ __all__ = ["Scale"]
 
 
 class Scale(nn.Module):
-    """One learned factor a channel."""
+    """One learned factor a channel; `axes` is how many follow the channels."""
 
-    def __init__(self, channels, init=1):
+    def __init__(self, channels, init=1, axes=2):
         super().__init__()
+        self.axes = axes
         self.weight = nn.Parameter(torch.full((channels,), float(init)))
 
     def forward(self, x):
-        return x * self.weight.view(-1, *[1] * (x.dim() - 2))
+        return x * self.weight.view(-1, *[1] * self.axes)

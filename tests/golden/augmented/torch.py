@@ -23,8 +23,8 @@ class DropPath(nn.Module):
     def forward(self, x):
         if not self.training or self.p == 0:
             return x
-        keep = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - self.p)
-        return x * keep / (1 - self.p)
+        keep = x.new_empty(x.shape[0]).bernoulli_(1 - self.p)
+        return (x.movedim(0, -1) * keep / (1 - self.p)).movedim(-1, 0)
 
 
 class LayerNormChannels(nn.LayerNorm):
@@ -53,8 +53,9 @@ class RelativeAttention2d(nn.Module):
 
     def forward(self, x):
         tables = self.table(self.rel_h), self.table(self.rel_w)
-        exporting = torch.compiler.is_exporting() or torch.jit.is_tracing()
-        if exporting or x.shape[2] * x.shape[3] <= 64:
+        traced = torch.jit.is_tracing() or isinstance(x, torch.fx.Proxy)
+        exported = traced or torch.compiler.is_exporting()
+        if exported or x.shape[2] * x.shape[3] <= 64:
             return self.naive(x, *tables)
         if torch.compiler.is_compiling():  # the compiler decides what to keep
             return self.augmented(x, *tables)
@@ -96,14 +97,15 @@ class RelativeAttention2d(nn.Module):
 
 
 class Scale(nn.Module):
-    """One learned factor a channel."""
+    """One learned factor a channel; `axes` is how many follow the channels."""
 
-    def __init__(self, channels, init=1):
+    def __init__(self, channels, init=1, axes=2):
         super().__init__()
+        self.axes = axes
         self.weight = nn.Parameter(torch.full((channels,), float(init)))
 
     def forward(self, x):
-        return x * self.weight.view(-1, *[1] * (x.dim() - 2))
+        return x * self.weight.view(-1, *[1] * self.axes)
 
 
 class TiledAttention(torch.autograd.Function):
@@ -194,6 +196,8 @@ def padded_attention(q, k, v):
     They want multiples of 8, and flash attention one size for all: zeros change
     nothing.
     """
+    if isinstance(q, torch.fx.Proxy):  # its sizes are not known
+        return F.scaled_dot_product_attention(q, k, v, scale=1.0)
     size = v.shape[3]
     wide, narrow = (n + -n % 8 for n in (max(q.shape[3], size), size))
     if q.is_cpu or (q.dtype.itemsize == 2 and wide <= 256):  # flash attention serves
@@ -216,8 +220,8 @@ def relative_terms(q, rel_h, rel_w):
 
 def split_heads(x, parts, heads):
     """(*, channels, h, w) as scaled queries, keys and values (*, heads, dim, h * w)."""
-    split = x.flatten(-2).split(parts, -2)
-    q, k, v = (p.unflatten(-2, (heads, -1)) for p in split)
+    q, k, v = x.flatten(-2).split(parts, -2)
+    q, k, v = (p.unflatten(-2, (heads, -1)) for p in (q, k, v))
     return q * (parts[0] // heads) ** -0.5, k, v
 
 
