@@ -27,6 +27,7 @@ from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.weights import ExportDiffers, ExportTooLarge
 from archdsl.language.version import __version__
 from archdsl_torch.build import build
+from archdsl_torch.onnx_pools import POOLS
 from archdsl_torch.probe import Shown
 from archdsl_torch.weights import set_weights
 from archdsl_torch.write import emit
@@ -85,7 +86,12 @@ def _values(graph: Graph, tensors: Mapping[str, Array], x: Array) -> Mapping[str
         return {}
     with _quiet():
         program = torch.onnx.export(
-            Shown(graph, tensors, x), (torch.from_numpy(x),), dynamo=True, opset_version=OPSET, input_names=["input"]
+            Shown(graph, tensors, x),
+            (torch.from_numpy(x),),
+            dynamo=True,
+            opset_version=OPSET,
+            custom_translation_table=POOLS,
+            input_names=["input"],
         )
     assert program is not None, "the exporter built on torch.export gives a program"
     session = _session(program.model_proto.SerializeToString())
@@ -107,6 +113,7 @@ def _exported(graph: Graph, network: nn.Module) -> onnx.ModelProto:
             (sample,),
             dynamo=True,
             opset_version=OPSET,
+            custom_translation_table=POOLS,
             input_names=["input"],
             output_names=_output_names(graph),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
