@@ -38,16 +38,8 @@ from archdsl.language.schema import parameters
 from archdsl.language.source import Span
 from archdsl.language.types import Dim, TensorType
 
-__all__ = [
-    "argument",
-    "by_appearance",
-    "guard_text",
-    "op_settings",
-    "stage_words",
-    "target_text",
-    "to_text",
-    "value_text",
-]
+__all__ = ["argument", "by_appearance", "guard_text", "op_settings", "stage_words", "target_text", "to_text",
+           "value_text"]  # fmt: skip
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 

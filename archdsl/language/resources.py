@@ -13,21 +13,8 @@ from archdsl.language.diagnostics import Error, SpecError, closest
 from archdsl.language.errors.files import BinaryFile, FileTooLarge, IsADirectory, NoSuchFile, Unreadable
 from archdsl.language.source import Source
 
-__all__ = [
-    "MAX_BYTES",
-    "grammar",
-    "is_file",
-    "library_part",
-    "read_source",
-    "read_spec",
-    "recipe_names",
-    "recipe_source",
-    "std_names",
-    "std_source",
-    "zoo_index",
-    "zoo_names",
-    "zoo_source",
-]
+__all__ = ["MAX_BYTES", "grammar", "is_file", "library_part", "read_source", "read_spec", "recipe_names",
+           "recipe_source", "std_names", "std_source", "zoo_index", "zoo_names", "zoo_source"]  # fmt: skip
 
 MAX_BYTES = 4 * 2**20
 _HERE = Path(__file__).resolve().parent

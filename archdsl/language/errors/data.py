@@ -5,25 +5,10 @@ from __future__ import annotations
 from archdsl.language.diagnostics import Error
 
 __all__ = [
-    "ArchiveDamaged",
-    "ClassesDiffer",
-    "ClassesDisagree",
-    "ColourIntoGrey",
-    "DataMissing",
-    "DeepImages",
-    "DownloadFailed",
-    "EmptyData",
-    "FlatValidation",
-    "HubUnusable",
-    "LabelOutOfRange",
-    "LooseImages",
-    "NotTheClasses",
-    "OneClass",
-    "SplitMissing",
-    "TooFewImages",
-    "UnreadableImages",
-    "WhichColumn",
-]
+    "ArchiveDamaged", "ClassesDiffer", "ClassesDisagree", "ColourIntoGrey", "DataMissing", "DeepImages",
+    "DownloadFailed", "EmptyData", "FlatValidation", "HubUnusable", "LabelOutOfRange", "LooseImages", "NotTheClasses",
+    "OneClass", "SplitMissing", "TooFewImages", "UnreadableImages", "WhichColumn",
+]  # fmt: skip
 
 
 class DataMissing(Error):

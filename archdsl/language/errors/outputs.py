@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from archdsl.language.diagnostics import Error
 
-__all__ = [
-    "BackendCannot",
-    "BackendsDiffer",
-    "DrawingFailed",
-    "DrawingTooLarge",
-    "NoDrawingEngine",
-    "NotExpressible",
-    "SharedDiffers",
-]
+__all__ = ["BackendCannot", "BackendsDiffer", "DrawingFailed", "DrawingTooLarge", "NoDrawingEngine", "NotExpressible",
+           "SharedDiffers"]  # fmt: skip
 
 
 class NotExpressible(Error):

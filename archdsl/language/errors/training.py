@@ -5,23 +5,10 @@ from __future__ import annotations
 from archdsl.language.diagnostics import Error
 
 __all__ = [
-    "BatchNotShared",
-    "BatchOfOne",
-    "DataChanged",
-    "DeviceMissing",
-    "Diverged",
-    "InputNotImages",
-    "LoggerMissing",
-    "NoClasses",
-    "NothingToResume",
-    "OutOfMemory",
-    "OutputNotClasses",
-    "RunChanged",
-    "RunExists",
-    "RunUnusable",
-    "RunUnwritable",
-    "SettingValue",
-]
+    "BatchNotShared", "BatchOfOne", "DataChanged", "DeviceMissing", "Diverged", "InputNotImages", "LoggerMissing",
+    "NoClasses", "NothingToResume", "OutOfMemory", "OutputNotClasses", "RunChanged", "RunExists", "RunUnusable",
+    "RunUnwritable", "SettingValue",
+]  # fmt: skip
 
 
 class SettingValue(Error):
