@@ -21,6 +21,7 @@ from archdsl.data.folder import open_folder
 from archdsl.data.split import Part
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.data import ArchiveDamaged, DataMissing, LabelOutOfRange, NotTheClasses
+from archdsl.language.later import np
 from archdsl.language.recipe.words import Cifar10, Cifar100, Folder
 from archdsl.language.source import Span
 
@@ -107,8 +108,6 @@ def _data(word: Cifar10 | Cifar100, place: Path, layout: _Layout, found: dict[st
 
 
 def _part(title: str, files: Iterable[tuple[str, bytes]], place: Path, layout: _Layout, at: Span) -> Part:
-    import numpy as np
-
     pixels, labels = [], []
     names: list[str] = []
     for file, content in files:

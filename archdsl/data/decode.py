@@ -11,21 +11,21 @@ import threading
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from archdsl.language.diagnostics import Error
 from archdsl.language.errors.data import ColourIntoGrey, DeepImages, UnreadableImages
-
-if TYPE_CHECKING:
-    import numpy as np
-    from cykooz_resizer import ResizeAlg, Resizer
-    from numpy.typing import NDArray
-
-    from archdsl.language.diagnostics import Error
+from archdsl.language.later import Later, Pixels, np
 
 __all__ = ["Box", "Damaged", "Drawn", "Refused", "Size", "decode", "images", "resize", "shown"]
 
 Size = tuple[int, int, int]  # channels, height, width
 Box = tuple[float, float, float, float]  # top, left, height, width; of pixels, not always whole ones
+
+Image: Any = Later("PIL.Image")
+ImageOps: Any = Later("PIL.ImageOps")
+cykooz: Any = Later("cykooz_resizer")
+simplejpeg: Any = Later("simplejpeg")
 
 _GREY = ("1", "L", "LA")
 _DEEP = ("I", "F")
@@ -65,7 +65,7 @@ class Deep(Refused):
 class Drawn:
     """An image that is computed, in whatever size it is wanted."""
 
-    def draw(self, size: Size) -> NDArray[np.uint8]:
+    def draw(self, size: Size) -> Pixels:
         """Pixels [c, h, w]."""
         raise NotImplementedError
 
@@ -79,15 +79,13 @@ def shown(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
-def decode(item: Any, size: Size) -> NDArray[np.uint8]:
+def decode(item: Any, size: Size) -> Pixels:
     """All pixels of an image, [h, w, c], with as many channels as `size` has.
 
     item: the path or the bytes of a file, an array [c, h, w], or something `Drawn`, which is drawn in `size`.
     Images are turned upright as their EXIF says, grey is repeated to three channels, transparency dropped.
     Raises Refused.
     """
-    import numpy as np
-
     if isinstance(item, np.ndarray):
         return _channels(item.transpose(1, 2, 0), size[0])
     if isinstance(item, Drawn):
@@ -100,24 +98,21 @@ def decode(item: Any, size: Size) -> NDArray[np.uint8]:
     return _channels(_any_image(content) if found is None else found, size[0])
 
 
-def _channels(image: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+def _channels(image: Pixels, count: int) -> Pixels:
     if image.shape[2] > count:
         raise Colours
     return image if image.shape[2] == count else image.repeat(count, 2)
 
 
-def _usual_jpeg(content: bytes) -> NDArray[np.uint8] | None:
+def _usual_jpeg(content: bytes) -> Pixels | None:
     """None where Pillow has to look: other formats, odd colours, damaged files, bombs."""
-    import simplejpeg
-    from PIL import Image
-
     if not content.startswith(_JPEG):
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
         if colours not in ("YCbCr", "Gray") or height * width > (Image.MAX_IMAGE_PIXELS or 0) or _turned(content):
             return None
-        found: NDArray[np.uint8] = simplejpeg.decode_jpeg(content, "GRAY" if colours == "Gray" else "RGB")
+        found: Pixels = simplejpeg.decode_jpeg(content, "GRAY" if colours == "Gray" else "RGB")
     except ValueError:
         return None
     return found
@@ -125,14 +120,12 @@ def _usual_jpeg(content: bytes) -> NDArray[np.uint8] | None:
 
 def _turned(content: bytes) -> bool:
     """Whether a JPEG is to be shown in another way than it is stored."""
-    from PIL import Image, UnidentifiedImageError
-
     if _EXIF not in _head(content):
         return False
     try:
         with Image.open(BytesIO(content)) as opened:
             return bool(opened.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT)
-    except (UnidentifiedImageError, OSError, SyntaxError):
+    except (OSError, SyntaxError):
         return True
 
 
@@ -145,10 +138,7 @@ def _head(content: bytes) -> bytes:
     return content[:at]
 
 
-def _any_image(content: bytes) -> NDArray[np.uint8]:
-    import numpy as np
-    from PIL import Image, ImageOps
-
+def _any_image(content: bytes) -> Pixels:
     try:
         with Image.open(BytesIO(content)) as opened:
             opened.load()
@@ -161,14 +151,11 @@ def _any_image(content: bytes) -> NDArray[np.uint8]:
     return flat[:, :, None] if flat.ndim == 2 else flat
 
 
-def resize(image: NDArray[np.uint8], box: Box, size: Size) -> NDArray[np.uint8]:
+def resize(image: Pixels, box: Box, size: Size) -> Pixels:
     """The part `box` of an image [h, w, c] as [h, w, c] of `size`: bilinear, antialiased where it shrinks.
 
     Pixels that the box only touches count as far as they lie in it. Pixels beyond do not count.
     """
-    import numpy as np
-    from cykooz_resizer import CropBox, ImageData, PixelType, ResizeOptions
-
     top, left, tall, wide = box
     y, x = math.floor(top), math.floor(left)
     part = image[y : math.ceil(top + tall), x : math.ceil(left + wide)]
@@ -176,29 +163,24 @@ def resize(image: NDArray[np.uint8], box: Box, size: Size) -> NDArray[np.uint8]:
     if (tall, wide) == (height, width) and (y, x) == (top, left):
         return part
     rows, columns = part.shape[:2]
-    inner = CropBox(left - x, top - y, min(wide, columns - (left - x)), min(tall, rows - (top - y)))
-    kind = PixelType.U8 if channels == 1 else PixelType.U8x3
-    result = ImageData(width, height, kind)
-    source = ImageData(columns, rows, kind, part.tobytes())
-    _local().resize(source, result, ResizeOptions(resize_alg=_bilinear(), use_alpha=False, crop_box=inner))
+    inner = cykooz.CropBox(left - x, top - y, min(wide, columns - (left - x)), min(tall, rows - (top - y)))
+    kind = cykooz.PixelType.U8 if channels == 1 else cykooz.PixelType.U8x3
+    result = cykooz.ImageData(width, height, kind)
+    source = cykooz.ImageData(columns, rows, kind, part.tobytes())
+    _local().resize(source, result, cykooz.ResizeOptions(resize_alg=_bilinear(), use_alpha=False, crop_box=inner))
     return np.frombuffer(result.get_buffer(), np.uint8).reshape(height, width, channels)
 
 
 _threads = threading.local()
 
 
-def _local() -> Resizer:
+def _local() -> Any:
     """One for each thread: it keeps buffers, and works for one at a time."""
-    from cykooz_resizer import Resizer
-
     if not hasattr(_threads, "resizer"):
-        _threads.resizer = Resizer()
-    found: Resizer = _threads.resizer
-    return found
+        _threads.resizer = cykooz.Resizer()
+    return _threads.resizer
 
 
 @cache
-def _bilinear() -> ResizeAlg:
-    from cykooz_resizer import FilterType, ResizeAlg
-
-    return ResizeAlg.convolution(FilterType.bilinear)
+def _bilinear() -> Any:
+    return cykooz.ResizeAlg.convolution(cykooz.FilterType.bilinear)

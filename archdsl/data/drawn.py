@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archdsl.data.dataset import Data
-from archdsl.data.decode import Drawn
+from archdsl.data.decode import Drawn, Size
 from archdsl.data.split import Part
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from archdsl.data.decode import Size
-    from archdsl.language.recipe.words import Digits, Synthetic
-    from archdsl.language.source import Span
+from archdsl.language.later import NDArray, Pixels, np
+from archdsl.language.recipe.words import Digits, Synthetic
+from archdsl.language.source import Span
 
 __all__ = ["hold_out", "open_digits", "open_synthetic"]
 
@@ -32,7 +27,6 @@ def hold_out(labels: NDArray[np.int64]) -> dict[str, Any]:
     It is the same for every seed of the training, so that runs can be compared. Gives the seed, and the rows of `train`
     and `test`. Raises ValueError where a class has one image.
     """
-    import numpy as np
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(labels))
@@ -46,7 +40,6 @@ def open_digits(word: Digits, at: Span, say: Callable[[str], None]) -> Data:
 
     Source: Alpaydin & Kaynak 1998, UCI Machine Learning Repository (optical recognition of handwritten digits).
     """
-    import numpy as np
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -66,9 +59,7 @@ class _Synthetic(Drawn):
     label: int
     row: int
 
-    def draw(self, size: Size) -> NDArray[np.uint8]:
-        import numpy as np
-
+    def draw(self, size: Size) -> Pixels:
         channels, height, width = size
         patches = np.random.default_rng((0, self.label)).integers(64, 192, (channels, _PATCHES, _PATCHES))
         rows, columns = np.arange(height) * _PATCHES // height, np.arange(width) * _PATCHES // width
@@ -98,7 +89,5 @@ def open_synthetic(word: Synthetic, at: Span, say: Callable[[str], None]) -> Dat
 
 
 def _drawn(first: int, count: int, classes: int) -> Part:
-    import numpy as np
-
     labels = np.arange(count, dtype=np.int64) % classes
     return Part(_DrawnImages(first, labels), [f"image {first + i}" for i in range(count)], labels)

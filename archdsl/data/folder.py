@@ -26,6 +26,7 @@ from archdsl.language.errors.data import (
     OneClass,
     SplitMissing,
 )
+from archdsl.language.later import np
 from archdsl.language.recipe.words import Folder, Imagenet
 from archdsl.language.source import Span
 
@@ -113,8 +114,6 @@ class _Part:
         self.mistakes.append(error.at(self.at))
 
     def load(self, classes: tuple[str, ...]) -> Part:
-        import numpy as np
-
         files = [file for name in classes for file in self.files[name]]
         counts = [len(self.files[name]) for name in classes]
         start = len(str(self.root)) + len(os.sep)

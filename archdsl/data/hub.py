@@ -15,14 +15,14 @@ from archdsl.data.folder import TEST, class_difference
 from archdsl.data.split import Part
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.data import HubUnusable, LabelOutOfRange, WhichColumn
+from archdsl.language.later import Later, NDArray, np
 from archdsl.language.recipe.words import Hub
+from archdsl.language.source import Span
 
 if TYPE_CHECKING:
     import datasets
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from archdsl.language.source import Span
+else:
+    datasets = Later("datasets")
 
 __all__ = ["open_hub"]
 
@@ -62,8 +62,6 @@ def _is_local(word: Hub) -> bool:
 
 def _load(word: Hub, at: Span) -> dict[str, datasets.Dataset]:
     """Every part by its name."""
-    import datasets
-
     place = Path(word.path)
     if _is_local(word) and place.is_file() and place.suffix not in _FILES:
         _refuse(
@@ -97,15 +95,11 @@ def _fix(error: Exception) -> str:
 
 
 def _image_column(word: Hub, part: datasets.Dataset, at: Span) -> str:
-    import datasets
-
     found = [name for name, kind in part.features.items() if isinstance(kind, datasets.Image)]
     return _column(word.path, "image", word.image, found, part, at)
 
 
 def _label_column(word: Hub, part: datasets.Dataset, at: Span) -> str:
-    import datasets
-
     kinds = part.features.items()
     marked = [name for name, kind in kinds if isinstance(kind, datasets.ClassLabel)]
     plain = [name for name, kind in kinds if isinstance(kind, datasets.Value) and _is_label(kind.dtype)]
@@ -132,8 +126,6 @@ class _Images(Sequence[bytes | str]):
     """The files of a column, as bytes or where they are."""
 
     def __init__(self, part: datasets.Dataset, column: str) -> None:
-        import datasets
-
         self.column = column
         self.part = part.select_columns([column]).cast_column(column, datasets.Image(decode=False))
 
@@ -163,9 +155,6 @@ class _Tables:
 
     def labels(self, name: str, part: datasets.Dataset) -> tuple[list[str], NDArray[np.int64]]:
         """The classes of a part, and the number of each image's."""
-        import datasets
-        import numpy as np
-
         found = part.select_columns([self.label])[:][self.label]
         if None in found:
             _refuse(
@@ -203,8 +192,6 @@ def _divided(word: Hub, source: Hub, read: _Tables, train: tuple[str, Any], test
 
 
 def _undivided(word: Hub, source: Hub, read: _Tables, table: datasets.Dataset) -> Data:
-    import numpy as np
-
     classes, numbers = read.labels(word.train, table)
     whole = read.part(word.train, table, numbers)
     try:
@@ -223,14 +210,10 @@ def _undivided(word: Hub, source: Hub, read: _Tables, table: datasets.Dataset) -
 
 
 def _reordered(numbers: NDArray[np.int64], names: list[str], wanted: list[str]) -> NDArray[np.int64]:
-    import numpy as np
-
     return np.array([wanted.index(name) for name in names], np.int64)[numbers]
 
 
 def _notes(classes: list[str], numbers: NDArray[np.int64]) -> Iterable[str]:
-    import numpy as np
-
     if unseen := int((np.bincount(numbers, minlength=len(classes)) == 0).sum()):
         yield f"{unseen:,} of {len(classes):,} classes have no images to train on"
 

@@ -6,11 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from archdsl.language.later import NDArray, Pixels, np
 
 __all__ = ["ARRAYS", "Normalise", "by_channel", "by_pixel"]
 
@@ -30,10 +28,8 @@ class Normalise:
     std: tuple[float, ...] | NDArray[np.float32]
     by: str = "channel"
 
-    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def of(self, pixels: Pixels) -> NDArray[np.float32]:
         """Images [n, c, h, w] as a model reads them, float32 of the same shape."""
-        import numpy as np
-
         images: NDArray[np.float32] = pixels.astype(np.float32) / np.float32(255)
         if self.by == "image":
             axes = (1, 2, 3)
@@ -52,8 +48,6 @@ class Normalise:
     @property
     def content(self) -> bytes | None:
         """Of the file `ARRAYS`: the arrays by `pixel`. None where there are none."""
-        import numpy as np
-
         if self.by != "pixel":
             return None
         content = BytesIO()
@@ -73,8 +67,6 @@ class Normalise:
 def _arrays(content: bytes | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     from zipfile import BadZipFile
 
-    import numpy as np
-
     if content is None:
         raise ValueError(f"no {ARRAYS}")
     try:
@@ -87,10 +79,8 @@ def _arrays(content: bytes | None) -> tuple[NDArray[np.float32], NDArray[np.floa
     return mean, std
 
 
-def by_channel(chunks: Iterable[NDArray[np.uint8]]) -> Normalise:
+def by_channel(chunks: Iterable[Pixels]) -> Normalise:
     """Of images that come as several arrays [n, c, h, w]; to six digits."""
-    import numpy as np
-
     counts: Any = sum(
         np.stack([np.bincount(c.ravel(), minlength=256) for c in chunk.swapaxes(0, 1)]) for chunk in chunks
     )
@@ -100,10 +90,8 @@ def by_channel(chunks: Iterable[NDArray[np.uint8]]) -> Normalise:
     return Normalise(tuple(mean.round(6).tolist()), tuple(s or 1.0 for s in std.round(6).tolist()))
 
 
-def by_pixel(chunks: Iterable[NDArray[np.uint8]]) -> Normalise:
+def by_pixel(chunks: Iterable[Pixels]) -> Normalise:
     """Of images that come as several arrays [n, c, h, w]. Sums are exact: they are whole numbers."""
-    import numpy as np
-
     count: int = 0
     total: Any = 0
     squares: Any = 0

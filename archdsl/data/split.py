@@ -8,20 +8,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archdsl.data.decode import Damaged, Drawn, Refused, Size, decode, images, resize
 from archdsl.data.normalise import Normalise, by_channel, by_pixel
 from archdsl.data.windows import middle, random_window
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.data import TooFewImages
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from archdsl.language.recipe.words import ResizedCrop
-    from archdsl.language.source import Span
+from archdsl.language.later import NDArray, Pixels, np
+from archdsl.language.recipe.words import ResizedCrop
+from archdsl.language.source import Span
 
 __all__ = ["IN_MEMORY", "Part", "Split"]
 
@@ -32,7 +28,7 @@ _AHEAD = 2  # batches that are decoded while one is used
 _TOGETHER = 4  # images that a thread takes at a time
 _LEFT_OUT = -1  # in place of a row
 
-Batch = tuple["NDArray[np.uint8]", "NDArray[np.int64]"]
+Batch = tuple[Pixels, "NDArray[np.int64]"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Part:
     names: what to call them, aligned. labels: the number of each one's class.
     """
 
-    items: Sequence[Any] | NDArray[np.uint8] = field(repr=False)
+    items: Sequence[Any] | Pixels = field(repr=False)
     names: Sequence[str] = field(repr=False)
     labels: NDArray[np.int64] = field(repr=False)
 
@@ -60,8 +56,6 @@ class Part:
 
     def take(self, rows: NDArray[np.int64]) -> Part:
         """The part that has these rows only."""
-        import numpy as np
-
         items = self.items[rows] if isinstance(self.items, np.ndarray) else _Taken(self.items, rows)
         return Part(items, [self.names[row] for row in rows.tolist()], self.labels[rows])
 
@@ -96,7 +90,7 @@ class Split:
     size: Size
     classes: tuple[str, ...] = field(repr=False)
     at: Span = field(repr=False)
-    pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
+    pixels: Pixels | None = field(default=None, repr=False)
     ratio: float = 1.0
     max_corrupt: int = 0
     windows: bool = False
@@ -123,8 +117,6 @@ class Split:
 
         Raises SpecError where too many are damaged, or some have colours that `size` has no channels for.
         """
-        import numpy as np
-
         if self.pixels is not None or not self.part.bytes_kept(self.size, self.windows, self.limit):
             return self
         items = self.part.items
@@ -154,8 +146,6 @@ class Split:
             their batch, which can become empty.
         Raises SpecError once more than `max_corrupt` images are damaged.
         """
-        import numpy as np
-
         order = np.fromiter(rows, np.int64)
         parts = [order[start : start + size] for start in range(0, len(order), size)]
         if self.pixels is not None and crop is None:
@@ -176,10 +166,10 @@ class Split:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _labelled(self, pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> Batch:
+    def _labelled(self, pixels: Pixels, rows: NDArray[np.int64]) -> Batch:
         return pixels, self.labels[rows]
 
-    def _decode(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def _decode(self, rows: NDArray[np.int64]) -> tuple[Pixels, NDArray[np.int64]]:
         """The middles of the good images among `rows`, decoded by all cores, and which these are. Raises SpecError."""
         with ThreadPoolExecutor(_cores()) as pool:
             pixels, good = _Decoding(self, rows, _Draw(), pool).result()
@@ -195,10 +185,8 @@ class Split:
             return Normalise((), (), by)
         return {"channel": by_channel, "pixel": by_pixel}[by](self._sample())
 
-    def _sample(self) -> Iterator[NDArray[np.uint8]]:
+    def _sample(self) -> Iterator[Pixels]:
         """The images that tell mean and deviation, a few at a time. Raises SpecError where none is good."""
-        import numpy as np
-
         rows = np.arange(len(self))
         if self.pixels is None:
             rows = np.sort(np.random.default_rng(0).permutation(rows)[:_SAMPLE])
@@ -213,8 +201,6 @@ class Split:
 
         at: the place of the number. Raises SpecError where a class has fewer.
         """
-        import numpy as np
-
         counts = np.bincount(self.labels, minlength=len(self.classes))
         if (fewest := int(counts.min())) < per_class:
             name = self.classes[int(counts.argmin())]
@@ -231,8 +217,6 @@ class Split:
 
         Drawn from `seed` and the number of images alone.
         """
-        import numpy as np
-
         draws = np.random.default_rng((seed, len(self)))
         wrong = draws.random(len(self)) < p
         others = draws.integers(1, len(self.classes), len(self))
@@ -241,7 +225,7 @@ class Split:
         record = {**self.record, "label_noise": {"p": p, "seed": seed, "labels": changed}}
         return replace(self, part=replace(self.part, labels=labels), record=record)
 
-    def _read(self, row: int, draw: _Draw, asked: int) -> NDArray[np.uint8]:
+    def _read(self, row: int, draw: _Draw, asked: int) -> Pixels:
         """An image of the model's size, [h, w, c]. asked: the row whose place it takes. Raises Refused."""
         image = decode(self.part.items[row], self.size)
         height, width = image.shape[:2]
@@ -264,10 +248,8 @@ class Split:
             raise SpecError([kind.error(names, modes, self.size).at(self.at) for kind, names in found.items()])
 
 
-def _have_size(items: Sequence[Any] | NDArray[np.uint8], size: Size) -> bool:
+def _have_size(items: Sequence[Any] | Pixels, size: Size) -> bool:
     """Whether images are known to have the model's height and width, before one is decoded."""
-    import numpy as np
-
     return items.shape[2:] == size[1:] if isinstance(items, np.ndarray) else isinstance(items[0], Drawn)
 
 
@@ -286,8 +268,6 @@ class _Draw:
     refill: bool = False
 
     def generator(self, row: int) -> np.random.Generator:
-        import numpy as np
-
         return np.random.default_rng((self.seed, self.epoch, row))
 
 
@@ -295,17 +275,13 @@ class _Decoding:
     """A batch on its way: the threads of a pool decode its images straight into it."""
 
     def __init__(self, split: Split, rows: NDArray[np.int64], draw: _Draw, pool: ThreadPoolExecutor) -> None:
-        import numpy as np
-
         self.split, self.draw = split, draw
         self.pixels = np.empty((len(rows), *split.size), np.uint8)
         tasks = [range(start, min(start + _TOGETHER, len(rows))) for start in range(0, len(rows), _TOGETHER)]
         self.tasks: list[Future[list[int]]] = [pool.submit(self._fill, places, rows) for places in tasks]
 
-    def result(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def result(self) -> tuple[Pixels, NDArray[np.int64]]:
         """Images and their rows. Raises SpecError where too many are unusable."""
-        import numpy as np
-
         rows = np.array([row for task in self.tasks for row in task.result()], np.int64)
         good = rows != _LEFT_OUT
         self.split._refuse(enough=bool(good.all()) or not self.draw.refill)

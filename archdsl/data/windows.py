@@ -6,11 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from archdsl.data.decode import Box, Size
+from archdsl.language.recipe.words import ResizedCrop
 
 if TYPE_CHECKING:
     from numpy.random import Generator
-
-    from archdsl.language.recipe.words import ResizedCrop
 
 __all__ = ["TRIES", "largest_window", "middle", "random_window"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from archdsl.code.backend import Artifact, Backend, Probe, Trial
 from archdsl.data import Normalise, Split
@@ -14,23 +14,18 @@ from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import Diagnostic, SpecError
 from archdsl.language.errors.outputs import BackendCannot
 from archdsl.language.errors.recipes import WordNotKnown
+from archdsl.language.later import Array, NDArray, Pixels, np
 from archdsl.language.recipe import LINES, Recipe, Word
 from archdsl.language.recipe.words import Early, LabelNoise, StandardizeImages, Subset
 from archdsl.language.source import Source
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.generic]
-    Tensors = Mapping[str, Array]
-
 __all__ = ["BENCH", "KNOWS", "LOGITS", "MEMORY", "PROBE", "TRAIN", "VALUES", "WRITE", "Ability", "Infers", "Knows",
            "Probes", "Shows", "TellsMemory", "Times", "Trains", "Writes", "ability", "unknown_words"]  # fmt: skip
 
 F = TypeVar("F")
+Tensors = Mapping[str, Array]
 
 
 class Trains(Protocol):
@@ -62,7 +57,7 @@ class Infers(Protocol):
     Raises SpecError where the device is missing or its memory too small.
     """
 
-    def __call__(self, artifact: Artifact, graph: Graph, tensors: Tensors, batches: Iterator[NDArray[np.uint8]],
+    def __call__(self, artifact: Artifact, graph: Graph, tensors: Tensors, batches: Iterator[Pixels],
                  normalise: Normalise, settings: Settings, /) -> NDArray[np.float32]: ...  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archdsl.data import Size, Split, open_data
 from archdsl.data.decode import Damaged, Refused, decode, resize
@@ -18,17 +18,12 @@ from archdsl.data.folder import SUFFIXES
 from archdsl.data.windows import middle
 from archdsl.language.diagnostics import Diagnostic
 from archdsl.language.errors.evaluation import ImageUnreadable
+from archdsl.language.later import NDArray, Pixels, np
 from archdsl.language.source import flag
 from archdsl.train.abilities import LOGITS, ability
 from archdsl.train.engine import Trained, check_same, open_run
 from archdsl.train.recipes import data_line, open_recipe
 from archdsl.train.record import Run
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]
 
 __all__ = ["CROPS", "Evaluation", "Seen", "evaluate", "predict", "read_images"]
 
@@ -115,7 +110,7 @@ def evaluate(
 
 # --- views of an image -----------------------------------------------------------------------------
 
-View = Callable[["Pixels"], "Pixels"]
+View = Callable[[Pixels], Pixels]
 
 
 def _views(size: Size, crops: int, flip: bool) -> list[View]:
@@ -140,8 +135,6 @@ def _see(
     trained: Trained, split: Split, views: Sequence[View], batch: int, progress: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """log of the mean probability over the views, [images, classes], and the labels. Damaged images have neither."""
-    import numpy as np
-
     labels: list[NDArray[np.int64]] = []
 
     def seen() -> Iterator[Pixels]:
@@ -159,8 +152,6 @@ def _see(
 
 def _run(trained: Trained, batches: Iterator[Pixels]) -> NDArray[np.float32]:
     """[images, classes], of all batches together; there may be none."""
-    import numpy as np
-
     run, first = trained.run, next(batches, None)
     if first is None:
         return np.empty((0, len(run.config.data.classes)), np.float32)
@@ -177,8 +168,6 @@ def _shown(batches: Iterator[Pixels], total: int) -> Iterator[Pixels]:
 
 
 def _judge(classes: Sequence[str], likely: NDArray[np.float64], labels: NDArray[np.int64]) -> Evaluation:
-    import numpy as np
-
     right = likely[np.arange(len(labels)), labels]
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (labels, likely.argmax(1)), 1)
@@ -189,8 +178,6 @@ def _judge(classes: Sequence[str], likely: NDArray[np.float64], labels: NDArray[
 
 def _log_probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """log of the mean probability over views: logits [views, images, classes] -> [images, classes]."""
-    import numpy as np
-
     values = logits.astype(np.float64)
     values -= values.max(2, keepdims=True)
     values -= np.log(np.exp(values).sum(2, keepdims=True))
@@ -223,8 +210,6 @@ def predict(
     images: files, or folders, of which every image below is taken. They are cut as held-out images are.
     Raises SpecError where the run or the device cannot be used, ModuleNotFoundError where an extra is missing.
     """
-    import numpy as np
-
     trained = open_run(folder, {**_ALONE, **(changes or {})})
     names = trained.run.config.data.classes
     files, mistakes = _files(images)

@@ -16,6 +16,7 @@ from archdsl.graph.graph import Graph, Ref
 from archdsl.graph.places import Place, places
 from archdsl.language.diagnostics import SpecError, nearest
 from archdsl.language.errors.evaluation import NoMasks, NoSuchNode, NotMaps
+from archdsl.language.later import NDArray, Pixels, np
 from archdsl.language.ops.merge import Mul, WithNumber
 from archdsl.language.source import flag
 from archdsl.show.draw.roles import GATES, TRANSPARENT
@@ -25,10 +26,8 @@ from archdsl.train.evaluation import read_images
 from archdsl.train.picture import draw_picture, plain
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
     Maps = Mapping[str, NDArray[np.floating]]
 
@@ -111,7 +110,7 @@ def _gate(ref: Ref, at: Mapping[str, Place]) -> tuple[Place, Place] | None:
     return None
 
 
-def draw_masks(image: NDArray[np.uint8], masks: Maps, title: str) -> bytes:
+def draw_masks(image: Pixels, masks: Maps, title: str) -> bytes:
     """A PNG: the image, [c, h, w], then each mask over it, named by its path, with a scale of its own.
 
     masks: [c, h, w] of any height and width; their mean over channels is drawn, enlarged bilinearly.
@@ -174,7 +173,7 @@ def show_masks(folder: str, image: Path, nodes: Sequence[str] = ()) -> Overlay:
     return Overlay(picture, tuple(masks))
 
 
-def _draw_over(panel: Axes, image: NDArray[np.uint8], path: str, values: NDArray[np.floating]) -> None:
+def _draw_over(panel: Axes, image: Pixels, path: str, values: NDArray[np.floating]) -> None:
     from matplotlib.ticker import ScalarFormatter
 
     channels, height, width = values.shape

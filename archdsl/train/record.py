@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from archdsl import weights
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import NothingToResume, RunChanged, RunExists, RunUnwritable, SettingValue
+from archdsl.language.later import Array
 from archdsl.language.source import flag
 from archdsl.train import files
 from archdsl.train.config import CONFIG, Resumed, RunConfig
@@ -33,14 +34,11 @@ from archdsl.weights import Origin
 from archdsl.weights.bundle import Bundle
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from archdsl.language.recipe import Recipe
 
 __all__ = ["Result", "Run"]
 
-Weights = Mapping[str, "NDArray[np.generic]"]
+Weights = Mapping[str, Array]
 State = TypeVar("State")
 
 
@@ -314,7 +312,7 @@ class Run(RunFolder):
         }
         self.write(BEST, weights.pack(tensors, weights.describe(self.origin, more)))
 
-    def load_weights(self) -> dict[str, NDArray[np.generic]]:
+    def load_weights(self) -> dict[str, Array]:
         """The tensors of best.safetensors, by the keys of the graph.
 
         Raises SpecError where it is missing, damaged, or of another program.

@@ -9,21 +9,16 @@ from functools import cached_property
 from hashlib import sha256
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Protocol
+from typing import Any, BinaryIO, NoReturn, Protocol
 
 from archdsl.code.backend import MADE_BY
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import Error, SpecError, closest
 from archdsl.language.errors.weights import NoSpecInside, WeightsDiffer, WeightsUnusable
+from archdsl.language.later import Array, np
 from archdsl.language.source import Source, Span
 from archdsl.weights.inventory import DTYPE, keys
 from archdsl.weights.origin import Origin
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.generic]
 
 __all__ = ["FORMAT", "Stored", "WeightFile", "describe", "fit", "load", "pack", "save"]
 
@@ -90,8 +85,6 @@ class WeightFile:
 
         Raises SpecError where the file is not as it was written, or numpy has no such dtype.
         """
-        import numpy as np
-
         found: dict[str, Array] = {}
         with self.path.open("rb") as file:
             self._check_sum(file)
@@ -156,8 +149,6 @@ def pack(tensors: Mapping[str, Array], about: Mapping[str, str]) -> bytes:
     The library's own writer puts metadata in another order each time: the same weights would not be the same file.
     The checksum is the SHA-256 of the whole file with 64 zeros in its own place.
     """
-    import numpy as np
-
     wide = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)  # so that each is aligned
     header: dict[str, Any] = {"__metadata__": {**about, "sha256": _NO_SUM.decode()}}
     parts, end = [], 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hashlib import sha256
 from math import prod
-from typing import TYPE_CHECKING
 
 from archdsl.graph.graph import Graph
+from archdsl.language.later import Array, np
 from archdsl.language.ops.act import PRelu
 from archdsl.language.ops.attend import RelAttention, RelLogits
 from archdsl.language.ops.conv import Conv, ConvTranspose
@@ -16,12 +16,6 @@ from archdsl.language.ops.norm import BatchNorm, GroupNorm
 from archdsl.language.ops.op import Op, Shape
 from archdsl.language.types import Dim
 from archdsl.weights.inventory import DTYPE, Weight, keys
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.generic]
 
 __all__ = ["random_weights"]
 
@@ -43,8 +37,6 @@ def random_weights(graph: Graph, seed: int = 0, dtype: str = DTYPE) -> dict[str,
 
 
 def _random(key: str, weight: Weight, seed: int) -> Array:
-    import numpy as np
-
     digest = sha256(key.encode()).digest()
     generator = np.random.default_rng([seed, int.from_bytes(digest[:16], "big")])
     if weight.name == "running_var":

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archdsl.graph.graph import Graph
+from archdsl.language.later import Array
 from archdsl.language.ops import act, attend, conv, learned, linear, norm
 from archdsl.language.ops.op import Op
 from archdsl.weights import Weight, keys
 from archdsl_keras.emit import rotated
 from archdsl_keras.source import find
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.generic]
 
 __all__ = ["VARIABLES", "get_weights", "set_weights", "variables"]
 

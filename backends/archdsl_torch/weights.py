@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archdsl.code.names import member
 from archdsl.graph.graph import Graph
+from archdsl.language.later import Array, np
 from archdsl.weights import keys
 from archdsl_torch.source import MEMBERS
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Tensors = Mapping[str, NDArray[np.generic]]
-
 __all__ = ["get_weights", "set_weights", "spell", "state_names", "whole"]
+
+Tensors = Mapping[str, Array]
 
 _COUNTER = "num_batches_tracked"  # of a batch norm: no weight, and no statistic that anything is computed from
 
@@ -41,7 +38,7 @@ def state_names(graph: Graph) -> dict[str, str | None]:
     return names
 
 
-def get_weights(network: Any, graph: Graph) -> dict[str, NDArray[np.generic]]:
+def get_weights(network: Any, graph: Graph) -> dict[str, Array]:
     """A copy of all weights and running statistics, by the keys of the graph."""
     import torch
 
@@ -59,7 +56,6 @@ def whole(tensor: Any) -> Any:
 
 def set_weights(network: Any, graph: Graph, tensors: Tensors) -> None:
     """Put weights and running statistics into a network, in its own dtype and on its device."""
-    import numpy as np
     import torch
 
     state = network.state_dict()

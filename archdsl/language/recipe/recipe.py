@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from archdsl.language.later import NDArray, np
 from archdsl.language.recipe.words import (
     AdamW,
     Clip,
@@ -22,10 +23,6 @@ from archdsl.language.recipe.words import (
 )
 from archdsl.language.schema import Count, parameter
 from archdsl.language.source import Source, Span
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["Recipe", "draw_seed", "epoch_order", "learning_rate"]
 
@@ -137,6 +134,4 @@ def draw_seed(seed: int, step: int, stream: int = 0) -> int:
 
 def epoch_order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     """The order of `count` training images in epoch `epoch`, counted from 0: the same in every backend."""
-    import numpy as np
-
     return np.random.default_rng((seed, epoch)).permutation(count)
