@@ -22,10 +22,8 @@ __all__ = ["Box", "Damaged", "Drawn", "Refused", "Size", "decode", "images", "re
 Size = tuple[int, int, int]  # channels, height, width
 Box = tuple[float, float, float, float]  # top, left, height, width; of pixels, not always whole ones
 
-Image: Any = Later("PIL.Image")
-ImageOps: Any = Later("PIL.ImageOps")
-cykooz: Any = Later("cykooz_resizer")
-simplejpeg: Any = Later("simplejpeg")
+Image, ImageOps = Later("PIL.Image"), Later("PIL.ImageOps")
+cykooz, simplejpeg = Later("cykooz_resizer"), Later("simplejpeg")
 
 _GREY = ("1", "L", "LA")
 _DEEP = ("I", "F")

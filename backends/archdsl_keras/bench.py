@@ -11,6 +11,7 @@ from archdsl.code.backend import Artifact, Trial
 from archdsl.language.recipe import Recipe
 from archdsl.train.settings import Settings
 from archdsl_keras.build import build
+from archdsl_keras.framework import jax, tf, torch
 from archdsl_keras.machine import Machine
 
 __all__ = ["bench"]
@@ -49,19 +50,13 @@ def _peak(machine: Machine) -> int | None:
         return None
     backend = keras.backend.backend()
     if backend == "torch":
-        import torch
-
-        most = torch.cuda.max_memory_allocated()
+        most = int(torch.cuda.max_memory_allocated())
         torch.cuda.reset_peak_memory_stats()
         return most
     if backend == "tensorflow":
-        import tensorflow as tf
-
         most = int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
         tf.config.experimental.reset_memory_stats("GPU:0")
         return most
-    import jax
-
     known: dict[str, Any] = jax.devices("gpu")[0].memory_stats() or {}
     return known.get("peak_bytes_in_use")
 

@@ -10,8 +10,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from archdsl.api import MissingExtra
+from archdsl.language.later import Later
 
-__all__ = ["load_keras"]
+__all__ = ["jax", "load_keras", "tf", "torch"]
+
+jax, tf, torch = Later("jax"), Later("tensorflow"), Later("torch")  # of which Keras runs on one
 
 _RUNS_ON = ("tensorflow", "jax", "torch")
 

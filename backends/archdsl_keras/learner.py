@@ -14,6 +14,7 @@ from archdsl.language.recipe.recipe import draw_seed
 from archdsl.train.course import Position, Sums
 from archdsl_keras.batches import Batches, HeldOut
 from archdsl_keras.blame import first_not_finite
+from archdsl_keras.framework import torch
 from archdsl_keras.infer import logits_of
 from archdsl_keras.state import STATE, pack, unpack
 from archdsl_keras.step import TrainStep
@@ -113,8 +114,6 @@ class _Turns(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         if batch == 0 and self.step.recipe.schedule.waits:  # others are worked out in the step
             self.step.inner.learning_rate = rate
         if keras.backend.backend() == "torch":
-            import torch
-
             # Keras's dropout draws from PyTorch's own generator there
             torch.manual_seed(draw_seed(self.step.seed, self.first + batch))
 

@@ -18,6 +18,7 @@ from archdsl.language.source import flag
 from archdsl.train.failures import out_of_memory, shares, uses_gpu
 from archdsl.train.ranks import processes
 from archdsl.train.settings import Settings
+from archdsl_keras.framework import jax, tf, torch
 
 __all__ = ["Machine", "memory"]
 
@@ -121,20 +122,14 @@ def _be_deterministic() -> None:
     """JAX on a GPU reads it from XLA_FLAGS when it starts."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        import tensorflow as tf
-
         tf.config.experimental.enable_op_determinism()
     elif backend == "torch":
-        import torch
-
         torch.use_deterministic_algorithms(True)
 
 
 def _finds_gpu() -> bool:
     if keras.backend.backend() == "torch":
-        import torch
-
-        return torch.cuda.is_available()
+        return bool(torch.cuda.is_available())
     try:
         return bool(keras.distribution.list_devices("gpu"))
     except RuntimeError:  # JAX's answer where there is none
@@ -145,12 +140,8 @@ def _has_bfloat16() -> bool:
     """NVIDIA's GPUs have it since Ampere (8.0)."""
     backend = keras.backend.backend()
     if backend == "torch":
-        import torch
-
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if backend == "jax":
-        import jax
-
         capability = str(getattr(jax.devices("gpu")[0], "compute_capability", "0"))
         return float(capability) >= 8
     details = _tensorflow_gpu()
@@ -160,19 +151,13 @@ def _has_bfloat16() -> bool:
 def _gpu_name() -> str:
     backend = keras.backend.backend()
     if backend == "torch":
-        import torch
-
-        return torch.cuda.get_device_name()
+        return str(torch.cuda.get_device_name())
     if backend == "jax":
-        import jax
-
         return str(jax.devices("gpu")[0].device_kind)
     return str(_tensorflow_gpu().get("device_name", "gpu"))
 
 
 def _tensorflow_gpu() -> dict[str, Any]:
-    import tensorflow as tf
-
     found: dict[str, Any] = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
     return found
 
@@ -183,12 +168,8 @@ def memory(settings: Settings) -> int | None:
         return None
     backend = keras.backend.backend()
     if backend == "torch":
-        import torch
-
         return int(torch.cuda.mem_get_info()[0])
     if backend == "jax":
-        import jax
-
         known = jax.devices("gpu")[0].memory_stats() or {}
         return known["bytes_limit"] - known["bytes_in_use"] if "bytes_limit" in known else None
     return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from archdsl.code.names import member
 from archdsl.graph.graph import Graph
-from archdsl.language.later import Array, np
+from archdsl.language.later import Array, Later, np
 from archdsl.weights import keys
 from archdsl_torch.source import MEMBERS
 
@@ -15,6 +15,7 @@ __all__ = ["get_weights", "set_weights", "spell", "state_names", "whole"]
 
 Tensors = Mapping[str, Array]
 
+torch = Later("torch")
 _COUNTER = "num_batches_tracked"  # of a batch norm: no weight, and no statistic that anything is computed from
 
 
@@ -40,8 +41,6 @@ def state_names(graph: Graph) -> dict[str, str | None]:
 
 def get_weights(network: Any, graph: Graph) -> dict[str, Array]:
     """A copy of all weights and running statistics, by the keys of the graph."""
-    import torch
-
     state = network.state_dict()
     return {
         key: whole(state[state_key(key)]).detach().cpu().clone(memory_format=torch.contiguous_format).numpy()
@@ -56,8 +55,6 @@ def whole(tensor: Any) -> Any:
 
 def set_weights(network: Any, graph: Graph, tensors: Tensors) -> None:
     """Put weights and running statistics into a network, in its own dtype and on its device."""
-    import torch
-
     state = network.state_dict()
     for name, key in state_names(graph).items():
         if key is not None:
