@@ -83,14 +83,12 @@ def _seconds(text: str) -> float:
 COMMANDS = {
     "bench": Command(
         bench,
-        (
-            SPEC,
-            *SPEC_FLAGS,
-            flag("--backend", "--to", default="torch", metavar="BACKEND", help="the framework"),
-            flag("-b", "--batch", type=positive, default=32, metavar="N", help="images in one step"),
-            flag("--seconds", type=_seconds, default=20.0, metavar="N", help="how long to time, about"),
-            *(flag_of(p, _HELP[p.name]) for p in parameters(Settings) if p.name in _HELP),
-            FORMAT,
-        ),
-    ),
+        SPEC,
+        *SPEC_FLAGS,
+        flag("--backend", "--to", default="torch", metavar="BACKEND", help="the framework"),
+        flag("-b", "--batch", type=positive, default=32, metavar="N", help="images in one step"),
+        flag("--seconds", type=_seconds, default=20.0, metavar="N", help="how long to time, about"),
+        *(flag_of(p, _HELP[p.name]) for p in parameters(Settings) if p.name in _HELP),
+        FORMAT,
+    )
 }

@@ -97,13 +97,7 @@ def draw(
 
 
 def compile(
-    spec: str,
-    settings: Sequence[str],
-    input: str | None,
-    model: str | None,
-    to: str,
-    output: str | None,
-    force: bool,
+    spec: str, settings: Sequence[str], input: str | None, model: str | None, to: str, output: str | None, force: bool
 ) -> int:
     """Compile a model to readable source."""
     backend = find_backend(to)
@@ -181,51 +175,40 @@ def zoo(name: str | None, format: str) -> int:
 
 
 COMMANDS = {
-    "check": Command(check, (SPECS, *SPEC_FLAGS, FORMAT)),
+    "check": Command(check, SPECS, *SPEC_FLAGS, FORMAT),
     "show": Command(
         show,
-        (
-            SPEC,
-            *SPEC_FLAGS,
-            FORMAT,
-            flag("--batch", type=positive, default=1, metavar="N", help="examples at once, for the memory figures"),
-            flag(
-                "--dtype",
-                choices=("float64", "float32", "bfloat16", "float16"),
-                default="float32",
-                help="of activations",
-            ),
-            flag("--cost-by", choices=("stage", "block", "line"), default="stage", help="what a row of the table is"),
-            flag("--expand", action="store_true", help="print the spec with everything worked out"),
+        SPEC,
+        *SPEC_FLAGS,
+        FORMAT,
+        flag("--batch", type=positive, default=1, metavar="N", help="examples at once, for the memory figures"),
+        flag(
+            "--dtype", choices=("float64", "float32", "bfloat16", "float16"), default="float32", help="of activations"
         ),
+        flag("--cost-by", choices=("stage", "block", "line"), default="stage", help="what a row of the table is"),
+        flag("--expand", action="store_true", help="print the spec with everything worked out"),
     ),
     "draw": Command(
         draw,
-        (
-            SPEC,
-            *SPEC_FLAGS,
-            flag("-o", "--output", metavar="FILE", required=True, help="where to put it; - is standard output"),
-            flag("--level", choices=("stage", "block", "op"), default="block", help="how much to draw"),
-            flag("--format", choices=("svg", "dot", "png", "pdf"), help="as FILE ends, if not given"),
-        ),
+        SPEC,
+        *SPEC_FLAGS,
+        flag("-o", "--output", metavar="FILE", required=True, help="where to put it; - is standard output"),
+        flag("--level", choices=("stage", "block", "op"), default="block", help="how much to draw"),
+        flag("--format", choices=("svg", "dot", "png", "pdf"), help="as FILE ends, if not given"),
     ),
     "compile": Command(
         compile,
-        (
-            SPEC,
-            *SPEC_FLAGS,
-            TO,
-            flag("-o", "--output", metavar="FILE", help="where to put it; printed, if not given"),
-            flag("--force", action="store_true", help="replace FILE even where archdsl did not write it"),
-        ),
+        SPEC,
+        *SPEC_FLAGS,
+        TO,
+        flag("-o", "--output", metavar="FILE", help="where to put it; printed, if not given"),
+        flag("--force", action="store_true", help="replace FILE even where archdsl did not write it"),
     ),
-    "explain": Command(
-        explain, (flag("code", nargs="?", metavar="CODE", help="as in E0203; all of them, if not given"),)
-    ),
+    "explain": Command(explain, flag("code", nargs="?", metavar="CODE", help="as in E0203; all of them, if not given")),
     "fmt": Command(
-        fmt, (FILES, flag("--check", action="store_true", help="change nothing; exit 1 where something would"))
+        fmt, FILES, flag("--check", action="store_true", help="change nothing; exit 1 where something would")
     ),
     "zoo": Command(
-        zoo, (flag("name", nargs="?", metavar="NAME", help="print this one; list them, if not given"), FORMAT)
+        zoo, flag("name", nargs="?", metavar="NAME", help="print this one; list them, if not given"), FORMAT
     ),
 }

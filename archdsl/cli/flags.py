@@ -47,12 +47,11 @@ def positive(text: str) -> int:
     return int(text)
 
 
-@dataclass(frozen=True)
 class Command:
     """A command: `run` takes the values of `flags` by name and returns an exit code."""
 
-    run: Callable[..., int]
-    flags: tuple[Flag, ...]
+    def __init__(self, run: Callable[..., int], *flags: Flag) -> None:
+        self.run, self.flags = run, flags
 
 
 SPEC = flag("spec", metavar="SPEC[:MODEL]", help="a file or a shipped spec; - is standard input")

@@ -116,12 +116,10 @@ def _place(folder: str, name: str) -> Path:
 COMMANDS = {
     "runs": Command(
         runs,
-        (
-            flag("folder", nargs="?", default="runs", metavar="DIR", help="the folder that holds them"),
-            flag("--sort", choices=_SORTS, default="time", help="the newest first, or the best"),
-            flag("--compare", nargs="+", metavar="RUN", help="how these differ: names in DIR, or folders"),
-            flag("-o", "--output", metavar="FILE", help="with --compare: their curves in one picture, as PNG"),
-            flag("--format", choices=_FORMATS, default="text", help="for people, programs, tables or papers"),
-        ),
-    ),
+        flag("folder", nargs="?", default="runs", metavar="DIR", help="the folder that holds them"),
+        flag("--sort", choices=_SORTS, default="time", help="the newest first, or the best"),
+        flag("--compare", nargs="+", metavar="RUN", help="how these differ: names in DIR, or folders"),
+        flag("-o", "--output", metavar="FILE", help="with --compare: their curves in one picture, as PNG"),
+        flag("--format", choices=_FORMATS, default="text", help="for people, programs, tables or papers"),
+    )
 }

@@ -184,24 +184,20 @@ def _text(name: str, metavar: str, help: str, *short: str) -> Flag:
 COMMANDS = {
     "train": Command(
         train,
-        (
-            replace(SPEC, about={**SPEC.about, "nargs": "?"}),
-            *(replace(f, about={**f.about, "dest": "values"}) if "--set" in f.names else f for f in SPEC_FLAGS),
-            flag("--backend", "--to", dest="backend", metavar="BACKEND", help="the framework (default: torch)"),
-            flag("--recipe", metavar="RECIPE", help="a name or a file, with parameters: 'ran_cifar(noise=0.3)'"),
-            *(_text(n, metavar, help) for n, (metavar, help) in _LINES.items()),
-            *(_text(n, metavar, help, *(["-b"] if n == "batch-size" else [])) for n, (metavar, help) in _PARTS.items()),
-            *(  # absent where they are not typed, so that `--resume` knows which were
-                flag_of(p, _HELP[p.name], *(["-j"] if p.name == "workers" else []), absent=True)
-                for p in parameters(Settings)
-            ),
-            flag("--amp", action="store_true", help="the same as --precision bfloat16"),
-            flag("--output", metavar="DIR", help="where the folders of runs are (default: runs)"),
-            flag("--name", metavar="NAME", help="of the run's folder; model, data and time, if not given"),
-            flag("--resume", metavar="RUN", help="go on with the run in this folder after its last state"),
-            flag(
-                "--print-config", action="store_true", help="only say the recipe with all its values, and the settings"
-            ),
+        replace(SPEC, about={**SPEC.about, "nargs": "?"}),
+        *(replace(f, about={**f.about, "dest": "values"}) if "--set" in f.names else f for f in SPEC_FLAGS),
+        flag("--backend", "--to", dest="backend", metavar="BACKEND", help="the framework (default: torch)"),
+        flag("--recipe", metavar="RECIPE", help="a name or a file, with parameters: 'ran_cifar(noise=0.3)'"),
+        *(_text(n, metavar, help) for n, (metavar, help) in _LINES.items()),
+        *(_text(n, metavar, help, *(["-b"] if n == "batch-size" else [])) for n, (metavar, help) in _PARTS.items()),
+        *(  # absent where they are not typed, so that `--resume` knows which were
+            flag_of(p, _HELP[p.name], *(["-j"] if p.name == "workers" else []), absent=True)
+            for p in parameters(Settings)
         ),
-    ),
+        flag("--amp", action="store_true", help="the same as --precision bfloat16"),
+        flag("--output", metavar="DIR", help="where the folders of runs are (default: runs)"),
+        flag("--name", metavar="NAME", help="of the run's folder; model, data and time, if not given"),
+        flag("--resume", metavar="RUN", help="go on with the run in this folder after its last state"),
+        flag("--print-config", action="store_true", help="only say the recipe with all its values, and the settings"),
+    )
 }

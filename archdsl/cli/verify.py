@@ -229,28 +229,14 @@ def _batch(text: str) -> int:
 COMMANDS = {
     "verify": Command(
         verify,
-        (
-            SPEC,
-            *SPEC_FLAGS,
-            flag(
-                "--with", dest="columns", type=_names, metavar="A,B", help="what to compare; the first is the reference"
-            ),
-            flag(
-                "--batch",
-                type=_batch,
-                metavar="N",
-                help="examples at once; as few as batch norms allow, if not given",
-            ),
-            flag("--seed", type=_seed, default=0, metavar="N", help="of weights and input"),
-            flag("--dtype", choices=("float32", "float64"), default="float32", help="to compute in"),
-            flag(
-                "--tolerance",
-                type=_tolerance,
-                metavar="X",
-                help="relative, of values; gradients have ten times as much",
-            ),
-            flag("--all", dest="every", action="store_true", help="every tensor, in the order of the graph"),
-            FORMAT,
-        ),
+        SPEC,
+        *SPEC_FLAGS,
+        flag("--with", dest="columns", type=_names, metavar="A,B", help="what to compare; the first is the reference"),
+        flag("--batch", type=_batch, metavar="N", help="examples at once; as few as batch norms allow, if not given"),
+        flag("--seed", type=_seed, default=0, metavar="N", help="of weights and input"),
+        flag("--dtype", choices=("float32", "float64"), default="float32", help="to compute in"),
+        flag("--tolerance", type=_tolerance, metavar="X", help="relative, of values; gradients have ten times as much"),
+        flag("--all", dest="every", action="store_true", help="every tensor, in the order of the graph"),
+        FORMAT,
     )
 }

@@ -107,20 +107,16 @@ _OUTPUT = (
 COMMANDS = {
     "convert": Command(
         convert,
-        (
-            flag("weights", metavar="WEIGHTS", help="a safetensors file, or the folder of a run"),
-            flag("--to", required=True, metavar="torch|keras|onnx", help="what to write"),
-            flag("--spec", metavar="SPEC[:MODEL]", help="whose weights they are; as the file says, if not given"),
-            *SPEC_FLAGS,
-            *_OUTPUT,
-        ),
+        flag("weights", metavar="WEIGHTS", help="a safetensors file, or the folder of a run"),
+        flag("--to", required=True, metavar="torch|keras|onnx", help="what to write"),
+        flag("--spec", metavar="SPEC[:MODEL]", help="whose weights they are; as the file says, if not given"),
+        *SPEC_FLAGS,
+        *_OUTPUT,
     ),
     "export": Command(
         export,
-        (
-            flag("run", metavar="RUN", help="the folder of a run"),
-            flag("--to", default="onnx", metavar="onnx", help="what to write"),
-            *_OUTPUT,
-        ),
+        flag("run", metavar="RUN", help="the folder of a run"),
+        flag("--to", default="onnx", metavar="onnx", help="what to write"),
+        *_OUTPUT,
     ),
 }
