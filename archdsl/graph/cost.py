@@ -134,27 +134,94 @@ class Cost:
     @cached_property
     def stages(self) -> tuple[StageCost, ...]:
         """By stage, in order. Their sums are the totals."""
-        return _by_stage(self.graph, self.bodies[self.graph])
+        whole = self.bodies[self.graph]
+        counts: dict[str, Price] = {}
+        outputs: dict[str, tuple[int, ...]] = {}
+        for node in self.graph:
+            if not isinstance(node.op, Input):
+                label = node.name.partition(".")[0]
+                counts[label] = counts.get(label, Price()) + whole.nodes[node.name]
+                outputs[label] = node.types[0].sizes
+        for label, ref in self.graph.stages.items():
+            counts.setdefault(label, Price())
+            outputs[label] = self.graph.type_of(ref).sizes
+        labels = _in_order(list(counts), list(self.graph.stages))
+        return tuple(StageCost(label, counts[label].params, counts[label].macs, outputs[label]) for label in labels)
 
     @cached_property
     def attention(self) -> AttentionCost:
         """All `rel_attention` of the model together, for the batch and dtype of the cost."""
-        return _attention(self)
+        layers = macs = kept = naive = 0
+        for body, (times, _) in self.uses.items():
+            for node in body:
+                for op, given, count in _ops(node.op, body.input_types(node.name)):
+                    if isinstance(op, RelAttention):
+                        n, (x,) = times * count, given
+                        layers, macs = layers + n, macs + n * op.macs(x)
+                        kept += n * (x.elements + op.saved(x))
+                        naive += n * (x.elements + op.saved_naively(x))
+        size = self.batch * DTYPES[self.dtype]
+        return AttentionCost(layers, macs, kept * size, naive * size)
 
     @cached_property
     def uses(self) -> Mapping[Graph, tuple[int, int]]:
         """How often each body is applied in the model, and how many of these have weights of their own."""
-        return _uses(self.graph)
+        uses: dict[Graph, tuple[int, int]] = {self.graph: (1, 1)}
+        for body in reversed(bodies(self.graph)):
+            times, own = uses[body]
+            shared: set[str] = set()
+            for node in body:
+                again = node.shared in shared
+                for part, count in parts(node.op):
+                    if isinstance(part, Call):
+                        n, m = uses.get(part.body, (0, 0))
+                        uses[part.body] = (n + times * count, m + (0 if again else own * count))
+                if node.shared is not None:
+                    shared.add(node.shared)
+        return uses
 
     @cached_property
     def blocks(self) -> tuple[BlockCost, ...]:
         """By block, the dearest first. Their sums are the totals."""
-        return _by_block(self)
+        owner: dict[Graph, str] = {}
+        for body in reversed(bodies(self.graph)):
+            owner.setdefault(body, body.block)
+            for node in body:
+                for part, _ in parts(node.op):
+                    if isinstance(part, Call) and part.body.kind == "flow":
+                        owner.setdefault(part.body, owner[body])
+        rows: dict[str, tuple[int, Price]] = {}
+        for body, counts in self._own.items():
+            uses, total = rows.get(owner[body], (0, Price()))
+            uses += 0 if body.kind == "flow" else self.uses[body][0]
+            rows[owner[body]] = (uses, sum(counts.values(), total))
+        ordered = sorted(rows.items(), key=lambda row: (-row[1][1].params, -row[1][1].macs, row[0]))
+        return tuple(BlockCost(name, uses, total.params, total.macs) for name, (uses, total) in ordered)
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:
         """By source line, in order. Their sums are the totals."""
-        return _by_line(self)
+        rows: dict[tuple[str, int], tuple[str, Price]] = {}
+        sources: dict[str, int] = {}
+        for body, counts in self._own.items():
+            for node in body:
+                if isinstance(node.op, Input | Select) or not any(isinstance(p, Op) for p, _ in parts(node.op)):
+                    continue
+                source, line = node.span.source, node.span.line
+                sources.setdefault(source.name, len(sources))
+                text, total = rows.get((source.name, line), (source.line(line).strip(), Price()))
+                rows[source.name, line] = (text, total + counts[node.name])
+        ordered = sorted(rows.items(), key=lambda row: (sources[row[0][0]], row[0][1]))
+        return tuple(Line(name, line, text, total.params, total.macs) for (name, line), (text, total) in ordered)
+
+    @property
+    def _own(self) -> dict[Graph, dict[str, Price]]:
+        """For each body, what its own ops cost in the whole model, by node."""
+        own: dict[Graph, dict[str, Price]] = {}
+        for body, (times, weighted) in self.uses.items():
+            counts = _counts(body, lambda call: Price())
+            own[body] = {n: Price(c.params * weighted, c.state * weighted, c.macs * times) for n, c in counts.items()}
+        return own
 
 
 def cost(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer_states: int = 1) -> Cost:
@@ -372,24 +439,6 @@ def _peak(target: Target, given: Types, gives: Types, known: Mapping[Graph, Body
     return peak
 
 
-# --- who pays: by stage, block and line ------------------------------------------------------------
-
-
-def _by_stage(graph: Graph, whole: BodyCost) -> tuple[StageCost, ...]:
-    counts: dict[str, Price] = {}
-    outputs: dict[str, tuple[int, ...]] = {}
-    for node in graph:
-        if not isinstance(node.op, Input):
-            label = node.name.partition(".")[0]
-            counts[label] = counts.get(label, Price()) + whole.nodes[node.name]
-            outputs[label] = node.types[0].sizes
-    for label, ref in graph.stages.items():
-        counts.setdefault(label, Price())
-        outputs[label] = graph.type_of(ref).sizes
-    labels = _in_order(list(counts), list(graph.stages))
-    return tuple(StageCost(label, counts[label].params, counts[label].macs, outputs[label]) for label in labels)
-
-
 def _in_order(built: list[str], stages: list[str]) -> list[str]:
     """Stages in the order of the text; what is bound beside them stands where it was built."""
     place = {label: i for i, label in enumerate(stages)}
@@ -399,36 +448,6 @@ def _in_order(built: list[str], stages: list[str]) -> list[str]:
         upcoming = place.get(label, upcoming)
         keys[label] = (upcoming, label in place)
     return sorted(built, key=keys.__getitem__)
-
-
-def _uses(graph: Graph) -> dict[Graph, tuple[int, int]]:
-    uses: dict[Graph, tuple[int, int]] = {graph: (1, 1)}
-    for body in reversed(bodies(graph)):
-        times, own = uses[body]
-        shared: set[str] = set()
-        for node in body:
-            again = node.shared in shared
-            for part, count in parts(node.op):
-                if isinstance(part, Call):
-                    n, m = uses.get(part.body, (0, 0))
-                    uses[part.body] = (n + times * count, m + (0 if again else own * count))
-            if node.shared is not None:
-                shared.add(node.shared)
-    return uses
-
-
-def _attention(found: Cost) -> AttentionCost:
-    layers = macs = kept = naive = 0
-    for body, (times, _) in found.uses.items():
-        for node in body:
-            for op, given, count in _ops(node.op, body.input_types(node.name)):
-                if isinstance(op, RelAttention):
-                    n, (x,) = times * count, given
-                    layers, macs = layers + n, macs + n * op.macs(x)
-                    kept += n * (x.elements + op.saved(x))
-                    naive += n * (x.elements + op.saved_naively(x))
-    size = found.batch * DTYPES[found.dtype]
-    return AttentionCost(layers, macs, kept * size, naive * size)
 
 
 def _ops(target: Target | Select | Input, given: Types) -> Iterator[tuple[Op, Types, int]]:
@@ -441,44 +460,3 @@ def _ops(target: Target | Select | Input, given: Types) -> Iterator[tuple[Op, Ty
             if step.count > 1:
                 yield from ((op, x, n * (step.count - 1)) for op, x, n in _ops(step.target, step.types))
             given = step.types
-
-
-def _own(found: Cost) -> dict[Graph, dict[str, Price]]:
-    """For each body, what its own ops cost in the whole model, by node."""
-    own: dict[Graph, dict[str, Price]] = {}
-    for body, (times, weighted) in found.uses.items():
-        counts = _counts(body, lambda call: Price())
-        own[body] = {n: Price(c.params * weighted, c.state * weighted, c.macs * times) for n, c in counts.items()}
-    return own
-
-
-def _by_block(found: Cost) -> tuple[BlockCost, ...]:
-    owner: dict[Graph, str] = {}
-    for body in reversed(bodies(found.graph)):
-        owner.setdefault(body, body.block)
-        for node in body:
-            for part, _ in parts(node.op):
-                if isinstance(part, Call) and part.body.kind == "flow":
-                    owner.setdefault(part.body, owner[body])
-    rows: dict[str, tuple[int, Price]] = {}
-    for body, counts in _own(found).items():
-        uses, total = rows.get(owner[body], (0, Price()))
-        uses += 0 if body.kind == "flow" else found.uses[body][0]
-        rows[owner[body]] = (uses, sum(counts.values(), total))
-    ordered = sorted(rows.items(), key=lambda row: (-row[1][1].params, -row[1][1].macs, row[0]))
-    return tuple(BlockCost(name, uses, total.params, total.macs) for name, (uses, total) in ordered)
-
-
-def _by_line(found: Cost) -> tuple[Line, ...]:
-    rows: dict[tuple[str, int], tuple[str, Price]] = {}
-    sources: dict[str, int] = {}
-    for body, counts in _own(found).items():
-        for node in body:
-            if isinstance(node.op, Input | Select) or not any(isinstance(p, Op) for p, _ in parts(node.op)):
-                continue
-            source, line = node.span.source, node.span.line
-            sources.setdefault(source.name, len(sources))
-            text, total = rows.get((source.name, line), (source.line(line).strip(), Price()))
-            rows[source.name, line] = (text, total + counts[node.name])
-    ordered = sorted(rows.items(), key=lambda row: (sources[row[0][0]], row[0][1]))
-    return tuple(Line(name, line, text, total.params, total.macs) for (name, line), (text, total) in ordered)

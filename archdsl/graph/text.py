@@ -34,7 +34,7 @@ from archdsl.graph.graph import (
 )
 from archdsl.language.ops.merge import WithNumber
 from archdsl.language.ops.op import Op
-from archdsl.language.schema import parameters
+from archdsl.language.schema import parameters, written
 from archdsl.language.source import Span
 from archdsl.language.types import Dim, TensorType
 
@@ -62,19 +62,11 @@ def argument(value: object, number: Callable[[Dim], str] = value_text) -> str:
     """
     if isinstance(value, Dim):
         return number(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, BlockValue):
         return _CONTROL.sub(" ", value.text or value.name)
     if isinstance(value, tuple):
         return "[" + ", ".join(argument(v, number) for v in value) + "]"
-    return quoted(value) if isinstance(value, str) else str(value)
-
-
-def quoted(text: str) -> str:
-    """A string as the language writes it, in one line."""
-    inner = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{_CONTROL.sub(" ", inner)}"'
+    return written(value)
 
 
 def op_settings(op: Op, everything: bool = False) -> dict[str, object]:

@@ -17,7 +17,8 @@ from time import perf_counter
 from typing import Any, Literal
 
 from archdsl.code.backend import Artifact, Backend, Trial, find_backend
-from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.build import graph_of
+from archdsl.graph.elaborate import load
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.source import Source
@@ -28,12 +29,8 @@ __all__ = ["MODES", "PLAIN", "Bench", "Measured", "bench"]
 
 Mode = Literal["infer", "train"]
 MODES: tuple[Mode, ...] = ("infer", "train")
-PLAIN: dict[str, Any] = {
-    "precision": "float32",
-    "compile": "off",
-    "channels_last": "off",
-    "fused": "off",
-}  # what all is compared with
+# What all is compared with.
+PLAIN: dict[str, Any] = {"precision": "float32", "compile": "off", "channels_last": "off", "fused": "off"}
 _ROUNDS, _FEWEST = 7, 3
 _SMALL = "model small {\n  input [1, 8, 8]\n  layer: conv(1, 3)\n}\n"  # whose memory is the framework's own
 
@@ -95,11 +92,9 @@ def bench(graph: Graph, backend: Backend, batch: int, settings: Settings, second
         different.setdefault(trial.how, (trial, way))
     trials = [trial for trial, _ in different.values()]
     peaks = [_peaks(artifact, size, batch, way) for _, way in different.values()]
-    found = [
-        measured
-        for mode in MODES
-        for measured in _compare(mode, trials, batch, seconds / len(MODES), [peak[mode] for peak in peaks])
-    ]
+    found: list[Measured] = []
+    for mode in MODES:
+        found += _compare(mode, trials, batch, seconds / len(MODES), [peak[mode] for peak in peaks])
     return Bench(graph.block, size, backend.name, batch, trials[0].device, tuple(found))
 
 
@@ -150,7 +145,7 @@ def _measure_memory(artifact: Artifact, size: tuple[int, ...], batch: int, way: 
     try:
         backend = find_backend(artifact.backend)
         make = ability(backend, BENCH)
-        small = _elaborated(_SMALL)
+        small, _ = graph_of(load(Source("small.arch", _SMALL)), "small")
         _steps(make(backend.emit(small), small.entries[0].types[0].sizes, batch, way))
         before = _most_memory()
         return _steps(make(artifact, size, batch, way), before)
@@ -166,13 +161,6 @@ def _steps(trial: Trial, before: int | None = None) -> dict[Mode, int | None]:
         device, most = trial.peak(), _most_memory()
         found[mode] = device if device is not None or most is None or before is None else most - before
     return found
-
-
-def _elaborated(text: str) -> Graph:
-    program = load(Source("small.arch", text))
-    graph = elaborate(program, next(iter(program.models))).graph
-    assert graph is not None, "the text is right"
-    return graph
 
 
 def _most_memory() -> int | None:

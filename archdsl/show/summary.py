@@ -17,10 +17,9 @@ from archdsl.graph.text import argument, op_settings, stage_words
 from archdsl.language.ops.op import Op
 from archdsl.language.types import TensorType
 
-_WIDEST = 84  # columns of an elaborated spec, before its shapes: longer lines stand out
-
-
 __all__ = ["as_json", "by_block", "by_line", "expand", "table"]
+
+_WIDEST = 84  # columns of an elaborated spec, before its shapes: longer lines stand out
 
 
 def as_json(graph: Graph, found: Cost) -> dict[str, Any]:
@@ -202,13 +201,10 @@ def _chain_items(chain: Chain, name: str, given: tuple[TensorType, ...], found: 
         if isinstance(step.target, Chain):
             yield from _chain_items(step.target, here, given, found)
         else:
-            one = _of_call(step.target, found) if isinstance(step.target, Call) else of_op(step.target, *given)
-            yield _Item(here, step.target, step.types, one.times(step.count))
+            target = step.target
+            one = found.bodies[target.body].total if isinstance(target, Call) else of_op(target, *given)
+            yield _Item(here, target, step.types, one.times(step.count))
         given, first = step.types, last + 1
-
-
-def _of_call(call: Call, found: Cost) -> Price:
-    return found.bodies[call.body].total
 
 
 def _resolved(target: Op | Call) -> str:

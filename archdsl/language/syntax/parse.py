@@ -183,17 +183,8 @@ class _Reader:
         head = opened.head
         if head:
             end = at.span.end if at and at.type == "RBRACE" else head.span.end
-            self.items.append(
-                ast.Block(
-                    kind=head.kind,
-                    name=head.name,
-                    params=head.params,
-                    body=tuple(opened.body),
-                    doc=self.declared(opened, head.span),
-                    name_span=head.name_span,
-                    span=Span(head.span.source, head.span.start, end),
-                )
-            )
+            span, doc = Span(head.span.source, head.span.start, end), self.declared(opened, head.span)
+            self.items.append(replace(head, body=tuple(opened.body), doc=doc, span=span))
 
     def read(self, rule: str, piece: Piece) -> object | None:
         """What a piece says, or None where it has a mistake, which is reported unless one has been."""
