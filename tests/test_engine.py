@@ -84,7 +84,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Given:
     monkeypatch.setitem(sys.modules, "given", about)
     backend = replace(shipped("torch"), train="given", memory="given", knows="given")
     monkeypatch.setattr("archdsl.train.engine.find_backend", lambda name: backend)
-    monkeypatch.setattr("archdsl.train.curves.draw_curves", lambda *args: b"")
+    monkeypatch.setattr("archdsl.train.record.draw_curves", lambda *args: b"")
     return found
 
 
@@ -233,13 +233,13 @@ def test_the_largest_batch_that_fits_is_said(given: Given, tmp_path: Path, optim
 def test_the_machines_memory_counts_where_there_is_no_gpu(
     given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archdsl.train.memory._physical", lambda: 10**5)
+    monkeypatch.setattr("archdsl.train.failures._physical", lambda: 10**5)
     found = mistake(lambda: trained(tmp_path))
     assert found.code == "E0875" and "the machine has" in found.message and "not even one image" in found.help
     with monkeypatch.context() as patch:
         patch.setattr("archdsl.data.split.decode", None)  # nothing is decoded before
         assert mistake(lambda: trained(tmp_path, input="1x16x16")).code == "E0875"
-    monkeypatch.setattr("archdsl.train.memory._physical", lambda: None)
+    monkeypatch.setattr("archdsl.train.failures._physical", lambda: None)
     trained(tmp_path)
 
 

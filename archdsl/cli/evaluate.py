@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import sys
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,8 @@ from archdsl.cli.flags import FORMAT, Command, flag, positive
 from archdsl.cli.specs import extras_of
 from archdsl.cli.terminal import WRONG_SPEC, grid, print_table, replace_file, report, say
 from archdsl.show.summary import shape_text
-from archdsl.train.confusion import confusion_table, draw_confusion
-from archdsl.train.evaluation import CROPS, Evaluation, Seen
+from archdsl.train.epoch import csv_text
+from archdsl.train.evaluation import CROPS, Evaluation, Seen, confusion_table, draw_confusion
 from archdsl.train.evaluation import evaluate as measure
 from archdsl.train.evaluation import predict as look
 from archdsl.train.masks import show_masks
@@ -114,13 +112,8 @@ def _seen(one: Seen) -> dict[str, Any]:
 
 
 def _csv(found: Sequence[Seen]) -> str:
-    text = StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["path", "rank", "class", "probability"])
-    table.writerows(
-        [one.path, rank, name, f"{share:.6g}"] for one in found for rank, (name, share) in enumerate(one.classes, 1)
-    )
-    return text.getvalue()
+    rows = ([one.path, i, name, f"{share:.6g}"] for one in found for i, (name, share) in enumerate(one.classes, 1))
+    return csv_text([["path", "rank", "class", "probability"], *rows])
 
 
 def masks(run: str, image: str, nodes: Sequence[str], output: str | None) -> int:

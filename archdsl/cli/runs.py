@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Callable, Sequence
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from rich.console import Group, RenderableType
 
 from archdsl import api
 from archdsl.cli.flags import Command, flag
 from archdsl.cli.terminal import WrongCommand, grid, print_table, replace_file, say
-from archdsl.train.curves import draw_together
+from archdsl.train.epoch import csv_text
+from archdsl.train.picture import draw_together
 from archdsl.train.runs import PastRun, SeedGroup, differences, grouped, latex, read_run, read_runs, spec_changes
 
 __all__ = ["COMMANDS"]
@@ -38,7 +36,8 @@ def runs(folder: str, sort: str, compare: Sequence[str] | None, output: str | No
         lists = {"runs": [run.as_json() for run in found], "groups": [group.as_json() for group in groups]}
         say(json.dumps({**lists, "broken": broken}, indent=2))
     elif format == "csv":
-        say(_csv([run.as_json() for run in found]))
+        rows = [run.as_json() for run in found]
+        say(csv_text([rows[0] if rows else (), *(row.values() for row in rows)]))
     elif format == "latex":
         say(latex(groups))
     else:
@@ -46,14 +45,6 @@ def runs(folder: str, sort: str, compare: Sequence[str] | None, output: str | No
     for name, why in broken.items():
         print(f"archdsl: {Path(folder) / name} is left out: {why}", file=sys.stderr)
     return 0
-
-
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    text = StringIO()
-    table = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()
 
 
 def _table(found: Sequence[PastRun], groups: Sequence[SeedGroup]) -> RenderableType:

@@ -35,8 +35,8 @@ from archdsl.language.source import Source, Span, flag
 from archdsl.language.version import __version__
 from archdsl.train.abilities import MEMORY, TRAIN, ability, unknown_words
 from archdsl.train.config import CONFIG, ImageCounts, RunConfig, UsedData
+from archdsl.train.failures import check_memory
 from archdsl.train.folder import RECIPE
-from archdsl.train.memory import check_memory
 from archdsl.train.recipes import RecipeText, declared_recipe, with_budget
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings

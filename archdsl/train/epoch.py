@@ -6,9 +6,10 @@ import csv
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
+from io import StringIO
 from typing import Any
 
-__all__ = ["Epoch", "parse_table", "table"]
+__all__ = ["Epoch", "best_of", "csv_text", "parse_table", "table"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,19 @@ class Epoch:
 
 def table(rows: Iterable[Epoch]) -> str:
     """metrics.csv. Numbers are read again as the same ones."""
-    lines = [[f.name for f in fields(Epoch)], *(map(repr, astuple(row)) for row in rows)]
-    return "".join(",".join(line) + "\n" for line in lines)
+    return csv_text([[f.name for f in fields(Epoch)], *map(astuple, rows)])
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """A table as text, its heads the first row."""
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def best_of(rows: Iterable[Epoch]) -> Epoch | None:
+    """The first epoch with the highest top-1 on the held-out images."""
+    return max(rows, key=lambda row: row.val_top1, default=None)
 
 
 def parse_table(text: str) -> list[Epoch]:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain, product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.data import Size, Split, open_data
 from archdsl.data.decode import Damaged, Refused, decode, resize
@@ -22,10 +22,16 @@ from archdsl.language.later import NDArray, Pixels, np
 from archdsl.language.source import flag
 from archdsl.train.abilities import LOGITS, ability
 from archdsl.train.engine import Trained, check_same, open_run
+from archdsl.train.epoch import csv_text
+from archdsl.train.picture import draw_picture, plain
 from archdsl.train.recipes import data_line, open_recipe
 from archdsl.train.record import Run
 
-__all__ = ["CROPS", "Evaluation", "Seen", "evaluate", "predict", "read_images"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["CROPS", "Evaluation", "Seen", "confusion_table", "draw_confusion", "evaluate", "log_probabilities",
+           "predict", "read_images"]  # fmt: skip
 
 CROPS = (1, 5, 10)
 _INNER = 0.875  # the part of an image's side that one of several crops takes: 224 of 256 (Krizhevsky et al. 2012)
@@ -147,7 +153,7 @@ def _see(
     found = _run(trained, _shown(seen(), total) if progress else seen())
     ends = np.cumsum([len(some) * len(views) for some in labels])[:-1]
     parts = (part.reshape(len(views), -1, found.shape[1]) for part in np.split(found, ends))
-    return np.concatenate([_log_probabilities(part) for part in parts]), np.concatenate(labels)
+    return np.concatenate([log_probabilities(part) for part in parts]), np.concatenate(labels)
 
 
 def _run(trained: Trained, batches: Iterator[Pixels]) -> NDArray[np.float32]:
@@ -176,7 +182,7 @@ def _judge(classes: Sequence[str], likely: NDArray[np.float64], labels: NDArray[
     return Evaluation(tuple(classes), confusion, float(-right.mean()), near)
 
 
-def _log_probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def log_probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """log of the mean probability over views: logits [views, images, classes] -> [images, classes]."""
     values = logits.astype(np.float64)
     values -= values.max(2, keepdims=True)
@@ -224,7 +230,7 @@ def predict(
                 yield np.stack(list(good.values()))
 
     logits = _run(trained, _shown(seen(), -(-len(files) // batch)) if progress else seen())
-    shares = np.exp(_log_probabilities(logits[None]))
+    shares = np.exp(log_probabilities(logits[None]))
     order = np.argsort(-shares, axis=1, kind="stable")[:, :top]
     found = [
         Seen(str(path), tuple((names[i], float(share[i])) for i in best))
@@ -272,3 +278,47 @@ def _files(images: Sequence[str]) -> tuple[list[Path], list[Diagnostic]]:
 
 def _below(folder: Path) -> list[Path]:
     return [file for file in sorted(folder.rglob("*")) if file.name.lower().endswith(SUFFIXES) and file.is_file()]
+
+
+# --- the confusion matrix ----------------------------------------------------------------------------
+
+_NUMBERED, _NAMED = 20, 60  # classes up to which cells say their counts, and axes their names
+_COLOURS = "Blues"
+
+
+def confusion_table(found: Evaluation) -> str:
+    """CSV: a row for each class, a column for what its images were taken for; counts."""
+    rows = ([name, *row] for name, row in zip(found.classes, found.confusion.tolist(), strict=True))
+    return csv_text([["class", *found.classes], *rows])
+
+
+def draw_confusion(found: Evaluation, title: str) -> bytes:
+    """A PNG: rows are classes, columns what they were taken for, colours the part of the row.
+
+    Raises ModuleNotFoundError without matplotlib.
+    """
+    side = min(14.0, max(5.0, 0.32 * len(found.classes) + 2))
+    return draw_picture(lambda figure: _draw(figure.subplots(), found, title), side + 1, side)
+
+
+def _draw(axes: Axes, found: Evaluation, title: str) -> None:
+    count, names = len(found.classes), list(map(plain, found.classes))
+    shares = found.confusion / found.confusion.sum(1, keepdims=True).clip(1)
+    shown = axes.imshow(shares, cmap=_COLOURS, vmin=0, vmax=1, interpolation="nearest")
+    if count <= _NAMED:
+        axes.set_xticks(range(count), names, rotation=90, fontsize=8)
+        axes.set_yticks(range(count), names, fontsize=8)
+    if count <= _NUMBERED:
+        _number(axes, found)
+    axes.set(xlabel="taken for", ylabel="class")
+    axes.set_title(f"{plain(title)}\ntop-1 {found.top1:.2f} % of {found.count:,} images", fontsize=10)
+    axes.figure.colorbar(shown, ax=axes, shrink=0.8, label="part of the class")
+
+
+def _number(axes: Axes, found: Evaluation) -> None:
+    """Write the counts into the cells, but for those of nothing."""
+    for y, row in enumerate(found.confusion.tolist()):
+        for x, count in enumerate(row):
+            if count:
+                colour = "white" if 2 * count > sum(row) else "black"
+                axes.text(x, y, f"{count}", ha="center", va="center", fontsize=7, color=colour)

@@ -49,17 +49,15 @@ class RunFolder:
 
     def read_config(self) -> RunConfig:
         """What the run was made of."""
-        text = self.read(CONFIG)
         try:
-            return RunConfig.parse(text)
+            return RunConfig.parse(self.read(CONFIG))
         except ValueError as wrong:
             self.unusable(str(wrong))
 
     def read_recipe(self) -> RecipeText:
         """The recipe as the run was begun with it."""
-        text = self.read(RECIPE)
         try:
-            return RecipeText.parse(text)
+            return RecipeText.parse(self.read(RECIPE))
         except ValueError:
             self.unusable(f"{RECIPE} is damaged")
 
@@ -74,9 +72,8 @@ class RunFolder:
         """The epochs that ended; none where the training ended before its first one did."""
         if not (self.folder / METRICS).exists():
             return []
-        text = self.read(METRICS)
         try:
-            return parse_table(text)
+            return parse_table(self.read(METRICS))
         except (ValueError, TypeError, KeyError):
             self.unusable(f"{METRICS} is damaged", _TRAIN_AGAIN)
 
@@ -84,9 +81,8 @@ class RunFolder:
         """How it ended; `unfinished` where it still goes on or was killed."""
         if not (self.folder / SUMMARY).exists():
             return _UNFINISHED
-        text = self.read(SUMMARY)
         try:
-            return str(json.loads(text)["status"])
+            return str(json.loads(self.read(SUMMARY))["status"])
         except (ValueError, KeyError, TypeError):
             self.unusable(f"{SUMMARY} is damaged", _TRAIN_AGAIN)
 

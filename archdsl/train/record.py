@@ -23,15 +23,14 @@ from archdsl.language.later import Array
 from archdsl.language.source import flag
 from archdsl.train import files
 from archdsl.train.config import CONFIG, Resumed, RunConfig
-from archdsl.train.epoch import Epoch, table
+from archdsl.train.epoch import Epoch, best_of, table
 from archdsl.train.folder import BEST, FINISHED, METRICS, RECIPE, SUMMARY, RunFolder
 from archdsl.train.logs import Log, open_logs, refuse_missing, tags
+from archdsl.train.picture import draw_curves
 from archdsl.train.ranks import leads
 from archdsl.train.recipes import RecipeText
-from archdsl.train.report import report
-from archdsl.train.runs import PastRun
-from archdsl.weights import Origin
-from archdsl.weights.bundle import Bundle
+from archdsl.train.runs import PastRun, report
+from archdsl.weights import Bundle, Origin
 
 if TYPE_CHECKING:
     from archdsl.language.recipe import Recipe
@@ -224,7 +223,7 @@ class Run(RunFolder):
     @property
     def best(self) -> Epoch | None:
         """The first epoch with the highest top-1 on the held-out images."""
-        return max(self.rows, key=lambda row: row.val_top1, default=None)
+        return best_of(self.rows)
 
     def stale(self, patience: int) -> bool:
         """Whether the last `patience` epochs brought no better top-1 on the held-out images; 0 is never."""
@@ -289,8 +288,6 @@ class Run(RunFolder):
         return result
 
     def _draw(self) -> None:
-        from archdsl.train.curves import draw_curves
-
         picture = draw_curves(self.rows, self.folder.name, "average" in self.recipe.lines)
         if picture is None:
             self.say('no curves.png: it needs matplotlib, `pip install "archdsl[data]"`')

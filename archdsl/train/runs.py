@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import unified_diff
@@ -20,11 +21,11 @@ from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.evaluation import NoRuns
 from archdsl.language.source import flag
 from archdsl.train.config import CONFIG, RunConfig
-from archdsl.train.epoch import Epoch
+from archdsl.train.epoch import Epoch, best_of
 from archdsl.train.folder import FINISHED, RunFolder
 from archdsl.train.recipes import RecipeText
 
-__all__ = ["PastRun", "SeedGroup", "differences", "grouped", "latex", "read_run", "read_runs", "spec_changes"]
+__all__ = ["PastRun", "SeedGroup", "differences", "grouped", "latex", "read_run", "read_runs", "report", "spec_changes"]
 
 _KNOWN = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet"}
 _BESIDE = frozenset({"seed", "workers", "save_minutes", "log"})  # settings that are no part of an experiment
@@ -61,7 +62,7 @@ class PastRun:
     @property
     def best(self) -> Epoch | None:
         """The first epoch with the highest top-1 on the held-out images."""
-        return max(self.rows, key=lambda row: row.val_top1, default=None)
+        return best_of(self.rows)
 
     @property
     def top1(self) -> float | None:
@@ -261,3 +262,44 @@ def latex(groups: Sequence[SeedGroup]) -> str:
 
 def _escaped(text: str) -> str:
     return "".join(_SPECIAL.get(c, c) for c in text)
+
+
+def report(run: PastRun) -> str:
+    """summary.md: what a paper or a note says of a run that has ended with at least one epoch, to be pasted."""
+    group = SeedGroup((run,))
+    table = "".join(f"| {name} | {_cell(value)} |\n" for name, value in _rows(run))
+    return (
+        f"{group.sentence}.\n\n| | |\n|---|---|\n{table}\n"
+        f"```text\n{run.recipe.text}```\n\nAs a row of a LaTeX table:\n\n```text\n{latex([group])}```\n"
+    )
+
+
+def _rows(run: PastRun) -> Iterator[tuple[str, str]]:
+    config, best = run.config, run.best
+    assert best is not None, "the run has an epoch"
+    asked = "".join(f" --set {name}={value}" for name, value in config.settings.items())
+    size = "x".join(map(str, config.input))
+    yield "model", f"`{run.model}{asked}`, reads {size}{_cost(run)}"
+    data = config.data
+    images = f"{data.images.train:,} images to train and {data.images.test:,} held out"
+    digest = f"SHA-256 `{data.digest[:16]}`, split in splits.json"
+    yield "data", f"{run.data}, {len(data.classes)} classes, {images}; {digest}"
+    yield "top-1", f"{best.val_top1:.2f} % (loss {best.val_loss:.4f}) on the held-out images"
+    yield "chosen", f"epoch {best.epoch} of {len(run.rows)}, the best on the held-out images; training {run.status}"
+    rate = f", {run.rate:,.0f} images/s" if run.rate else ""
+    yield "time", f"{duration(run.seconds)} without set-up{rate} with validation"
+    yield "hardware", f"{run.device}; precision {config.precision or config.machine.precision}"
+    versions = {"archdsl": config.archdsl or "", **(config.versions or {})}
+    yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
+    yield "seed", str(config.machine.seed)
+    yield "command", f"`{shlex.join(['archdsl', *config.command[1:]])}`"
+
+
+def _cell(text: str) -> str:
+    """As it stands in a table of Markdown."""
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+def _cost(run: PastRun) -> str:
+    found = [(run.params, "parameters"), (run.config.macs, "multiply-adds")]
+    return "".join(f", {count:,} {what}" for count, what in found if count is not None)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from archdsl.weights.file import FORMAT, Stored, WeightFile, describe, fit, load, pack, save
 from archdsl.weights.inventory import DTYPE, Weight, keys
-from archdsl.weights.origin import Origin
+from archdsl.weights.origin import Bundle, Origin
 from archdsl.weights.random import random_weights
 
-__all__ = ["DTYPE", "FORMAT", "Origin", "Stored", "Weight", "WeightFile", "describe", "fit", "keys", "load", "pack",
-           "random_weights", "save"]  # fmt: skip
+__all__ = ["DTYPE", "FORMAT", "Bundle", "Origin", "Stored", "Weight", "WeightFile", "describe", "fit", "keys", "load",
+           "pack", "random_weights", "save"]  # fmt: skip

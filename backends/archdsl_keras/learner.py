@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from archdsl.language.recipe.recipe import draw_seed
 from archdsl.train.course import Position, Sums
+from archdsl.train.evaluation import log_probabilities
 from archdsl_keras.batches import Batches, HeldOut
 from archdsl_keras.blame import first_not_finite
 from archdsl_keras.framework import torch
@@ -119,8 +120,6 @@ class _Turns(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
 
 
 def _judged(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Sums:
-    values = logits.astype(np.float64)
-    values -= values.max(1, keepdims=True)
-    likely = values - np.log(np.exp(values).sum(1, keepdims=True))
+    likely = log_probabilities(logits[None])
     right = likely.argmax(1) == labels
     return Sums(float(-likely[np.arange(len(labels)), labels].sum()), int(right.sum()), len(labels))
