@@ -66,9 +66,9 @@ from archdsl.language.recipe.words import (
 from archdsl.language.source import flag
 from archdsl.train import Result, Run, evaluate, resume
 from archdsl.train.settings import Settings
+from archdsl_torch.augment import Normal
 from archdsl_torch.batches import Batches, HeldOut, Images
 from archdsl_torch.machine import blocks
-from archdsl_torch.normal import Normal
 
 DigitsRun = tuple[Run, Result, list[str]]
 STEADY = replace(QUICK, schedule=Constant())

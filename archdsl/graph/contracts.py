@@ -42,13 +42,9 @@ def hold(graph: Graph, contracts: tuple[Contract, ...]) -> list[Diagnostic]:
     >>> [found.label for found in hold(result.graph, result.contracts)]
     ['macs is 6, expected < 6']
     """
-    found = []
     measured = cache(partial(cost, graph))
-    for contract in contracts:
-        diagnostic = _check(graph, contract, measured)
-        if diagnostic is not None:
-            found.append(diagnostic)
-    return found
+    found = (_check(graph, contract, measured) for contract in contracts)
+    return [diagnostic for diagnostic in found if diagnostic is not None]
 
 
 def _check(graph: Graph, contract: Contract, measured: Callable[..., Cost]) -> Diagnostic | None:

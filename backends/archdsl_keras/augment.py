@@ -1,4 +1,4 @@
-"""The `augment` line of a recipe, on whole batches where the images are.
+"""The `augment` line of a recipe and normalisation, on whole batches where the images are.
 
 What a word means is its docstring (archdsl/language/recipe/words.py). Everything is in operations that XLA compiles
 for every backend of Keras: TensorFlow has neither its affine transform nor its gamma distribution there.
@@ -11,12 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from archdsl.data import Normalise
 from archdsl.data.windows import TRIES, largest_window
 from archdsl.language.recipe import Recipe, Word, words
 
-__all__ = ["CHANGES", "MIXES", "Augment", "Mix"]
+__all__ = ["CHANGES", "MIXES", "Augment", "Mix", "Normal"]
 
 
 class Augment:
@@ -111,6 +113,22 @@ class _Batch:
         upper = (1 - right) * self.at(top, left) + right * self.at(top, left + 1)
         lower = (1 - right) * self.at(top + 1, left) + right * self.at(top + 1, left + 1)
         return (1 - down) * upper + down * lower
+
+
+class Normal:
+    """`Normalise`: pixels in 0..1, [b, h, w, c] -> the same shape."""
+
+    def __init__(self, normalise: Normalise) -> None:
+        self.by = normalise.by
+        # [c] as it is; [c, h, w] with the channels last
+        self.mean, self.std = (np.moveaxis(np.asarray(a, "float32"), 0, -1) for a in (normalise.mean, normalise.std))
+
+    def __call__(self, images: Any) -> Any:
+        if self.by == "image":
+            axes, least = (1, 2, 3), 1 / math.sqrt(math.prod(images.shape[1:]))
+            deviation = ops.std(images, axes, keepdims=True)
+            return (images - ops.mean(images, axes, keepdims=True)) / ops.maximum(deviation, least)
+        return (images - self.mean) / self.std
 
 
 # --- one image by itself ---------------------------------------------------------------------------

@@ -17,8 +17,7 @@ from archdsl.graph.graph import Graph
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe.recipe import draw_seed
 from archdsl.weights import keys
-from archdsl_keras.augment import Augment, Mix
-from archdsl_keras.normal import Normal
+from archdsl_keras.augment import Augment, Mix, Normal
 from archdsl_keras.optimizers import average_all, make_optimizer
 from archdsl_keras.weights import variables
 

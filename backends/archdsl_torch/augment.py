@@ -1,4 +1,4 @@
-"""The `augment` line of a recipe, on whole batches where the images are.
+"""The `augment` line of a recipe and normalisation, on whole batches where the images are.
 
 What a word means is its docstring (archdsl/language/recipe/words.py). All numbers come from PyTorch's global
 generators, and no draw makes the processor wait for a GPU.
@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from kornia.enhance import adjust_hue
 from torch import Tensor, nn
 
+from archdsl.data import Normalise
 from archdsl.data.windows import TRIES, largest_window
 from archdsl.language.recipe import Recipe, Word, words
 
-__all__ = ["CHANGES", "MIXES", "Augment", "Mix"]
+__all__ = ["CHANGES", "MIXES", "Augment", "Mix", "Normal"]
 
 
 class Augment(nn.Module):
@@ -55,6 +56,27 @@ class Mix:
         order = torch.randperm(len(images), device=images.device)
         mixed, share = MIXES[type(word)](word, images, images[order])
         return mixed, torch.lerp(targets[order], targets, share)
+
+
+class Normal(nn.Module):
+    """`Normalise`: pixels in 0..1, [b, c, h, w] -> the same shape."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, normalise: Normalise) -> None:
+        super().__init__()
+        self.by = normalise.by
+        for name in ("mean", "std"):
+            numbers = torch.as_tensor(getattr(normalise, name), dtype=torch.float32)
+            self.register_buffer(name, numbers.view(-1, 1, 1) if self.by == "channel" else numbers, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.by == "image":
+            axes = (1, 2, 3)
+            std = images.std(axes, correction=0, keepdim=True)
+            return (images - images.mean(axes, keepdim=True)) / std.clamp(min=images[0].numel() ** -0.5)
+        return (images - self.mean) / self.std
 
 
 # --- one image by itself ---------------------------------------------------------------------------

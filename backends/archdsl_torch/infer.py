@@ -13,9 +13,9 @@ from archdsl.data import Normalise
 from archdsl.graph.graph import Graph
 from archdsl.language.recipe import Recipe
 from archdsl.train.settings import Settings
+from archdsl_torch.augment import Normal
 from archdsl_torch.build import build
 from archdsl_torch.machine import Machine
-from archdsl_torch.normal import Normal
 from archdsl_torch.weights import set_weights
 
 __all__ = ["logits"]

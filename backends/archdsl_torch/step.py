@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from archdsl.data import Normalise
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe.recipe import draw_seed
-from archdsl_torch.augment import Augment, Mix
+from archdsl_torch.augment import Augment, Mix, Normal
 from archdsl_torch.batches import Batch
 from archdsl_torch.machine import Machine
-from archdsl_torch.normal import Normal
 from archdsl_torch.norms import share_norms
 from archdsl_torch.optimizers import Average, optimizer
 from archdsl_torch.weights import whole

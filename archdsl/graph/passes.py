@@ -1,15 +1,43 @@
-"""Guards made whole: what only one branch reads is there for that branch alone."""
+"""Passes: functions from a legal graph to a legal graph, which never edit what they are given.
+
+Each says what it needs and what it keeps, and gives back the very graph where there is nothing to do, so a second run
+changes nothing. They see one body at a time and are run by elaboration as soon as it is built, because it is built
+once for all of its uses: whoever calls it sees it whole, and a budget counts what is left.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from archdsl.graph.graph import Choice, Graph, Input, Node, Select
 
-__all__ = ["complete_guards"]
+__all__ = ["PASSES", "complete", "complete_guards", "drop_unread"]
 
 Guards = tuple[Choice, ...]
+
+
+def drop_unread(body: Graph) -> Graph:
+    """Leave out nodes that feed no output: a conditional passed over them.
+
+    (A name that nothing reads in the text is an error, and not ours to drop.)
+    Needs: the outputs.  Keeps: inputs, read or not, and the order of what stays.
+
+    >>> from archdsl.graph.graph import Node, Ref
+    >>> from archdsl.language.ops.act import Relu
+    >>> from archdsl.language.source import Source
+    >>> from archdsl.language.types import Dim, TensorType
+    >>> types, span = (TensorType((Dim(4),)),), Source("example.arch", "in -> relu").span()
+    >>> body = Graph("example", "block", "", {}, span, outputs=(Ref("read"),))
+    >>> start = body.add(Node("in", Input(), types, span))
+    >>> for name in ("read", "unread"):
+    ...     _ = body.add(Node(name, Relu(), types, span), {"x": start})
+    >>> [node.name for node in drop_unread(body)]
+    ['in', 'read']
+    """
+    read = body.sources_of(ref.node for ref in body.outputs)
+    kept = [node for node in body if node.name in read or isinstance(node.op, Input)]
+    return body if len(kept) == len(body) else body.rebuilt(kept)
 
 
 def complete_guards(body: Graph) -> Graph:
@@ -60,3 +88,19 @@ def _common(guards: Iterable[Guards]) -> Guards:
             same += 1
         found = found[:same]
     return found or ()
+
+
+PASSES: tuple[Callable[[Graph], Graph], ...] = (drop_unread, complete_guards)
+
+
+def complete(body: Graph) -> Graph:
+    """A body whose outputs are set, after all of `PASSES`.
+
+    Every body of a graph has been through it when elaboration is done:
+
+    >>> complete(tiny) is tiny
+    True
+    """
+    for step in PASSES:
+        body = step(body)
+    return body
