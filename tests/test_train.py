@@ -188,7 +188,7 @@ def change(word: Any, state: dict[str, Any], w: Any, g: Any, decay: float, t: in
         g = g + decay * w
         state["v"] = word.momentum * state.get("v", 0) + g
         return g + word.momentum * state["v"] if word.nesterov else state["v"]
-    if isinstance(word, Adam):
+    if type(word) is Adam:
         g = g + decay * w
     state["m"] = word.beta1 * state.get("m", 0) + (1 - word.beta1) * g
     state["u"] = word.beta2 * state.get("u", 0) + (1 - word.beta2) * g * g

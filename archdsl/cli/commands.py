@@ -61,12 +61,9 @@ def show(
         return 0
     if format == "json":
         say(json.dumps(summary.as_json(graph, costs), indent=2))
-    elif cost_by == "line":
-        print_table(summary.by_line(graph, costs))
-    elif cost_by == "block":
-        print_table(summary.by_block(graph, costs))
     else:
-        print_table(summary.table(graph, costs))
+        by = {"stage": summary.table, "block": summary.by_block, "line": summary.by_line}[cost_by]
+        print_table(by(graph, costs))
     return 0
 
 

@@ -60,7 +60,7 @@ def _number(value: float | None, form: str) -> str:
 
 _COLUMNS: dict[str, Callable[[PastRun], str]] = {
     "run": lambda run: run.name,
-    "model": lambda run: run.model,
+    "model": lambda run: run.config.model,
     "data": lambda run: run.data,
     "recipe": lambda run: run.recipe.name,
     "device": lambda run: run.device,
@@ -68,7 +68,7 @@ _COLUMNS: dict[str, Callable[[PastRun], str]] = {
     "started": lambda run: f"{run.config.started:%Y-%m-%d %H:%M}",
     "epochs": lambda run: str(len(run.rows)),
     "top-1, %": lambda run: _number(run.top1, ".2f"),
-    "params": lambda run: _number(run.params, ","),
+    "params": lambda run: _number(run.config.params, ","),
     "images/s": lambda run: _number(run.rate, ",.0f"),
 }
 _NAMES = 7  # of these are text

@@ -97,18 +97,12 @@ def train(
         if print_config:
             say(_config(chosen, how))
             return 0
-        what = {"program": program, "model": block, "values": parse_settings(values), "input": input}
-        place = {"output": output or "runs", "name": name}
-        run, result = _begin(backend or "torch", {**what, "recipe": chosen, "settings": how, **place})
+        framework, place = find_backend(backend or "torch"), {"output": output or "runs", "name": name}
+        what = {"values": parse_settings(values), "input": input, "to": framework.name, **place, **_speaking()}
+        with api.needs(f"{framework.extra},data"):
+            run, result = in_turn()(run_training)(program, block, chosen, how, **what)
     _tell(run, result)
     return 0
-
-
-def _begin(backend: str, given: Mapping[str, Any]) -> tuple[Run, Result]:
-    """Train anew. given: arguments of `archdsl.train.train`."""
-    framework = find_backend(backend)
-    with api.needs(f"{framework.extra},data"):
-        return in_turn()(run_training)(to=framework.name, **given, **_speaking())
 
 
 def _speaking() -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Images and their classes: where they come from, and how they become batches. Importing it imports no framework."""
 
-from __future__ import annotations
-
 from archdsl.data.dataset import Data, check_classes, is_image
 from archdsl.data.decode import Size, images
 from archdsl.data.normalise import ARRAYS, Normalise

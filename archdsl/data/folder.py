@@ -59,9 +59,8 @@ def _check_folder(root: Path, name: str, at: Span, advice: str) -> None:
     except (OSError, ValueError):
         is_folder = exists = False
     if exists and not is_folder:
-        raise SpecError(
-            [DataMissing(name, "a file, not a folder", "unpack it, or name the folder of the images").at(at)]
-        )
+        fix = "unpack it, or name the folder of the images"
+        raise SpecError([DataMissing(name, "a file, not a folder", fix).at(at)])
     if not is_folder:
         raise SpecError([DataMissing(name, "no such folder", advice).at(at)])
 

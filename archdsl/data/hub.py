@@ -41,9 +41,8 @@ def open_hub(word: Hub, at: Span, say: Callable[[str], None]) -> Data:
     parts = _load(source, at)
     if word.train not in parts or (word.test and word.test not in parts):
         missing = word.train if word.train not in parts else word.test
-        _refuse(
-            word, f"it has no part `{missing}`", f'its parts are {", ".join(parts)}: say `train="…"`, `test="…"`', at
-        )
+        fix = f'its parts are {", ".join(parts)}: say `train="…"`, `test="…"`'
+        _refuse(word, f"it has no part `{missing}`", fix, at)
     train = parts[word.train]
     image, label = _image_column(word, train, at), _label_column(word, train, at)
     test = word.test or next((name for name in TEST if name in parts and name != word.train), "")
@@ -64,12 +63,8 @@ def _load(word: Hub, at: Span) -> dict[str, datasets.Dataset]:
     """Every part by its name."""
     place = Path(word.path)
     if _is_local(word) and place.is_file() and place.suffix not in _FILES:
-        _refuse(
-            word,
-            "it is a file of another kind",
-            f"name one of {' or '.join(_FILES)}, a folder, or a set of the hub",
-            at,
-        )
+        fix = f"name one of {' or '.join(_FILES)}, a folder, or a set of the hub"
+        _refuse(word, "it is a file of another kind", fix, at)
     try:
         if (place / "dataset_dict.json").is_file() or (place / "state.json").is_file():
             found = datasets.load_from_disk(word.path)
@@ -116,9 +111,8 @@ def _column(path: str, kind: str, given: str, found: Sequence[str], part: datase
     if given in found or (len(found) == 1 and not given):
         return given or found[0]
     columns = ", ".join(part.column_names)
-    what = (
-        f"`{given}` is none" if given else f"{', '.join(found)} could be" if found else f"none is a column of {kind}s"
-    )
+    several = f"{', '.join(found)} could be" if found else f"none is a column of {kind}s"
+    what = f"`{given}` is none" if given else several
     raise SpecError([WhichColumn(path, kind, f"{what}; it has {columns}").at(at)])
 
 
@@ -157,9 +151,8 @@ class _Tables:
         """The classes of a part, and the number of each image's."""
         found = part.select_columns([self.label])[:][self.label]
         if None in found:
-            _refuse(
-                self.word, f"image {found.index(None)} of `{name}` has no label", "name another part or column", self.at
-            )
+            what = f"image {found.index(None)} of `{name}` has no label"
+            _refuse(self.word, what, "name another part or column", self.at)
         kind = part.features[self.label]
         if not isinstance(kind, datasets.ClassLabel):
             classes, numbers = np.unique(np.array(found), return_inverse=True)
@@ -197,12 +190,8 @@ def _undivided(word: Hub, source: Hub, read: _Tables, table: datasets.Dataset) -
     try:
         split = hold_out(numbers)
     except ValueError:
-        _refuse(
-            word,
-            "it has no part to test on, and too few images of a class to hold some out",
-            'name one: `test="…"`',
-            read.at,
-        )
+        what = "it has no part to test on, and too few images of a class to hold some out"
+        _refuse(word, what, 'name one: `test="…"`', read.at)
     train, test = (whole.take(np.array(split[part])) for part in ("train", "test"))
     held = f"no part of `{word.path}` is for testing: a fifth of each class of `{word.train}` is held out"
     notes = (held, *_notes(classes, numbers))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
+from zipfile import BadZipFile
 
 from archdsl.language.later import NDArray, Pixels, np
 
@@ -65,8 +66,6 @@ class Normalise:
 
 
 def _arrays(content: bytes | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    from zipfile import BadZipFile
-
     if content is None:
         raise ValueError(f"no {ARRAYS}")
     try:

@@ -1,7 +1,5 @@
 """Training: what all backends share. Importing it imports no framework."""
 
-from __future__ import annotations
-
 from archdsl.data import Data, Normalise, Split, check_classes, open_data
 from archdsl.language.recipe import Recipe
 from archdsl.train.engine import resume, train

@@ -103,7 +103,7 @@ def train(
         raise SpecError([NothingToTrain().at(graph[graph.outputs[0].node].span)])
     artifact = backend.emit(graph)
     images, held_out = _load(found, size, recipe, settings, graph, free)
-    normalise = images.statistics(_standardized(recipe))
+    normalise = images.statistics((recipe.find(StandardizeImages) or StandardizeImages()).by)
     config = _config(origin, artifact, costs, settings, found, normalise, size, command)
     texts: dict[str, str | bytes] = {
         "resolved.txt": to_text(graph),
@@ -253,26 +253,18 @@ def _load(
 
     Raises SpecError where memory is too small for the training, before an image is decoded.
     """
-    windows, count = recipe.find(ResizedCrop) is not None, _count(data, recipe)
+    windows, subset, count = recipe.find(ResizedCrop) is not None, recipe.find(Subset), len(data.train)
+    if subset:
+        count = min(count, subset.per_class * len(data.classes))
     kept = data.train.bytes_kept(size, windows, count=count) + data.test.bytes_kept(size)
     check_memory(graph, recipe, settings, free, count, kept)
     images = data.load("train", size, windows=windows, max_corrupt=settings.max_corrupt)
-    if subset := recipe.find(Subset):
+    if subset:
         place = recipe.place(f"augment.{recipe.augment.index(subset)}")
         images = images.subset(subset.per_class, settings.seed, place)
     if noise := recipe.find(LabelNoise):
         images = images.noisy(noise.p, settings.seed)
     return images, data.load("test", size, max_corrupt=settings.max_corrupt)
-
-
-def _count(data: Data, recipe: Recipe) -> int:
-    """How many images are trained on, at most."""
-    subset = recipe.find(Subset)
-    return min(len(data.train), subset.per_class * len(data.classes)) if subset else len(data.train)
-
-
-def _standardized(recipe: Recipe) -> str:
-    return (recipe.find(StandardizeImages) or StandardizeImages()).by
 
 
 def _with_classes(program: Program, model: str, values: Mapping[str, str], count: int) -> dict[str, str]:

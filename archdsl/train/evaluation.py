@@ -12,6 +12,9 @@ from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.progress import track
+
 from archdsl.data import Size, Split, open_data
 from archdsl.data.decode import Damaged, Refused, decode, resize
 from archdsl.data.folder import SUFFIXES
@@ -167,9 +170,6 @@ def _run(trained: Trained, batches: Iterator[Pixels]) -> NDArray[np.float32]:
 
 
 def _shown(batches: Iterator[Pixels], total: int) -> Iterator[Pixels]:
-    from rich.console import Console
-    from rich.progress import track
-
     yield from track(batches, "evaluating", total, console=Console(stderr=True), transient=True)
 
 

@@ -284,7 +284,8 @@ class Run(RunFolder):
         if leads():
             self._draw()
             self.write(SUMMARY, _json(asdict(result)))  # where it says `finished`, nothing is left to do
-            self._sum_up(status)
+            past = PastRun(self.folder, self.config, self.recipe, tuple(self.rows), status)
+            self.write("summary.md", report(past))
         return result
 
     def _draw(self) -> None:
@@ -293,10 +294,6 @@ class Run(RunFolder):
             self.say('no curves.png: it needs matplotlib, `pip install "archdsl[data]"`')
         else:
             self.write("curves.png", picture)
-
-    def _sum_up(self, status: str) -> None:
-        past = PastRun(self.folder, self.config, self.recipe, tuple(self.rows), status)
-        self.write("summary.md", report(past))
 
     def _save_weights(self, tensors: Weights, row: Epoch) -> None:
         """Tensors by the keys of the graph, with what they belong to."""

@@ -50,10 +50,6 @@ class PastRun:
         return self.folder.name
 
     @property
-    def model(self) -> str:
-        return self.config.model
-
-    @property
     def data(self) -> str:
         """The data's name, as papers write it."""
         name = self.config.data.name
@@ -82,10 +78,6 @@ class PastRun:
         return done / self.seconds if done and self.seconds else None
 
     @property
-    def params(self) -> int | None:
-        return self.config.params
-
-    @property
     def device(self) -> str:
         """`1x NVIDIA H200`, `cpu, 2 threads`."""
         name = self.config.device or ""
@@ -103,10 +95,10 @@ class PastRun:
     def as_json(self) -> dict[str, Any]:
         """For programs: percent, seconds, images a second."""
         return {
-            "name": self.name, "folder": str(self.folder), "model": self.model, "data": self.data,
+            "name": self.name, "folder": str(self.folder), "model": self.config.model, "data": self.data,
             "recipe": self.recipe.name, "backend": self.config.backend, "seed": self.config.machine.seed,
             "epochs": len(self.rows), "top1": self.top1, "best_epoch": self.best.epoch if self.best else None,
-            "params": self.params, "images_per_second": self.rate, "seconds": round(self.seconds, 2),
+            "params": self.config.params, "images_per_second": self.rate, "seconds": round(self.seconds, 2),
             "device": self.device, "status": self.status, "started": self.config.started.isoformat(timespec="seconds"),
         }  # fmt: skip
 
@@ -148,7 +140,7 @@ class SeedGroup:
         first, count = self.runs[0], len(self.runs)
         runs = "one run" if count == 1 else f"{count} runs"
         facts = [self.accuracy, duration(self.seconds), *([first.device] if first.device else [])]
-        return f"{first.model}, {first.data}, {runs}: {', '.join(facts)}"
+        return f"{first.config.model}, {first.data}, {runs}: {', '.join(facts)}"
 
     def as_json(self) -> dict[str, Any]:
         names = [run.name for run in self.runs]
@@ -222,7 +214,7 @@ def differences(runs: Sequence[PastRun]) -> dict[str, list[str]]:
 
 def _facts(run: PastRun) -> Iterator[tuple[str, str]]:
     config = run.config
-    yield "model", run.model
+    yield "model", run.config.model
     yield "spec", config.files["model.py"][:12]
     yield "backend", config.backend
     yield "input", str(list(config.input))
@@ -252,9 +244,9 @@ def latex(groups: Sequence[SeedGroup]) -> str:
     rows = ["% model & data & parameters & top-1 in % & runs & time & device \\\\"]
     for group in groups:
         run = group.runs[0]
-        params = "" if run.params is None else f"{run.params:,}"
+        params = "" if run.config.params is None else f"{run.config.params:,}"
         spread = "" if group.deviation is None else f" \\pm {group.deviation:.2f}"
-        model, data, device = map(_escaped, (run.model, run.data, run.device))
+        model, data, device = map(_escaped, (run.config.model, run.data, run.device))
         figures = [params, f"${group.top1:.2f}{spread}$", str(len(group.runs)), duration(group.seconds)]
         rows.append(" & ".join([model, data, *figures, device]) + r" \\")
     return "\n".join(rows) + "\n"
@@ -279,7 +271,7 @@ def _rows(run: PastRun) -> Iterator[tuple[str, str]]:
     assert best is not None, "the run has an epoch"
     asked = "".join(f" --set {name}={value}" for name, value in config.settings.items())
     size = "x".join(map(str, config.input))
-    yield "model", f"`{run.model}{asked}`, reads {size}{_cost(run)}"
+    yield "model", f"`{run.config.model}{asked}`, reads {size}{_cost(run)}"
     data = config.data
     images = f"{data.images.train:,} images to train and {data.images.test:,} held out"
     digest = f"SHA-256 `{data.digest[:16]}`, split in splits.json"
@@ -301,5 +293,5 @@ def _cell(text: str) -> str:
 
 
 def _cost(run: PastRun) -> str:
-    found = [(run.params, "parameters"), (run.config.macs, "multiply-adds")]
+    found = [(run.config.params, "parameters"), (run.config.macs, "multiply-adds")]
     return "".join(f", {count:,} {what}" for count, what in found if count is not None)

@@ -3,8 +3,6 @@
 Arrays are numpy's, in the layouts that the ops say. No framework is needed for any of this.
 """
 
-from __future__ import annotations
-
 from archdsl.weights.file import FORMAT, Stored, WeightFile, describe, fit, load, pack, save
 from archdsl.weights.inventory import DTYPE, Weight, keys
 from archdsl.weights.origin import Bundle, Origin

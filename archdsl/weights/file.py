@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, Protocol
+from typing import Any, BinaryIO, NoReturn
 
 from archdsl.code.backend import MADE_BY
 from archdsl.graph.graph import Graph
@@ -30,16 +30,6 @@ _CODES = {name: code for code, name in _DTYPES.items()}
 _NO_SUM = b"0" * 64  # where a checksum is to stand
 _SAY_WHOSE = "name the spec that they are of, with `--set` and `--input` as it was trained"
 _ANOTHER_COPY = "take another copy of the file"
-
-
-class Sized(Protocol):
-    """Anything with the shape and dtype of an array."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def dtype(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -112,7 +102,7 @@ class WeightFile:
             _refuse(WeightsUnusable(str(self.path), why, _ANOTHER_COPY), self.path)
 
 
-def fit(graph: Graph, tensors: Mapping[str, Sized], path: str | Path) -> None:
+def fit(graph: Graph, tensors: Mapping[str, Stored | Array], path: str | Path) -> None:
     """Refuse weights that are not those of `graph`, with the first key that differs: missing, too much, or unlike.
 
     path: the file that they are of. Raises SpecError.
@@ -207,10 +197,7 @@ def _stored(name: str, entry: Mapping[str, Any], data: int) -> Stored:
 _OTHER_FILES = {
     b"PK\x03\x04": "it is a zip file, as `torch.save` and Keras write them",
     b"\x89HDF": "it is an HDF5 file",
-    b"\x80\x02": "it is a pickle, which archdsl never opens",
-    b"\x80\x03": "it is a pickle, which archdsl never opens",
-    b"\x80\x04": "it is a pickle, which archdsl never opens",
-    b"\x80\x05": "it is a pickle, which archdsl never opens",
+    **{bytes([0x80, protocol]): "it is a pickle, which archdsl never opens" for protocol in (2, 3, 4, 5)},
     b"version https://git-lfs": "it is a note of Git LFS, not the file itself",
 }
 

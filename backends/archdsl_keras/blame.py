@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archdsl.code.taps import TAP
 from archdsl.graph.graph import Graph
 from archdsl.weights import keys
-from archdsl_keras.probe import _gradients, _network, _taps
+from archdsl_keras.probe import gradients_of, network_of, taps_of
 from archdsl_keras.weights import variables
 
 __all__ = ["first_not_finite"]
@@ -28,9 +28,9 @@ def first_not_finite(graph: Graph, tensors: Tensors, images: Any, targets: Any) 
     for key, weight in keys(graph).items():
         if weight.trainable and not np.isfinite(tensors[key]).all():
             return key.rpartition(".")[0], "one of its weights is"
-    network, names = _network(graph, tensors, tapped=True)
+    network, names = network_of(graph, tensors, tapped=True)
     bad: list[str] = []
-    names[TAP] = _taps(graph, None, lambda path, value: None if _finite(value) else bad.append(path))
+    names[TAP] = taps_of(graph, None, lambda path, value: None if _finite(value) else bad.append(path))
     logits = ops.reshape(network(images, training=True), targets.shape)
     if bad:
         return bad[0], "its value is"
@@ -42,9 +42,9 @@ def _first_gradient(
     graph: Graph, tensors: Tensors, images: Any, cotangent: NDArray[np.float32]
 ) -> tuple[str | None, str]:
     """Backwards through the network, the first weight whose gradient is not finite: the last in its order."""
-    network, _ = _network(graph, tensors)
+    network, _ = network_of(graph, tensors)
     shaped = cotangent.reshape(network.compute_output_spec(images).shape)
-    found = map(ops.convert_to_numpy, _gradients(network, ops.convert_to_numpy(images), [shaped])[1:])
+    found = map(ops.convert_to_numpy, gradients_of(network, ops.convert_to_numpy(images), [shaped])[1:])
     bad = {id(v) for v, gradient in zip(network.trainable_variables, found, strict=True) if not _finite(gradient)}
     paths = [key.rpartition(".")[0] for key, variable in variables(network, graph).items() if id(variable) in bad]
     return (paths[-1], "the gradient of its weights is") if paths else (None, "a gradient is")

@@ -67,11 +67,7 @@ class Machine:
     @property
     def versions(self) -> dict[str, str]:
         backend = keras.backend.backend()
-        return {
-            "python": sys.version.split()[0],
-            "keras": version("keras"),
-            backend: sys.modules[backend].__version__,
-        }
+        return {"python": sys.version.split()[0], "keras": version("keras"), backend: sys.modules[backend].__version__}
 
     @contextmanager
     def entered(self, recipe: Recipe) -> Iterator[None]:
@@ -142,10 +138,8 @@ def _has_bfloat16() -> bool:
     if backend == "torch":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if backend == "jax":
-        capability = str(getattr(jax.devices("gpu")[0], "compute_capability", "0"))
-        return float(capability) >= 8
-    details = _tensorflow_gpu()
-    return tuple(details.get("compute_capability", (0, 0))) >= (8, 0)
+        return float(getattr(jax.devices("gpu")[0], "compute_capability", "0")) >= 8
+    return tuple(_tensorflow_gpu().get("compute_capability", (0, 0))) >= (8, 0)
 
 
 def _gpu_name() -> str:

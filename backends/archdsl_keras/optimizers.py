@@ -115,11 +115,7 @@ class _AdamW(_Adam):
     decoupled = True
 
 
-OPTIMIZERS: dict[type[Word], type[Any]] = {
-    words.Sgd: _SGD,
-    words.Adam: _Adam,
-    words.AdamW: _AdamW,
-}
+OPTIMIZERS: dict[type[Word], type[Any]] = {words.Sgd: _SGD, words.Adam: _Adam, words.AdamW: _AdamW}
 
 
 class Rates(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]

@@ -24,7 +24,7 @@ from archdsl_keras.source import spell
 from archdsl_keras.weights import get_weights, set_weights
 from archdsl_keras.write import emit
 
-__all__ = ["probe", "values"]
+__all__ = ["gradients_of", "network_of", "probe", "taps_of", "values"]
 
 Array = NDArray[np.generic]
 Tensors = Mapping[str, Array]
@@ -34,7 +34,7 @@ Globals = dict[str, Any]
 def probe(graph: Graph, tensors: Tensors, x: Array, cotangents: Sequence[Array] | None) -> Probe:
     """See `archdsl.code.backend.Probe`. Without cotangents only the statistics after a step are computed."""
     with _floats(x.dtype.name):
-        network, _ = _network(graph, tensors)
+        network, _ = network_of(graph, tensors)
         image = np.moveaxis(x, 1, -1)
         if cotangents is None:
             network(image, training=True)
@@ -42,7 +42,7 @@ def probe(graph: Graph, tensors: Tensors, x: Array, cotangents: Sequence[Array] 
         outputs = _tuple(network(image, training=False))
         shown = tuple(_canonical(y, graph.type_of(ref).rank) for y, ref in zip(outputs, graph.outputs, strict=True))
         spool = _values(graph, tensors, image, shown)
-        found = _gradients(network, image, [np.moveaxis(c, 1, -1) for c in cotangents])
+        found = gradients_of(network, image, [np.moveaxis(c, 1, -1) for c in cotangents])
         state = _part(graph, network, trainable=False)
         for variable, gradient in zip(network.trainable_variables, found[1:], strict=True):
             variable.assign(gradient)
@@ -54,14 +54,14 @@ def values(graph: Graph, tensors: Tensors, x: Array, paths: Sequence[str]) -> di
     """See `archdsl.code.backend.Backend`."""
     found: dict[str, Any] = {}
     with _floats(x.dtype.name):
-        network, names = _network(graph, tensors, tapped=True)
-        names[TAP] = taps = _taps(graph, paths, found.__setitem__)
+        network, names = network_of(graph, tensors, tapped=True)
+        names[TAP] = taps = taps_of(graph, paths, found.__setitem__)
         network(np.moveaxis(x, 1, -1), training=False)
     assert not taps.unseen, f"not shown: {taps.unseen}"
     return found
 
 
-def _taps(graph: Graph, paths: Collection[str] | None, keep: Callable[[str, Any], None]) -> Taps:
+def taps_of(graph: Graph, paths: Collection[str] | None, keep: Callable[[str, Any], None]) -> Taps:
     """A tap that hands on the nodes of `paths`, or of all, in the spec's order of axes."""
     ranks = {p.path: [t.rank for t in p.types] for p in places(graph)}
 
@@ -72,7 +72,7 @@ def _taps(graph: Graph, paths: Collection[str] | None, keep: Callable[[str, Any]
     return Taps(ranks if paths is None else paths, spell, see)
 
 
-def _network(graph: Graph, tensors: Tensors, tapped: bool = False) -> tuple[Any, Globals]:
+def network_of(graph: Graph, tensors: Tensors, tapped: bool = False) -> tuple[Any, Globals]:
     """Built from the text, with the weights in it and nothing random, and the globals of the text."""
     artifact = emit(graph, tapped)
     names = execute(artifact).__dict__
@@ -100,9 +100,9 @@ def _shown_items(names: Globals) -> Callable[[Any, Any], Any]:
 
 def _values(graph: Graph, tensors: Tensors, image: Array, outputs: Sequence[Array]) -> Spool:
     """Of every node. The text with taps computes what the delivered one does."""
-    network, names = _network(graph, tensors, tapped=True)
+    network, names = network_of(graph, tensors, tapped=True)
     spool = Spool()
-    names[TAP] = taps = _taps(graph, None, spool.add)
+    names[TAP] = taps = taps_of(graph, None, spool.add)
     again = _tuple(network(image, training=False))
     assert not taps.unseen, f"not shown: {taps.unseen}"
     for ref, out, value in zip(graph.outputs, outputs, again, strict=True):
@@ -142,7 +142,7 @@ def _floats(dtype: str) -> Iterator[None]:
 # --- gradients: what each framework does in its own way --------------------------------------------
 
 
-def _gradients(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
+def gradients_of(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
     """Of the input and of the trainable variables, in a training step that also moves the running statistics."""
     return _BY_FRAMEWORK[keras.backend.backend()](network, image, cotangents)
 

@@ -34,17 +34,14 @@ def _sgd(word: words.Sgd, groups: Groups, fused: bool) -> torch.optim.Optimizer:
 
 
 def _adam(word: words.Adam, groups: Groups, fused: bool) -> torch.optim.Optimizer:
-    return torch.optim.Adam(groups, word.lr, (word.beta1, word.beta2), word.eps, fused=fused)
-
-
-def _adamw(word: words.AdamW, groups: Groups, fused: bool) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, word.lr, (word.beta1, word.beta2), word.eps, fused=fused)
+    kind = torch.optim.AdamW if isinstance(word, words.AdamW) else torch.optim.Adam
+    return kind(groups, word.lr, (word.beta1, word.beta2), word.eps, fused=fused)
 
 
 OPTIMIZERS: dict[type[Word], Callable[[Any, Groups, bool], torch.optim.Optimizer]] = {
     words.Sgd: _sgd,
     words.Adam: _adam,
-    words.AdamW: _adamw,
+    words.AdamW: _adam,
 }
 
 

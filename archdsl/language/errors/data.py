@@ -1,7 +1,5 @@
 """Mistakes about data: what is not there, cannot be read, or does not fit together."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 __all__ = [

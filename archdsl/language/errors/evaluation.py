@@ -1,7 +1,5 @@
 """Mistakes about what is looked at: masks, runs beside each other, images to be classified."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 __all__ = ["ImageUnreadable", "NoMasks", "NoRuns", "NoSuchNode", "NotMaps"]

@@ -1,7 +1,5 @@
 """Mistakes about files: specs that cannot be read, `use`, results that cannot be written."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 __all__ = ["BinaryFile", "FileTooLarge", "IsADirectory", "NoModel", "NoSuchFile", "NotOurs", "Unreadable", "WhichModel"]

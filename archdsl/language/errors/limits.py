@@ -1,7 +1,5 @@
 """E04xx: budgets, and recursion that does not end."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 

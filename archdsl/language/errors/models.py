@@ -1,7 +1,5 @@
 """E05xx: models, stages, blocks' results, contracts, and settings from outside."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 

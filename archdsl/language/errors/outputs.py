@@ -1,7 +1,5 @@
 """Mistakes about what is made of a model: code (E0701 to E0739) and drawings (E0740 to E0779)."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 __all__ = ["BackendCannot", "BackendsDiffer", "DrawingFailed", "DrawingTooLarge", "NoDrawingEngine", "NotExpressible",

@@ -1,7 +1,5 @@
 """Mistakes about recipes as a whole: which one is meant, and what does not fit together."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 __all__ = ["Contradiction", "NoData", "NoRecipe", "NothingToTrain", "TooLittleMemory", "UnknownRecipe", "WhichRecipe",

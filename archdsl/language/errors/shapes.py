@@ -1,7 +1,5 @@
 """E02xx: shapes and sizes that do not fit."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 __all__ = [

@@ -1,7 +1,5 @@
 """Mistakes of form: characters, brackets, statements and expressions that cannot be read."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 __all__ = [

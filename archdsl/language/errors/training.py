@@ -1,7 +1,5 @@
 """Mistakes about training: recipes, data, devices, runs."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 __all__ = [

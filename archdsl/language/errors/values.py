@@ -1,7 +1,5 @@
 """E03xx: values of the wrong kind, numbers, conditions and lists."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 

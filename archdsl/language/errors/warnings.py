@@ -1,7 +1,5 @@
 """W01xx: what is legal and probably not meant."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 

@@ -1,7 +1,5 @@
 """Mistakes about files of weights, and about what is made of them."""
 
-from __future__ import annotations
-
 from archdsl.language.diagnostics import Error
 
 __all__ = ["ExportDiffers", "ExportTooLarge", "NoSpecInside", "WeightsDiffer", "WeightsUnusable"]

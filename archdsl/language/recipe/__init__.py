@@ -1,7 +1,5 @@
 """Recipes: how a model is trained, as the values that a `recipe` of the language says."""
 
-from __future__ import annotations
-
 from archdsl.language.recipe.recipe import Recipe
 from archdsl.language.recipe.words import LINES, Word
 from archdsl.language.schema import Count

@@ -309,16 +309,10 @@ class Adam(Optimizer):
 
 
 @_word("optimizer", "adamw")
-class AdamW(Optimizer):
+class AdamW(Adam):
     """Adam with the decay apart from the gradient (Loshchilov & Hutter 2019, arXiv:1711.05101). decay: as of `sgd`."""
 
-    lr: float = parameter("float", 1e-3, **_RATE)
-    beta1: float = parameter("float", 0.9, low=0, high=0.999999)
-    beta2: float = parameter("float", 0.999, low=0, high=0.999999)
-    eps: float = parameter("float", 1e-8, above=0)
     weight_decay: float = parameter("float", 0.01, **_DECAY)
-    decay: str = parameter("word", "weights", words=("weights", "all"))
-    moments: ClassVar[int] = 2
 
 
 @_word("clip", "clip")
