@@ -17,15 +17,7 @@ from archdsl.data.dataset import NAMED, Data
 from archdsl.data.decode import images
 from archdsl.data.split import Part
 from archdsl.language.diagnostics import Diagnostic, Error, SpecError, nearest
-from archdsl.language.errors.data import (
-    ClassesDiffer,
-    DataMissing,
-    EmptyData,
-    FlatValidation,
-    LooseImages,
-    OneClass,
-    SplitMissing,
-)
+from archdsl.language.errors import data as errors
 from archdsl.language.later import np
 from archdsl.language.recipe.words import Folder, Imagenet
 from archdsl.language.source import Span
@@ -49,7 +41,7 @@ def open_imagenet(word: Imagenet, at: Span, say: Callable[[str], None]) -> Data:
     root = expanded(word.path) if word.path else cache_folder() / "imagenet"
     advice = 'ImageNet is not free to download: name its folder, `imagenet(path="…")`, or put it there'
     _check_folder(root, str(root), at, advice)
-    found = _open("imagenet", root, at, flat=FlatValidation)
+    found = _open("imagenet", root, at, flat=errors.FlatValidation)
     return replace(found, source=Imagenet(str(root.resolve())), ratio=_EVALUATED)
 
 
@@ -60,9 +52,9 @@ def _check_folder(root: Path, name: str, at: Span, advice: str) -> None:
         is_folder = exists = False
     if exists and not is_folder:
         fix = "unpack it, or name the folder of the images"
-        raise SpecError([DataMissing(name, "a file, not a folder", fix).at(at)])
+        raise SpecError([errors.DataMissing(name, "a file, not a folder", fix).at(at)])
     if not is_folder:
-        raise SpecError([DataMissing(name, "no such folder", advice).at(at)])
+        raise SpecError([errors.DataMissing(name, "no such folder", advice).at(at)])
 
 
 def _advice(name: str) -> str:
@@ -102,12 +94,12 @@ class _Part:
         if loose and flat and not self.files:
             self._blame(flat(self.part, images(len(loose))))
         elif loose:
-            self._blame(LooseImages(self.part, images(len(loose)), Path(loose[0]).name))
+            self._blame(errors.LooseImages(self.part, images(len(loose)), Path(loose[0]).name))
         elif not self.files:
-            self._blame(EmptyData(self.part, "it has no folders of classes"))
+            self._blame(errors.EmptyData(self.part, "it has no folders of classes"))
         for name, files in self.files.items():
             if not files:
-                self._blame(EmptyData(f"{self.part}/{name}", "the class has no images"))
+                self._blame(errors.EmptyData(f"{self.part}/{name}", "the class has no images"))
 
     def _blame(self, error: Error) -> None:
         self.mistakes.append(error.at(self.at))
@@ -129,7 +121,7 @@ def _open(name: str, root: Path, at: Span, flat: type[Error] | None = None) -> D
     if not mistakes:
         mistakes += class_difference(at, (train.part, train.files), (test.part, test.files))
     if len(train.files) == 1:
-        mistakes.append(OneClass(next(iter(train.files)), "make a folder for each class in `train`").at(at))
+        mistakes.append(errors.OneClass(next(iter(train.files)), "make a folder for each class in `train`").at(at))
     if mistakes:
         raise SpecError(mistakes)
     classes = tuple(sorted(train.files))
@@ -143,7 +135,7 @@ def _missing_parts(name: str, root: Path, tests: list[str], at: Span) -> list[Di
     inside = [entry.name + "/" * entry.is_dir() for entry in _entries(root, at)]
     found = ", ".join(inside[:6]) + ", …" * (len(inside) > 6) if inside else "nothing"
     wanted = [("train", (root / "train").is_dir()), ("test", bool(tests))]
-    return [SplitMissing(name, part, found).at(at) for part, there in wanted if not there]
+    return [errors.SplitMissing(name, part, found).at(at) for part, there in wanted if not there]
 
 
 def class_difference(at: Span, *parts: tuple[str, Iterable[str]]) -> list[Diagnostic]:
@@ -154,7 +146,7 @@ def class_difference(at: Span, *parts: tuple[str, Iterable[str]]) -> list[Diagno
         if only := sorted(missing):
             more = f" and {len(only) - 5} more" if len(only) > 5 else ""
             says.append(f"only in {part}: {', '.join(only[:5])}{more}")
-    return [ClassesDiffer(one, other, "; ".join(says)).at(at)] if says else []
+    return [errors.ClassesDiffer(one, other, "; ".join(says)).at(at)] if says else []
 
 
 def _notes(train: _Part, test: _Part, tests: list[str]) -> Iterator[str]:
@@ -173,7 +165,7 @@ def _entries(folder: Path | str, at: Span) -> list[os.DirEntry[str]]:
             return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
     except OSError as error:
         what = error.strerror or type(error).__name__
-        raise SpecError([DataMissing(str(folder), what, "make it readable").at(at)]) from None
+        raise SpecError([errors.DataMissing(str(folder), what, "make it readable").at(at)]) from None
 
 
 def _walk(folder: str, at: Span) -> Iterator[str]:

@@ -126,17 +126,8 @@ class Split:
         part = self.part if len(good) == len(self) else self.part.take(good)
         return replace(self, part=part, pixels=pixels)
 
-    def batches(
-        self,
-        rows: Iterable[int],
-        size: int,
-        epoch: int = 0,
-        workers: int = 0,
-        crop: ResizedCrop | None = None,
-        *,
-        seed: int = 0,
-        refill: bool = False,
-    ) -> Iterator[Batch]:
+    def batches(self, rows: Iterable[int], size: int, epoch: int = 0, workers: int = 0, crop: ResizedCrop | None = None,
+                *, seed: int = 0, refill: bool = False) -> Iterator[Batch]:  # fmt: skip
         """The images of `rows` in their order, as batches of `size` (the last may be smaller) and their labels.
 
         workers: threads that decode, a few batches ahead; 0 is one for each core.

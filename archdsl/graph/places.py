@@ -33,6 +33,7 @@ class Place:
     reads: tuple[Ref, ...]
 
 
+Types = tuple[TensorType, ...]
 Walk = Iterator["Place | Walk"]
 
 
@@ -57,14 +58,8 @@ def places(graph: Graph) -> Iterator[Place]:
             stack.append(found)
 
 
-def _body(
-    graph: Graph,
-    path: str,
-    home: str,
-    trace: tuple[Frame, ...],
-    entries: Mapping[str, tuple[Ref, ...]],
-    ends: list[Ref],
-) -> Walk:
+def _body(graph: Graph, path: str, home: str, trace: tuple[Frame, ...], entries: Mapping[str, tuple[Ref, ...]],
+          ends: list[Ref]) -> Walk:  # fmt: skip
     """entries: what its inputs are. ends: is filled with what its outputs are, once it is walked."""
     made = dict(entries)
     for node in graph:
@@ -79,17 +74,8 @@ def _body(
     ends += [made[ref.node][ref.output] for ref in graph.outputs]
 
 
-def _target(
-    target: Target,
-    path: str,
-    home: str,
-    node: Node,
-    given: tuple[TensorType, ...],
-    types: tuple[TensorType, ...],
-    trace: tuple[Frame, ...],
-    reads: Mapping[str, Ref],
-    ends: list[Ref],
-) -> Walk:
+def _target(target: Target, path: str, home: str, node: Node, given: Types, types: Types, trace: tuple[Frame, ...],
+            reads: Mapping[str, Ref], ends: list[Ref]) -> Walk:  # fmt: skip
     if isinstance(target, Op):
         yield Place(path, home, target, given, types, node.span, trace, tuple(reads.values()))
         ends += [Ref(path, i) for i in range(len(types))]

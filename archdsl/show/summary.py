@@ -25,23 +25,16 @@ _WIDEST = 84  # columns of an elaborated spec, before its shapes: longer lines s
 def as_json(graph: Graph, found: Cost) -> dict[str, Any]:
     """The figures of a model for a program; sizes are lists of ints, memory is in bytes."""
     return {
-        "model": graph.block,
-        "params": found.params,
-        "state": found.state,
-        "macs": found.macs,
+        "model": graph.block, "params": found.params, "state": found.state, "macs": found.macs,
         "input": list(graph.entries[0].types[0].sizes),
         "output": list(graph.type_of(graph.outputs[0]).sizes),
         "stages": [
             {"name": s.name, "params": s.params, "macs": s.macs, "output": list(s.output)} for s in found.stages
         ],
-        "memory": {
-            "batch": found.batch,
-            "dtype": found.dtype,
-            "train_bytes": found.train_bytes,
-            "infer_bytes": found.infer_bytes,
-        },
+        "memory": {"batch": found.batch, "dtype": found.dtype, "train_bytes": found.train_bytes,
+                   "infer_bytes": found.infer_bytes},
         "attention": asdict(found.attention),
-    }
+    }  # fmt: skip
 
 
 def table(graph: Graph, found: Cost) -> RenderableType:

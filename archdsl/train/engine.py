@@ -18,15 +18,8 @@ from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.graph.text import to_text
 from archdsl.language.diagnostics import Diagnostic, Label, SpecError, refuse
+from archdsl.language.errors import training as errors
 from archdsl.language.errors.recipes import NoData, NothingToTrain
-from archdsl.language.errors.training import (
-    BatchOfOne,
-    DataChanged,
-    InputNotImages,
-    NoClasses,
-    OutputNotClasses,
-    SettingValue,
-)
 from archdsl.language.ops.norm import BatchNorm
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe.contradictions import Training, contradictions, notes
@@ -143,7 +136,7 @@ def resume(
     if recipe.steps(per_epoch) < before.steps(per_epoch):
         (name, text), *_ = (budget or {}).items()
         why, fix = f"the run is to have {before.budget}, and can only be made longer", "say more"
-        raise SpecError([SettingValue(name, text, why, fix).at(flag(name, text))])
+        raise SpecError([errors.SettingValue(name, text, why, fix).at(flag(name, text))])
     run.resume(recipe, per_epoch, command)
     run.config = replace(run.config, machine=found.settings)
     return run, _train(replace(found, recipe=recipe), images, held_out, progress)
@@ -187,9 +180,9 @@ def check_same(run: Run, data: Data, fix: str) -> None:
     record = run.config.data
     if data.classes != record.classes:
         only = sorted({*data.classes} ^ {*record.classes})
-        raise SpecError([NoClasses(data.name, f"not in both: {', '.join(only[:5])}").at(data.at)])
+        raise SpecError([errors.NoClasses(data.name, f"not in both: {', '.join(only[:5])}").at(data.at)])
     if fix and data.digest != record.digest:
-        raise SpecError([DataChanged(data.name, "names or sizes of files differ", fix).at(data.at)])
+        raise SpecError([errors.DataChanged(data.name, "names or sizes of files differ", fix).at(data.at)])
 
 
 def refuse_lone_values(graph: Graph, batch: int, at: Span) -> None:
@@ -199,7 +192,7 @@ def refuse_lone_values(graph: Graph, batch: int, at: Span) -> None:
     """
     lone = (p for p in places(graph) if isinstance(p.op, BatchNorm) and prod(p.types[0].sizes[1:]) == 1)
     if batch == 1 and (place := next(lone, None)):
-        raise SpecError([BatchOfOne().at(at, [Label(place.span, f"normalises {place.types[0]}")])])
+        raise SpecError([errors.BatchOfOne().at(at, [Label(place.span, f"normalises {place.types[0]}")])])
 
 
 def _free_memory(backend: Backend, recipe: Recipe, settings: Settings) -> int | None:
@@ -278,7 +271,7 @@ def _input_size(graph: Graph, input: str | None) -> Size:
     entry = graph.entries[0]
     size = entry.types[0].sizes
     if not is_image(size):
-        raise SpecError([InputNotImages(str(entry.types[0])).at(flag("input", input) if input else entry.span)])
+        raise SpecError([errors.InputNotImages(str(entry.types[0])).at(flag("input", input) if input else entry.span)])
     return size
 
 
@@ -287,7 +280,7 @@ def _check_outputs(graph: Graph, data: Data, given: bool) -> None:
     kinds = [graph.type_of(ref) for ref in graph.outputs]
     end = graph[graph.outputs[0].node].span
     if len(kinds) > 1 or any(size != 1 for size in kinds[0].sizes[1:]):
-        raise SpecError([OutputNotClasses(", ".join(map(str, kinds))).at(end)])
+        raise SpecError([errors.OutputNotClasses(", ".join(map(str, kinds))).at(end)])
     if error := check_classes(data, int(kinds[0].c), given):
         raise SpecError([error.at(data.at, [Label(end, f"gives {kinds[0]}")])])
 

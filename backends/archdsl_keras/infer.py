@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from archdsl.code.backend import Artifact
 from archdsl.data import Normalise
 from archdsl.graph.graph import Graph
+from archdsl.language.later import Array, Pixels
 from archdsl.language.recipe import Recipe
 from archdsl.train.settings import Settings
 from archdsl_keras.batches import whole
@@ -22,14 +23,8 @@ from archdsl_keras.weights import set_weights
 __all__ = ["logits", "logits_of"]
 
 
-def logits(
-    artifact: Artifact,
-    graph: Graph,
-    tensors: Mapping[str, NDArray[np.generic]],
-    batches: Iterator[NDArray[np.uint8]],
-    normalise: Normalise,
-    settings: Settings,
-) -> NDArray[np.float32]:
+def logits(artifact: Artifact, graph: Graph, tensors: Mapping[str, Array], batches: Iterator[Pixels],
+           normalise: Normalise, settings: Settings) -> NDArray[np.float32]:  # fmt: skip
     """What a network with these weights gives in evaluation: float32 [n, classes].
 
     batches: uint8 [b, c, h, w]; a network that is compiled is compiled for the size of the first.

@@ -34,15 +34,8 @@ class TrainStep(keras.Model):  # type: ignore[misc]  # Keras has no types
     in_memory: whether the images of the training are kept decoded (see `Augment`).
     """
 
-    def __init__(
-        self,
-        network: keras.Model,
-        graph: Graph,
-        recipe: Recipe,
-        normalise: Normalise,
-        seed: int,
-        in_memory: bool = True,
-    ) -> None:
+    def __init__(self, network: keras.Model, graph: Graph, recipe: Recipe, normalise: Normalise, seed: int,
+                 in_memory: bool = True) -> None:  # fmt: skip
         super().__init__(dtype="float32")
         self.network, self.graph, self.recipe, self.seed = network, graph, recipe, seed
         self.normal = Normal(normalise)

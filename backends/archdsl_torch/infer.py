@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from archdsl.code.backend import Artifact
 from archdsl.data import Normalise
 from archdsl.graph.graph import Graph
+from archdsl.language.later import Array, Pixels
 from archdsl.language.recipe import Recipe
 from archdsl.train.settings import Settings
 from archdsl_torch.augment import Normal
@@ -21,14 +22,8 @@ from archdsl_torch.weights import set_weights
 __all__ = ["logits"]
 
 
-def logits(
-    artifact: Artifact,
-    graph: Graph,
-    tensors: Mapping[str, NDArray[np.generic]],
-    batches: Iterator[NDArray[np.uint8]],
-    normalise: Normalise,
-    settings: Settings,
-) -> NDArray[np.float32]:
+def logits(artifact: Artifact, graph: Graph, tensors: Mapping[str, Array], batches: Iterator[Pixels],
+           normalise: Normalise, settings: Settings) -> NDArray[np.float32]:  # fmt: skip
     """float32 [n, classes] of uint8 batches [b, c, h, w], by the weights `tensors` (keys of `graph`).
 
     Raises SpecError where the device is missing or its memory too small.

@@ -9,18 +9,8 @@ from hashlib import sha256
 from typing import TypeVar
 
 from archdsl.language.later import NDArray, np
-from archdsl.language.recipe.words import (
-    AdamW,
-    Clip,
-    Cosine,
-    CrossEntropy,
-    Early,
-    Ema,
-    Moment,
-    Optimizer,
-    Schedule,
-    Word,
-)
+from archdsl.language.recipe import words
+from archdsl.language.recipe.words import Word
 from archdsl.language.schema import Count, parameter
 from archdsl.language.source import Source, Span
 
@@ -28,7 +18,7 @@ __all__ = ["Recipe", "draw_seed", "epoch_order", "learning_rate"]
 
 W = TypeVar("W", bound=Word)
 
-_OPTIMIZER, _LOSS, _BUDGET = AdamW(lr=3e-3, weight_decay=0.05), CrossEntropy(), Count(5, "epochs")
+_OPTIMIZER, _LOSS, _BUDGET = words.AdamW(lr=3e-3, weight_decay=0.05), words.CrossEntropy(), Count(5, "epochs")
 _RISE = 10  # the part of the budget that the rate rises over, where no schedule is given
 
 
@@ -47,19 +37,19 @@ class Recipe:
     name: str = "recipe"
     data: Word | None = None
     augment: tuple[Word, ...] = ()
-    optimizer: Optimizer = _OPTIMIZER
-    clip: Clip | None = None
-    schedule: Schedule = None  # type: ignore[assignment]  # until made
-    loss: CrossEntropy = _LOSS
+    optimizer: words.Optimizer = _OPTIMIZER
+    clip: words.Clip | None = None
+    schedule: words.Schedule = None  # type: ignore[assignment]  # until made
+    loss: words.CrossEntropy = _LOSS
     batch: int = parameter("int", 64, low=1, high=10**6)
     budget: Count = parameter("count", _BUDGET, above=0)
-    average: Ema | None = None
-    stop: Early | None = None
+    average: words.Ema | None = None
+    stop: words.Early | None = None
     places: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.schedule is None:
-            object.__setattr__(self, "schedule", Cosine(warmup=self.budget.part(_RISE)))
+            object.__setattr__(self, "schedule", words.Cosine(warmup=self.budget.part(_RISE)))
 
     def place(self, line: str) -> Span:
         """Where a line is written, or a word of `augment`, whose third one is `augment.2`.
@@ -120,7 +110,8 @@ def learning_rate(recipe: Recipe, step: int, per_epoch: int, drops: int = 0) -> 
     per_epoch: steps of an epoch. drops: how often the rate was lowered (`Schedule.drops`).
     The step after the budget's last would have the schedule's `final` rate.
     """
-    return recipe.optimizer.lr * float(recipe.schedule.part(Moment(step, per_epoch, recipe.steps(per_epoch), drops)))
+    now = words.Moment(step, per_epoch, recipe.steps(per_epoch), drops)
+    return recipe.optimizer.lr * float(recipe.schedule.part(now))
 
 
 def draw_seed(seed: int, step: int, stream: int = 0) -> int:
