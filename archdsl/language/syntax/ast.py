@@ -6,9 +6,9 @@ Every node has a `span`. Trees compare by content: `without_spans` puts all span
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 from archdsl.language.source import Span
 
@@ -20,17 +20,20 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+@dataclass(frozen=True)
 class Node:
-    """Anything with a place in the text."""
+    """Anything with a place in the text. Every kind of it is a frozen dataclass, whose fields come before the place."""
 
-    span: Span
+    span: Span = field(kw_only=True)
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
 
 
 # --- expressions -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Number(Node):
     """`3`, `0.1`, `64K`, `31.9M`; exact. `text` is as written, for the formatter."""
 
@@ -38,24 +41,20 @@ class Number(Node):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
 class Bool(Node):
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
 class String(Node):
     """The characters between the quotes, escapes resolved."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
 class Name(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class Attr(Node):
     """`in.c`."""
 
@@ -64,7 +63,6 @@ class Attr(Node):
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
 class Index(Node):
     """`m[0]`."""
 
@@ -72,7 +70,6 @@ class Index(Node):
     index: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Slicing(Node):
     """`xs[1:n]`; either end may be missing."""
 
@@ -81,7 +78,6 @@ class Slicing(Node):
     stop: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
 class CallArg(Node):
     """One argument of a call; `name` is None for a positional one."""
 
@@ -90,7 +86,6 @@ class CallArg(Node):
     name_span: Span | None
 
 
-@dataclass(frozen=True, slots=True)
 class Call(Node):
     """`conv(c, 3, stride=2)`. `func` is an expression; only names and parameters make sense."""
 
@@ -98,7 +93,6 @@ class Call(Node):
     args: tuple[CallArg, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Unary(Node):
     """op: `-`, `+` or `not`."""
 
@@ -106,7 +100,6 @@ class Unary(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Binary(Node):
     """op: `+ - * / // % **`. `op_span` is the operator's own place."""
 
@@ -116,7 +109,6 @@ class Binary(Node):
     op_span: Span
 
 
-@dataclass(frozen=True, slots=True)
 class Compare(Node):
     """One comparison, `== != < <= > >=`; comparisons do not chain."""
 
@@ -126,7 +118,6 @@ class Compare(Node):
     op_span: Span
 
 
-@dataclass(frozen=True, slots=True)
 class BoolOp(Node):
     """op: `and` or `or`, over two or more operands."""
 
@@ -134,14 +125,12 @@ class BoolOp(Node):
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Flow(Node):
     """`a -> b -> c`, at least two items. A nested Flow was parenthesised."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class IfElse(Node):
     """`then if cond else orelse`."""
 
@@ -150,12 +139,10 @@ class IfElse(Node):
     orelse: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class ListExpr(Node):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Clause(Node):
     """`for a, (b, c) in xs if cond if cond`; a nested target is a tuple."""
 
@@ -164,13 +151,11 @@ class Clause(Node):
     conds: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class ListComp(Node):
     item: Expr
     clauses: tuple[Clause, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Missing(Node):
     """Stands where a value could not be read, which has been reported. `names` are those that occur in it."""
 
@@ -186,7 +171,6 @@ Expr = (
 # --- statements and declarations ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Bind(Node):
     """`h = in -> bn`, or `q, k, v = in -> split(3)`."""
 
@@ -194,7 +178,6 @@ class Bind(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
 class Stage(Node):
     """`conv2: unit(256)` of a model, or a line of a recipe. `doc` is its comment."""
 
@@ -203,14 +186,12 @@ class Stage(Node):
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
 class InputDecl(Node):
     """`input [3, 224, 224]`."""
 
     sizes: ListExpr
 
 
-@dataclass(frozen=True, slots=True)
 class Expect(Node):
     """A contract: `expect params == 31_810_728`, `expect memory(train, batch=128) < 24G`,
     `expect params within 1% of 31.9M` (op `within`, tolerance 1/100).
@@ -229,7 +210,6 @@ class Expect(Node):
 Stmt = Bind | Stage | InputDecl | Expect
 
 
-@dataclass(frozen=True, slots=True)
 class ParamDecl(Node):
     """`stride=1`: a parameter of a block or model; `default` may be a flow."""
 
@@ -238,7 +218,6 @@ class ParamDecl(Node):
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
 class Block(Node):
     """A `block`, `model` or `recipe` (that is `kind`). `doc` is the comment above or at its brace."""
 
@@ -250,7 +229,6 @@ class Block(Node):
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
 class Imported(Node):
     """`unit` or `unit as ran_unit` of a `use`."""
 
@@ -258,7 +236,6 @@ class Imported(Node):
     alias: str
 
 
-@dataclass(frozen=True, slots=True)
 class Use(Node):
     """`use std.ran (unit, attention)`, `use "blocks.arch"`: `path` is `std.ran`, or a file's.
 
@@ -271,7 +248,6 @@ class Use(Node):
     path_span: Span
 
 
-@dataclass(frozen=True, slots=True)
 class Comment(Node):
     """`# …`, text without the mark. `own_line` is False where code stands before it."""
 
@@ -279,7 +255,6 @@ class Comment(Node):
     own_line: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Spec(Node):
     """A whole file, items in order. Comments stand aside, by position, for the formatter."""
 
