@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from mmap import ACCESS_READ, mmap
@@ -45,15 +46,11 @@ def report(diagnostics: Iterable[Diagnostic]) -> None:
     colour = colours(sys.stderr.isatty())
     for d in found[:MOST_SHOWN]:
         sys.stderr.write(f"{render(d, colour)}\n\n")
-    counts = [_count(found, severity) for severity in ("error", "warning")]
     if found:
+        counts = Counter(d.severity for d in found)
+        said = [f"{n} {severity}{'s' if n > 1 else ''}" for severity in ("error", "warning") if (n := counts[severity])]
         rest = f"; the first {MOST_SHOWN} are shown" if len(found) > MOST_SHOWN else ""
-        sys.stderr.write(", ".join(c for c in counts if c) + rest + "\n")
-
-
-def _count(found: list[Diagnostic], severity: str) -> str:
-    n = sum(d.severity == severity for d in found)
-    return f"{n} {severity}{'s' if n > 1 else ''}" if n else ""
+        sys.stderr.write(", ".join(said) + rest + "\n")
 
 
 def colours(terminal: bool) -> bool:

@@ -81,17 +81,8 @@ class Error:
 
     def at(self, span: Span, labels: Iterable[Label] = (), trace: Iterable[Frame] = ()) -> Diagnostic:
         """This mistake at a place."""
-        fields: dict[str, Any] = vars(self)
-        return Diagnostic(
-            self.code,
-            self.severity,
-            self.title.format_map(fields),
-            span,
-            self.label.format_map(fields),
-            tuple(labels),
-            self.help.format_map(fields),
-            tuple(trace),
-        )
+        title, label, help = (text.format_map(vars(self)) for text in (self.title, self.label, self.help))
+        return Diagnostic(self.code, self.severity, title, span, label, tuple(labels), help, tuple(trace))
 
 
 class SpecError(Exception):
