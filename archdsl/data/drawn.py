@@ -10,11 +10,13 @@ from typing import Any
 from archdsl.data.dataset import Data
 from archdsl.data.decode import Drawn, Size
 from archdsl.data.split import Part
-from archdsl.language.later import NDArray, Pixels, np
+from archdsl.language.later import Later, NDArray, Pixels, np
 from archdsl.language.recipe.words import Digits, Synthetic
 from archdsl.language.source import Span
 
 __all__ = ["hold_out", "open_digits", "open_synthetic"]
+
+datasets, selection = Later("sklearn.datasets"), Later("sklearn.model_selection")
 
 _SPLIT_SEED = 0
 _HELD_OUT = 0.2
@@ -27,10 +29,8 @@ def hold_out(labels: NDArray[np.int64]) -> dict[str, Any]:
     It is the same for every seed of the training, so that runs can be compared. Gives the seed, and the rows of `train`
     and `test`. Raises ValueError where a class has one image.
     """
-    from sklearn.model_selection import train_test_split
-
     rows = np.arange(len(labels))
-    parts = train_test_split(rows, test_size=_HELD_OUT, stratify=labels, random_state=_SPLIT_SEED)
+    parts = selection.train_test_split(rows, test_size=_HELD_OUT, stratify=labels, random_state=_SPLIT_SEED)
     train, test = (np.sort(part).tolist() for part in parts)
     return {"seed": _SPLIT_SEED, "train": train, "test": test}
 
@@ -40,9 +40,7 @@ def open_digits(word: Digits, at: Span, say: Callable[[str], None]) -> Data:
 
     Source: Alpaydin & Kaynak 1998, UCI Machine Learning Repository (optical recognition of handwritten digits).
     """
-    from sklearn.datasets import load_digits
-
-    found = load_digits()
+    found = datasets.load_digits()
     pixels = (found.images * 255 / 16).round().astype(np.uint8)
     labels = found.target.astype(np.int64)
     split = hold_out(labels)

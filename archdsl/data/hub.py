@@ -26,6 +26,8 @@ else:
 
 __all__ = ["open_hub"]
 
+pc = Later("pyarrow.compute")
+
 _FILES = (".arrow", ".parquet")
 _LABELS = ("label", "labels")  # what a column of labels is called by most; it goes before others
 
@@ -132,8 +134,6 @@ class _Images(Sequence[bytes | str]):
 
     def sizes(self) -> bytes:
         """How long each file is, for a digest; where it is not in the table, its name."""
-        import pyarrow.compute as pc
-
         column = self.part.with_format("arrow")[:][self.column]
         lengths = pc.fill_null(pc.binary_length(pc.struct_field(column, "bytes")), -1).to_numpy()
         paths = pc.struct_field(column, "path").to_pylist() if (lengths < 0).any() else []

@@ -11,12 +11,14 @@ from typing import Any, Protocol
 
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import LoggerMissing
+from archdsl.language.later import Later
 from archdsl.language.source import flag
 from archdsl.train.epoch import Epoch
 
 __all__ = ["Log", "open_logs", "refuse_missing", "tags"]
 
 _PROJECT = "archdsl"
+mlflow, tensorboard, wandb = Later("mlflow"), Later("tensorboardX"), Later("wandb")
 
 
 class Log(Protocol):
@@ -57,9 +59,7 @@ def open_logs(names: Sequence[str], folder: Path, config: Mapping[str, Any], ste
 
 class _TensorBoard:
     def __init__(self, folder: Path, step: int) -> None:
-        from tensorboardX import SummaryWriter
-
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+        self.writer = tensorboard.SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 
     def add(self, figures: Mapping[str, float], step: int) -> None:
         for tag, value in figures.items():
@@ -72,8 +72,6 @@ class _TensorBoard:
 
 class _Wandb:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        import wandb
-
         name = sha256(str(folder.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
         self.run = wandb.init(
             project=_PROJECT, name=folder.name, dir=str(folder), id=name, resume="allow", config=dict(config)
@@ -90,9 +88,6 @@ class _MLflow:
     """In the run's folder, or where MLFLOW_TRACKING_URI says."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        import mlflow
-
-        self.mlflow = mlflow
         if "MLFLOW_TRACKING_URI" not in os.environ:
             mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlflow.db').resolve()}")
         mlflow.set_experiment(_PROJECT)
@@ -103,10 +98,10 @@ class _MLflow:
             known.write_text(run.info.run_id)
 
     def add(self, figures: Mapping[str, float], step: int) -> None:
-        self.mlflow.log_metrics(dict(figures), step=step)
+        mlflow.log_metrics(dict(figures), step=step)
 
     def close(self) -> None:
-        self.mlflow.end_run()
+        mlflow.end_run()
 
 
 _LOGS: dict[str, Any] = {"wandb": _Wandb, "mlflow": _MLflow}
