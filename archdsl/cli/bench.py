@@ -44,7 +44,6 @@ def bench(
     compile: str,
     format: str,
 ) -> int:
-    """Time a model."""
     chosen = Settings(device=device, precision=precision, compile=compile)
     if problems := chosen.problems():
         raise SpecError(problems)

@@ -24,7 +24,6 @@ __all__ = ["COMMANDS"]
 
 
 def check(specs: Sequence[str], settings: Sequence[str], input: str | None, model: str | None, format: str) -> int:
-    """Say everything that is wrong with specs."""
     found: list[Diagnostic] = []
     for spec in specs:
         try:
@@ -50,7 +49,6 @@ def show(
     cost_by: str,
     expand: bool,
 ) -> int:
-    """Show a model's table: outputs, parameters, multiply-adds, memory."""
     from archdsl.graph.cost import cost
     from archdsl.show import summary
 
@@ -76,7 +74,6 @@ def draw(
     level: Level,
     format: str | None,
 ) -> int:
-    """Draw a model: svg and dot always, png and pdf where Graphviz is installed."""
     from archdsl.show.draw import FORMATS
     from archdsl.show.draw import draw as picture
 
@@ -96,7 +93,6 @@ def draw(
 def compile(
     spec: str, settings: Sequence[str], input: str | None, model: str | None, to: str, output: str | None, force: bool
 ) -> int:
-    """Compile a model to readable source."""
     backend = find_backend(to)
     text = backend.emit(open_graph(spec, model, settings, input)).text
     if output is None or output == "-":
@@ -108,7 +104,6 @@ def compile(
 
 
 def explain(code: str | None) -> int:
-    """Explain a diagnostic by its code; without one, list all."""
     from archdsl.language.errors import catalogue, headline
     from archdsl.language.errors import explain as page
 
@@ -123,7 +118,6 @@ def explain(code: str | None) -> int:
 
 
 def fmt(files: Sequence[str], check: bool) -> int:
-    """Put spec files into the one canonical layout; - formats standard input to standard output."""
     changed: list[str] = []
     found: list[Diagnostic] = []
     for name in files:
@@ -154,7 +148,6 @@ def _format(source: Source, check: bool) -> list[str]:
 
 
 def zoo(name: str | None, format: str) -> int:
-    """List the shipped networks, or print one."""
     if name is None:
         from archdsl.show.zoo import entries, table
 

@@ -117,7 +117,6 @@ def _csv(found: Sequence[Seen]) -> str:
 
 
 def masks(run: str, image: str, nodes: Sequence[str], output: str | None) -> int:
-    """Draw the attention masks of an image over it."""
     with api.needs(extras_of(run)):
         found = show_masks(run, Path(image).expanduser(), nodes)
     path = Path(output).expanduser() if output else Path(run).expanduser() / f"masks-{Path(image).stem}.png"

@@ -23,7 +23,6 @@ _SORTS = ("time", "top1")
 
 
 def runs(folder: str, sort: str, compare: Sequence[str] | None, output: str | None, format: str) -> int:
-    """List the runs of a folder, or compare some."""
     if compare is not None:
         return _compare(folder, compare, output, format)
     if output is not None:

@@ -52,7 +52,6 @@ def _origin(spec: str, settings: Sequence[str], input: str | None, model: str | 
 
 
 def _best_of(run: Path) -> Path:
-    """The weights of a run."""
     path = run / BEST
     if not path.is_file():
         why = f"it has no {BEST}" if run.is_dir() else "there is no such folder"
