@@ -31,6 +31,7 @@ ELSEWHERE = {
     "E0702": "test_codegen.py",
     "E0703": "test_backends.py",
     "E0704": "test_verify.py",
+    "E0705": "test_verify.py",
     "E0741": "test_draw.py",
     "E0742": "test_draw.py",
     "E0743": "test_draw.py",

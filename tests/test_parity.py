@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from battery import CASES, EVERY, Array, Case, label, numbers
+from battery import CASES, EVERY, FIRST, Array, Case, label, numbers
 from effort import HEAVY
 
 from archdsl.api import elaborated, find
@@ -42,10 +42,14 @@ def check(found: Mapping[str, Array], wanted: Mapping[str, Array], tolerance: fl
 @pytest.mark.parametrize("case", CASES, ids=label)
 def test_an_op_computes_the_same_everywhere(case: Case, backend: str, dtype: str) -> None:
     found, wanted = probed(backend, case, dtype), probed(REFERENCE, case, dtype)
-    values, gradients = (1e-7, 1e-7) if case[0] in ROUNDED and dtype == "float64" else TOLERANCE[dtype]
-    check(dict(enumerate(found.outputs)), dict(enumerate(wanted.outputs)), values)
-    check(found.gradients, wanted.gradients, gradients)
-    check(found.state, wanted.state, values)
+    check(dict(enumerate(found.outputs)), dict(enumerate(wanted.outputs)), _near(case, dtype))
+    check(found.gradients, wanted.gradients, max(_near(case, dtype), TOLERANCE[dtype][1]))
+    check(found.state, wanted.state, _near(case, dtype))
+
+
+def _near(case: Case, dtype: str) -> float:
+    """The tolerance of values and statistics."""
+    return 1e-7 if case[0] in ROUNDED and dtype == "float64" else TOLERANCE[dtype][0]
 
 
 @pytest.mark.parametrize("backend", ["keras", "torch"])
@@ -57,7 +61,10 @@ def test_every_op_is_in_the_table_and_in_the_battery(backend: str) -> None:
 
 @pytest.mark.parametrize("framework", ["torch", *(["jax"] if HEAVY else [])])
 def test_keras_computes_the_same_on_other_frameworks(framework: str, tmp_path: Path) -> None:
-    """Evaluation of the whole battery, in a process of its own: Keras stays on the framework it is imported with."""
+    """Evaluation of the whole battery, in a process of its own: Keras stays on the framework it is imported with.
+
+    In float64 it is exact there too, though Keras itself makes float32 of what most ops give.
+    """
     pytest.importorskip(framework)
     pytest.importorskip("keras")
     file = tmp_path / "outputs.npz"
@@ -66,9 +73,10 @@ def test_keras_computes_the_same_on_other_frameworks(framework: str, tmp_path: P
     command = [sys.executable, "-m", "battery", str(file)]
     subprocess.run(command, env={**os.environ, **chosen, "PYTHONPATH": paths}, check=True, timeout=600)
     found = np.load(file)
-    for case, name in zip(CASES, found.files, strict=True):
-        wanted = probed(REFERENCE, case, "float32").outputs[0]
-        check({label(case): found[name]}, {label(case): wanted}, TOLERANCE["float32"][0])
+    runs = [*((case, "float32") for case in CASES), *((case, "float64") for case in FIRST)]
+    for (case, dtype), name in zip(runs, found.files, strict=True):
+        wanted = probed(REFERENCE, case, dtype).outputs[0]
+        check({label(case): found[name]}, {label(case): wanted}, _near(case, dtype))
 
 
 def in_training(backend: str, graph: Graph, x: Array) -> Array:
@@ -102,9 +110,6 @@ def test_noise_drops_numbers_or_whole_examples(noise: str, backend: str) -> None
     assert abs(share - 0.25) < (0.01 if noise == "dropout" else 0.1)
     if noise == "droppath":
         assert np.allclose(kept, kept[:, :1, :1, :1])
-
-
-FIRST = list({case[0]: case for case in reversed(CASES)}.values())  # the first case of each op
 
 
 @pytest.mark.parametrize("case", FIRST, ids=label)

@@ -13,7 +13,7 @@ import pytest
 from effort import HEAVY
 
 from archdsl import api
-from archdsl.code.backend import Artifact, Probe
+from archdsl.code.backend import Artifact, Backend, Probe
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.language.diagnostics import render
@@ -216,3 +216,62 @@ def test_shipped_specs_agree(name: str) -> None:
     probes = {column: probe for column, (_, probe) in columns().items() if column in ("torch", "keras")}
     difference = verify(graph, probes).diagnostic()
     assert difference is None, render(difference)
+
+
+# --- what does not run -----------------------------------------------------------------------------
+
+FAILS = {  # what is written instead, and where that is
+    "node": ({'mode="bilinear"': 'mode="cubic"'}, "net.arch:10:"),
+    "in_a_line": ({"nn.Dropout(0.5)": "nn.Unflatten(1, (3, 5))"}, "net.arch:12:"),
+    "in_a_block": (
+        {"conv2=nn.Conv2d(8, 8, 3, padding=1": "conv2=nn.Conv2d(8, 8, 3, dilation=9, padding=1"},
+        "net.arch:3:",
+    ),
+    "constructor": ({"def __init__(self, classes=5):": "def __init__(self, classes):"}, "net.arch:6:"),
+}
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_what_a_backend_cannot_run_is_named(name: str, run: Run, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes, where = FAILS[name]
+    broken = mutant(monkeypatch, changes)
+    columns = {"torch": ("torch", torch_probe), "again": ("torch", torch_probe), "b": ("b", broken)}
+    monkeypatch.setattr("archdsl.proof.verify.columns", lambda dtype: columns)
+    ended = run("verify", spec)
+    assert ended.code == 1 and "[E0705]: b cannot run `net`" in ended.err and where in ended.err
+    assert "Traceback" not in ended.err and "--with torch,again" in ended.err
+
+
+def test_too_little_memory_is_said(run: Run, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> Probe:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 64000000000 bytes")
+
+    monkeypatch.setattr("archdsl.proof.verify.columns", lambda dtype: {"a": ("a", full), "b": ("b", full)})
+    ended = run("verify", spec)
+    assert ended.code == 1 and "a cannot run `net`" in ended.err and "smaller `--batch`" in ended.err
+    ended = run("verify", spec, "--batch", "1024", "--input", "3x30000x30000")  # the images themselves: 11 TB
+    assert ended.code == 1 and "this machine cannot run `net`" in ended.err and "Traceback" not in ended.err
+
+
+def test_a_backend_that_cannot_be_imported_is_left_out(run: Run, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> Backend:
+        if name == "keras":
+            raise AttributeError("module 'toy' has no attribute 'BACKEND'")
+        return api.find(name)
+
+    monkeypatch.setattr("archdsl.proof.verify.find_backend", broken)
+    ended = run("verify", spec, "--dtype", "float64")
+    assert ended.code == 2 and "`keras` is left out: it cannot be imported: AttributeError" in ended.err
+    ended = run("verify", spec, "--with", "torch,keras")
+    assert ended.code == 2 and "cannot be imported" in ended.err and "Traceback" not in ended.err
+
+
+def test_no_flag_is_advised_that_was_given(run: Run, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = mutant(monkeypatch, MUTANTS["corners"][0])
+    monkeypatch.setattr(
+        "archdsl.proof.verify.columns", lambda dtype: {"torch": ("torch", torch_probe), "b": ("b", broken)}
+    )
+    for flags in (["--dtype", "float64"], []):  # without it float64 was tried all the same
+        ended = run("verify", spec, *flags)
+        assert ended.code == 1 and "worth a report" in ended.err and "--dtype" not in ended.err
+    assert "--dtype float64" in run("verify", spec, "--tolerance", "1e-6").err

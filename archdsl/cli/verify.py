@@ -19,8 +19,9 @@ from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
 from archdsl.cli.specs import open_graph
 from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, print_table, report, say
 from archdsl.code.backend import Probe
+from archdsl.graph.graph import Graph
 from archdsl.graph.places import Place
-from archdsl.language.diagnostics import nearest, to_json
+from archdsl.language.diagnostics import SpecError, nearest, to_json
 from archdsl.language.source import flag as place
 from archdsl.train.abilities import Probes
 from archdsl.train.engine import refuse_lone_values
@@ -51,15 +52,18 @@ def verify(
     """Compare backends; 1 where they differ by more than the tolerance."""
     graph = open_graph(spec, model, settings, input)
     with api.needs("torch,keras,onnx"):
+        from archdsl.proof.verify import cannot_run
         from archdsl.proof.verify import verify as compare
 
         refuse_lone_values(graph, batch or 2, place("batch", str(batch)))
-
-        found = _with_those_installed(
-            _probes(columns, dtype),
-            columns is None,
-            lambda probes: compare(graph, probes, batch=batch, seed=seed, dtype=dtype, tolerance=tolerance),
-        )
+        try:
+            found = _with_those_installed(
+                _probes(columns, dtype),
+                columns is None,
+                lambda probes: compare(graph, probes, batch=batch, seed=seed, dtype=dtype, tolerance=tolerance),
+            )
+        except MemoryError as error:  # while numbers are drawn or compared; of a backend it is told apart
+            raise cannot_run(graph, "this machine", error) from error
     if format == "json":
         say(json.dumps(_as_json(found), indent=2))
     else:
@@ -87,18 +91,26 @@ def _probes(wanted: Sequence[str] | None, dtype: str) -> dict[str, Probes]:
             hint = nearest(name, known) or f"there are {', '.join(known)}"
             raise WrongCommand(f"`{name}` is nothing that can be compared in {dtype}; {hint}")
     names = sorted(wanted or known, key=lambda name: name not in backends)
-    return {name: _told_apart(name, *known[name]) for name in names}
+    return {name: _told_apart(name, *known[name], [n for n in names if n != name]) for name in names}
 
 
-def _told_apart(name: str, extra: str, probe: Probes) -> Probes:
-    """A probe that says of itself that something is missing."""
+def _told_apart(name: str, extra: str, probe: Probes, others: Sequence[str]) -> Probes:
+    """A probe that says of itself that something is missing, or what stops it; `others` can do without it."""
+    from archdsl.proof.verify import NotLoaded, cannot_run
 
-    def run(*args: Any) -> Probe:
+    def run(graph: Graph, *args: Any) -> Probe:
         try:
             with api.needs(extra):
-                return probe(*args)
+                return probe(graph, *args)
         except api.MissingExtra as error:
             raise _Missing(name, str(error)) from None
+        except NotLoaded as error:
+            raise _Missing(name, f"it cannot be imported: {error}") from None
+        except SpecError:
+            raise
+        except Exception as error:
+            hint = f"compare the others: `--with {','.join(others)}`" if len(others) > 1 else ""
+            raise cannot_run(graph, name, error, hint) from error
 
     return run
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.generic]
 
-__all__ = ["TAP", "Spool", "Taps", "check_same", "silent"]
+__all__ = ["TAP", "NodeFailed", "Spool", "Taps", "check_same", "silent"]
 
 TAP = "__tap__"  # no name of a spec is ever written so
 
@@ -43,6 +43,14 @@ def check_same(shown: Array, delivered: Array) -> None:
     near = 1e3 * float(np.finfo(delivered.dtype.name).eps)
     most = float(np.abs(delivered[np.isfinite(delivered)]).max(initial=0))
     assert np.allclose(shown, delivered, rtol=near, atol=near * most, equal_nan=True)
+
+
+class NodeFailed(Exception):
+    """The node `path` cannot be computed; the cause is what the framework raised."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
 
 
 @dataclass
@@ -84,6 +92,15 @@ class Taps:
             return value
 
         return show
+
+    def failed(self, network: Callable[[], object]) -> str | None:
+        """The node at which `network()` fails; None where it does not, or at none."""
+        try:
+            network()
+        except Exception:
+            at = self._frames[-1].path
+            return next((p for spelled, p in self._unseen.items() if f"{spelled}.".startswith(f"{at}.")), None)
+        return None
 
     @property
     def unseen(self) -> list[str]:

@@ -5,6 +5,7 @@ Framework-free: each backend has a `probe`; what they computed from the same num
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,21 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.code.backend import Backend, Probe, backends, find_backend
+from archdsl.code.taps import NodeFailed
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import Place, places
-from archdsl.language.diagnostics import Diagnostic
-from archdsl.language.errors.outputs import BackendsDiffer
+from archdsl.language.diagnostics import Diagnostic, SpecError
+from archdsl.language.errors.outputs import BackendsDiffer, CannotRun
 from archdsl.train.abilities import PROBE, Probes
 from archdsl.weights import Weight, keys, random_weights
 
 Array = NDArray[np.generic]
 
-__all__ = ["KINDS", "TOLERANCE", "Report", "Row", "columns", "smallest_batch", "verify"]
+__all__ = ["KINDS", "TOLERANCE", "NotLoaded", "Report", "Row", "cannot_run", "columns", "smallest_batch", "verify"]
 
 Kind = Literal["value", "output", "gradient", "statistic"]
 KINDS: tuple[Kind, ...] = ("value", "output", "gradient", "statistic")
 TOLERANCE = {"float32": 1e-4, "float64": 1e-7}  # TensorFlow's gelu and leaky_relu round constants to float32
 _LOOSER = 10  # gradients sum over batch and positions what cancels there
+_LONGEST = 240  # characters of what a framework says
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _SAMPLES = 8  # that a batch norm needs: the derivative of fewer is mostly rounding
 
 
@@ -40,12 +44,17 @@ def columns(dtype: str = "float32") -> dict[str, tuple[str, Probes]]:
     """
     found: dict[str, tuple[str, Probes]] = {}
     files: dict[str, tuple[str, Probes]] = {}
-    for backend in map(find_backend, sorted(backends(), key=lambda name: (name != "torch", name))):
+    for name in sorted(backends(), key=lambda name: (name != "torch", name)):
+        try:
+            backend = find_backend(name)
+        except Exception as error:
+            found[name] = "", _not_loaded(error)
+            continue
         if backend.probe is not None:
-            found[backend.name] = backend.extra, _when_run(backend, backend.probe)
-        for name, module in backend.probes.items():
-            extra = backend.exports[name].extra if name in backend.exports else backend.extra
-            files[name] = extra, _when_run(backend, module)
+            found[name] = backend.extra, _when_run(backend, backend.probe)
+        for file, module in backend.probes.items():
+            extra = backend.exports[file].extra if file in backend.exports else backend.extra
+            files[file] = extra, _when_run(backend, module)
     return found | (files if dtype == "float32" else {})
 
 
@@ -54,9 +63,38 @@ def _when_run(backend: Backend, module: str) -> Probes:
 
     def probe(*args: Any) -> Probe:
         backend.prepare()
-        return PROBE.of(module)(*args)
+        try:
+            run = PROBE.of(module)
+        except ModuleNotFoundError:
+            raise
+        except Exception as error:
+            raise NotLoaded(f"{type(error).__name__}: {error}") from error
+        return run(*args)
 
     return probe
+
+
+class NotLoaded(Exception):
+    """A backend's own modules fail while they are imported."""
+
+
+def _not_loaded(reason: Exception) -> Probes:
+    def probe(*args: Any) -> Probe:
+        raise NotLoaded(f"{type(reason).__name__}: {reason}") from reason
+
+    return probe
+
+
+def cannot_run(graph: Graph, column: str, error: Exception, hint: str = "") -> SpecError:
+    """What to raise where a probe has failed: at the node that it says, else at the model."""
+    at = next((p for p in places(graph) if isinstance(error, NodeFailed) and p.path == error.path), None)
+    cause = error.__cause__ if isinstance(error, NodeFailed) else error
+    said = " ".join(_ANSI.sub("", str(cause)).split())
+    reason = f"{type(cause).__name__}: {said}" if said else type(cause).__name__
+    if "alloc" in said.lower() or "memory" in said.lower() or isinstance(cause, MemoryError):
+        hint = "take less at once: a smaller `--batch`, or a smaller `--input`"
+    found = CannotRun(column, graph.block, reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}…", hint)
+    return SpecError([found.at(graph.span) if at is None else found.at(at.span, trace=at.trace)])
 
 
 @dataclass(frozen=True)
@@ -140,6 +178,14 @@ class Report:
         """Whether nothing differs but what float64 shows to be rounding."""
         return not self.failed or (self.exact is not None and not self.exact.failed)
 
+    @property
+    def _hint(self) -> str:
+        if self.dtype == "float32":
+            return "`--dtype float64` tells rounding from a mistake"
+        if self.tolerance < TOLERANCE[self.dtype]:
+            return ""
+        return "in float64 this is no rounding: it is a mistake of a backend, and worth a report"
+
     def diagnostic(self) -> Diagnostic | None:
         """The first row that differs, at its line of the spec."""
         if self.agrees or (row := self.first) is None:
@@ -148,7 +194,7 @@ class Report:
             return self.exact.diagnostic()
         column = max(row.differences, key=lambda c: self.relative(row, c))
         figures = f"{self.relative(row, column):.1e}", f"{self.allowed(row.kind):.0e}"
-        error = BackendsDiffer(_WHAT[row.kind].format(path=row.path), column, self.reference, *figures)
+        error = BackendsDiffer(_WHAT[row.kind].format(path=row.path), column, self.reference, *figures, self._hint)
         if row.place is None:
             return error.at(self.graph.span)
         return error.at(row.place.span, trace=row.place.trace)

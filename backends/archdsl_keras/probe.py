@@ -6,17 +6,20 @@ It works on whichever framework Keras runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
 from keras import ops
+from keras.src.backend.common import dtypes
 from numpy.typing import NDArray
 
 from archdsl.code.backend import Probe
 from archdsl.code.load import execute
-from archdsl.code.taps import TAP, Spool, Taps, check_same, silent
+from archdsl.code.taps import TAP, NodeFailed, Spool, Taps, check_same, silent
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.weights import keys
@@ -32,22 +35,44 @@ Globals = dict[str, Any]
 
 
 def probe(graph: Graph, tensors: Tensors, x: Array, cotangents: Sequence[Array] | None) -> Probe:
-    """See `archdsl.code.backend.Probe`. Without cotangents only the statistics after a step are computed."""
+    """See `archdsl.code.backend.Probe`. Without cotangents only the statistics after a step are computed.
+
+    Raises NodeFailed where a node cannot be computed, and what Keras raises where it is not known which.
+    """
     with _floats(x.dtype.name):
-        network, _ = network_of(graph, tensors)
-        image = np.moveaxis(x, 1, -1)
-        if cotangents is None:
-            network(image, training=True)
-            return Probe((), state=_part(graph, network, trainable=False))
-        outputs = _tuple(network(image, training=False))
-        shown = tuple(_canonical(y, graph.type_of(ref).rank) for y, ref in zip(outputs, graph.outputs, strict=True))
-        spool = _values(graph, tensors, image, shown)
-        found = gradients_of(network, image, [np.moveaxis(c, 1, -1) for c in cotangents])
-        state = _part(graph, network, trainable=False)
-        for variable, gradient in zip(network.trainable_variables, found[1:], strict=True):
-            variable.assign(gradient)
-        gradients = {"input": _canonical(found[0], x.ndim - 1), **_part(graph, network, trainable=True)}
-        return Probe(shown, spool, gradients, state)
+        try:
+            return _probe(graph, tensors, x, cotangents)
+        except Exception as error:
+            if (path := _failing(graph, tensors, x)) is None:
+                raise
+            raise NodeFailed(path) from error
+
+
+def _probe(graph: Graph, tensors: Tensors, x: Array, cotangents: Sequence[Array] | None) -> Probe:
+    network, _ = network_of(graph, tensors)
+    image = np.moveaxis(x, 1, -1)
+    if cotangents is None:
+        network(image, training=True)
+        return Probe((), state=_part(graph, network, trainable=False))
+    outputs = _tuple(network(image, training=False))
+    shown = tuple(_canonical(y, graph.type_of(ref).rank) for y, ref in zip(outputs, graph.outputs, strict=True))
+    spool = _values(graph, tensors, image, shown)
+    found = gradients_of(network, image, [np.moveaxis(c, 1, -1) for c in cotangents])
+    state = _part(graph, network, trainable=False)
+    for variable, gradient in zip(network.trainable_variables, found[1:], strict=True):
+        variable.assign(gradient)
+    gradients = {"input": _canonical(found[0], x.ndim - 1), **_part(graph, network, trainable=True)}
+    return Probe(shown, spool, gradients, state)
+
+
+def _failing(graph: Graph, tensors: Tensors, x: Array) -> str | None:
+    """The node that cannot be computed, where it is one."""
+    try:
+        network, names = network_of(graph, tensors, tapped=True)
+    except Exception:
+        return None
+    taps = names[TAP] = taps_of(graph, None, lambda path, value: None)
+    return taps.failed(partial(network, np.moveaxis(x, 1, -1), training=False))
 
 
 def values(graph: Graph, tensors: Tensors, x: Array, paths: Sequence[str]) -> dict[str, Any]:
@@ -127,16 +152,30 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 
 @contextmanager
 def _floats(dtype: str) -> Iterator[None]:
-    """Build and compute in this dtype, whatever the user's Keras is set to."""
+    """Build and compute in this dtype, whatever the user's Keras is set to.
+
+    On PyTorch and JAX Keras makes float32 of the float64 that its ops would give: a table of its own says so, which is
+    put aside here. JAX has a switch as well.
+    """
     config = keras.config
     before = config.floatx(), config.dtype_policy()
     config.set_floatx(dtype)
     config.set_dtype_policy(dtype)
     try:
-        yield
+        with patch.dict(dtypes.BIT64_TO_BIT32_DTYPE, float64="float64"), _jax_floats(dtype):
+            yield
     finally:
         config.set_floatx(before[0])
         config.set_dtype_policy(before[1])
+
+
+def _jax_floats(dtype: str) -> AbstractContextManager[None]:
+    if dtype != "float64" or keras.backend.backend() != "jax":
+        return nullcontext()
+    import jax
+
+    switched: AbstractContextManager[None] = jax.enable_x64(True)
+    return switched
 
 
 # --- gradients: what each framework does in its own way --------------------------------------------

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from archdsl.code.backend import Probe
 from archdsl.code.load import execute
-from archdsl.code.taps import TAP, Spool, Taps, check_same, silent
+from archdsl.code.taps import TAP, NodeFailed, Spool, Taps, check_same, silent
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.weights import keys
@@ -28,7 +28,19 @@ _NOISE = ("Dropout", "DropPath")
 
 
 def probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tuple[Array, ...] | None) -> Probe:
-    """See `archdsl.code.backend.Probe`. Without cotangents only the statistics after a step are computed."""
+    """See `archdsl.code.backend.Probe`. Without cotangents only the statistics after a step are computed.
+
+    Raises NodeFailed where a node cannot be computed, and what PyTorch raises where it is not known which.
+    """
+    try:
+        return _probe(graph, tensors, x, cotangents)
+    except Exception as error:
+        if (path := _failing(graph, tensors, x)) is None:
+            raise
+        raise NodeFailed(path) from error
+
+
+def _probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tuple[Array, ...] | None) -> Probe:
     network, _ = _network(graph, tensors, x)
     if cotangents is None:
         return Probe((), state=_step(network, graph, x, None)[1])
@@ -83,6 +95,16 @@ def _values(graph: Graph, tensors: Mapping[str, Array], x: Array, outputs: tuple
     for out, value in zip(outputs, again, strict=True):
         check_same(_array(value), _array(out))
     return spool
+
+
+def _failing(graph: Graph, tensors: Mapping[str, Array], x: Array) -> str | None:
+    """The node that cannot be computed, where it is one."""
+    try:
+        network, names = _network(graph, tensors, x, tapped=True)
+    except Exception:
+        return None
+    taps = names[TAP] = Taps([p.path for p in places(graph)], spell, lambda path, value: None)
+    return taps.failed(partial(network.eval(), torch.from_numpy(x)))
 
 
 class Shown(nn.Module):

@@ -2,8 +2,8 @@
 
 from archdsl.language.diagnostics import Error
 
-__all__ = ["BackendCannot", "BackendsDiffer", "DrawingFailed", "DrawingTooLarge", "NoDrawingEngine", "NotExpressible",
-           "SharedDiffers"]  # fmt: skip
+__all__ = ["BackendCannot", "BackendsDiffer", "CannotRun", "DrawingFailed", "DrawingTooLarge", "NoDrawingEngine",
+           "NotExpressible", "SharedDiffers"]  # fmt: skip
 
 
 class NotExpressible(Error):
@@ -69,12 +69,34 @@ class BackendsDiffer(Error):
     code = "E0704"
     title = "{what} differs between {reference} and {column}"
     label = "by {difference} of its size, more than {allowed}"
-    help = "`--dtype float64` tells rounding from a mistake"
+    help = "{hint}"
     what: str
     column: str
     reference: str
     difference: str
     allowed: str
+    hint: str
+
+
+class CannotRun(Error):
+    """A framework, or a backend's own code, fails while it runs a model for `archdsl verify`.
+
+    What it says is shown, at the op that it was about where that is known, else at the model. The spec may ask for more
+    than it can do (memory, sizes, a version), and then the other columns can be compared; otherwise it is a mistake of
+    the backend, and worth a report.
+
+        archdsl verify net.arch --with torch,other   # wrong: `other` fails on one of the ops
+        archdsl verify net.arch --with torch,keras   # right: without it
+    """
+
+    code = "E0705"
+    title = "{column} cannot run `{model}`"
+    label = "{reason}"
+    help = "{hint}"
+    column: str
+    model: str
+    reason: str
+    hint: str = ""
 
 
 class NoDrawingEngine(Error):
