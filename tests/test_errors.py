@@ -47,6 +47,7 @@ ELSEWHERE = {
     "E0854": "test_evaluate.py",
     **dict.fromkeys(("E0875", "E0876", "E0877"), "test_engine.py"),
     **{code: "test_weights.py" for code in catalogue() if code.startswith("E09")},
+    **dict.fromkeys(("E0906", "E0907", "E0908"), "test_onnx.py"),
 }
 PYTHON = re.compile(r"Traceback|<class |<archdsl|\bNoneType\b|\bobject at 0x|\bDim\(|\bFraction\(|\bSpan\(")
 

@@ -272,6 +272,9 @@ def test_commands_that_cannot_be_carried_out(tmp_path: Path, run: Callable[..., 
         ("--to", "keras", "-o", "net.h5"): "end it in .weights.h5 or .keras",
         ("--to", "onnx", "-o", "net.onnx", "--set", "classes=3"): "give --spec too",
         ("--to", "torch", "-o", mine): "[E0608]",
+        ("--to", "keras", "-o", "net.keras", "--opset", "17"): "--opset says how an ONNX file is to be",
+        ("--to", "onnx", "-o", "net.onnx", "--dynamic", "batch,depth"): "no list of batch, height, width",
+        ("--to", "onnx", "-o", "net.onnx", "--calibrate", "9"): "give --int8 DATA too",
     }.items():
         ended = run("convert", path, *args)
         assert ended.code == 2 and said in ended.err

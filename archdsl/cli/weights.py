@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import ArgumentTypeError
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from archdsl import api
-from archdsl.cli.flags import SPEC_FLAGS, Command, flag
+from archdsl.cli.flags import SPEC_FLAGS, Command, flag, positive
 from archdsl.cli.specs import open_spec, parse_settings
 from archdsl.cli.terminal import WrongCommand, check_ours, replace_file, say
 from archdsl.code.backend import Export
@@ -15,8 +17,9 @@ from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError, nearest, refuse
 from archdsl.language.errors.training import RunUnusable
 from archdsl.language.source import Source
-from archdsl.train.abilities import WRITE
+from archdsl.train.abilities import WRITE, WRITE_FORM
 from archdsl.train.folder import BEST
+from archdsl.train.form import AXES, Form, at_other_sizes, calibration
 from archdsl.weights import Origin, Stored, WeightFile, describe, fit, keys, load
 
 __all__ = ["COMMANDS"]
@@ -31,18 +34,19 @@ def convert(
     to: str,
     output: str,
     force: bool,
+    **form: Any,
 ) -> int:
     """Write weights for another framework. Without `spec` the file says whose they are."""
     if spec is None and (settings or input or model):
         raise WrongCommand("--set, --input and --model say how --spec is read: give --spec too")
     path = Path(weights).expanduser()
     asked = None if spec is None else _origin(spec, settings, input, model)
-    return _write(_best_of(path) if path.is_dir() else path, asked, to, output, force)
+    return _write(_best_of(path) if path.is_dir() else path, asked, to, output, force, form)
 
 
-def export(run: str, to: str, output: str, force: bool) -> int:
+def export(run: str, to: str, output: str, force: bool, **form: Any) -> int:
     """Write the best weights of a run as a network that other programs run."""
-    return _write(_best_of(Path(run).expanduser()), None, to, output, force)
+    return _write(_best_of(Path(run).expanduser()), None, to, output, force, form)
 
 
 def _origin(spec: str, settings: Sequence[str], input: str | None, model: str | None) -> Origin:
@@ -60,9 +64,16 @@ def _best_of(run: Path) -> Path:
     return path
 
 
-def _write(weights: Path, asked: Origin | None, to: str, output: str, force: bool) -> int:
-    """Everything that can be refused is refused before the work begins; the file is written whole or not at all."""
+def _write(weights: Path, asked: Origin | None, to: str, output: str, force: bool, given: Mapping[str, Any]) -> int:
+    """Everything that can be refused is refused before the work begins; the file is written whole or not at all.
+
+    given: the flags of `_FORM`.
+    """
     path, target = Path(output).expanduser(), _target(to)
+    if not target.forms and (flags := [name for name, value in given.items() if value is not None]):
+        raise WrongCommand(f"--{flags[0]} says how an ONNX file is to be, and this is --to {to}")
+    if given["calibrate"] is not None and given["int8"] is None:
+        raise WrongCommand("--calibrate says how many images --int8 looks at: give --int8 DATA too")
     if not path.name.endswith(target.suffixes):
         raise WrongCommand(f"`{output}` is no name for --to {to}: end it in {' or '.join(target.suffixes)}")
     check_ours(path, force)
@@ -72,12 +83,34 @@ def _write(weights: Path, asked: Origin | None, to: str, output: str, force: boo
         found = _by_key(file, origin.graph)
         fit(origin.graph, found, weights)
         tensors = file.read({key: found[key].name for key in keys(origin.graph)})
+        about = describe(origin, file.metadata)
+        form = _form(origin, file, weights, **given) if target.forms else None
         with TemporaryDirectory() as folder:
             part = Path(folder) / path.name
-            said = WRITE.of(target.write)(origin.graph, tensors, part, describe(origin, file.metadata))
+            if form is None:
+                said = WRITE.of(target.write)(origin.graph, tensors, part, about)
+            else:
+                said = WRITE_FORM.of(target.write)(origin.graph, tensors, part, about, form)
             replace_file(path, part.read_bytes())
     say(f"{output}: {origin.model}, {said}")
     return 0
+
+
+def _form(
+    origin: Origin,
+    file: WeightFile,
+    weights: Path,
+    opset: int | None,
+    dynamic: tuple[str, ...] | None,
+    int8: str | None,
+    calibrate: int | None,
+) -> Form:
+    axes = Form.open if dynamic is None else dynamic
+    images = None
+    if int8 is not None:
+        with api.needs("onnx,data"):
+            images = calibration(int8, calibrate or _IMAGES, origin, file.metadata, weights, say)
+    return Form(opset, axes, at_other_sizes(origin, axes), images)
 
 
 def _target(name: str) -> Export:
@@ -98,6 +131,21 @@ def _by_key(file: WeightFile, graph: Graph) -> dict[str, Stored]:
     return {key: stored for key, stored in found.items() if key is not None}
 
 
+def _axes(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if text != "none" and ({*names} - {*AXES} or len({*names}) < len(names)):
+        raise ArgumentTypeError(f"{text!r} is no list of {', '.join(AXES)}; `none` leaves no size open")
+    return () if text == "none" else names
+
+
+_IMAGES = 512
+_FORM = (
+    flag("--opset", type=positive, metavar="N", help="of ONNX; 18, if not given"),
+    flag("--dynamic", type=_axes, metavar="AXES",
+         help="the sizes of the input that stay open: batch,height,width or some, or none; batch, if not given"),
+    flag("--int8", metavar="DATA", help="quantise an ONNX file by images of this data, as `train --data` names it"),
+    flag("--calibrate", type=positive, metavar="N", help=f"how many images --int8 looks at; {_IMAGES}, if not given"),
+)  # fmt: skip
 _OUTPUT = (
     flag("-o", "--output", metavar="FILE", required=True, help="where to put it"),
     flag("--force", action="store_true", help="replace FILE even where archdsl did not write it"),
@@ -110,12 +158,14 @@ COMMANDS = {
         flag("--to", required=True, metavar="torch|keras|onnx", help="what to write"),
         flag("--spec", metavar="SPEC[:MODEL]", help="whose weights they are; as the file says, if not given"),
         *SPEC_FLAGS,
+        *_FORM,
         *_OUTPUT,
     ),
     "export": Command(
         export,
         flag("run", metavar="RUN", help="the folder of a run"),
         flag("--to", default="onnx", metavar="onnx", help="what to write"),
+        *_FORM,
         *_OUTPUT,
     ),
 }

@@ -74,12 +74,14 @@ class Export:
     write: the module whose `write` writes such a file (`archdsl.train.abilities.Writes`).
     names: graph -> for each name in its files the graph key, or None for what is no weight; where its files are
         safetensors, so that `archdsl convert` can read them back.
+    forms: whether its files have several forms (`archdsl.train.abilities.WritesForm`).
     """
 
     suffixes: tuple[str, ...]
     extra: str
     write: str
     names: Callable[[Graph], Mapping[str, str | None]] | None = None
+    forms: bool = False
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,11 @@ class Taps:
         """The nodes that were not shown."""
         return list(self._unseen.values())
 
+    @property
+    def making(self) -> str | None:
+        """The node whose value is in the making."""
+        return self._unseen.get(self._frames[-1].path)
+
     def _path(self, owner: object) -> str:
         """Where `owner` runs: it is known, or it has just been called for the innermost value in the making."""
         for frame in reversed(self._frames):

@@ -18,11 +18,13 @@ from archdsl.language.later import Array, NDArray, Pixels, np
 from archdsl.language.recipe import LINES, Recipe, Word
 from archdsl.language.recipe.words import Early, LabelNoise, StandardizeImages, Subset
 from archdsl.language.source import Source
+from archdsl.train.form import Form
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 
-__all__ = ["BENCH", "KNOWS", "LOGITS", "MEMORY", "PROBE", "TRAIN", "VALUES", "WRITE", "Ability", "Infers", "Knows",
-           "Probes", "Shows", "TellsMemory", "Times", "Trains", "Writes", "ability", "unknown_words"]  # fmt: skip
+__all__ = ["BENCH", "KNOWS", "LOGITS", "MEMORY", "PROBE", "TRAIN", "VALUES", "WRITE", "WRITE_FORM", "Ability",
+           "Infers", "Knows", "Probes", "Shows", "TellsMemory", "Times", "Trains", "Writes", "WritesForm", "ability",
+           "unknown_words"]  # fmt: skip
 
 F = TypeVar("F")
 Tensors = Mapping[str, Array]
@@ -88,6 +90,13 @@ class Writes(Protocol):
     def __call__(self, graph: Graph, tensors: Tensors, path: Path, about: Mapping[str, str], /) -> str: ...
 
 
+class WritesForm(Protocol):
+    """The same in one of several forms."""
+
+    def __call__(self, graph: Graph, tensors: Tensors, path: Path, about: Mapping[str, str],
+                 form: Form, /) -> str: ...  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Ability(Generic[F]):
     """A function that a backend may have. name: its own, and that of the field which names its module."""
@@ -102,7 +111,8 @@ class Ability(Generic[F]):
 
 TRAIN, KNOWS, MEMORY = Ability[Trains]("train"), Ability[Knows]("knows"), Ability[TellsMemory]("memory")
 LOGITS, BENCH = Ability[Infers]("logits"), Ability[Times]("bench")
-PROBE, VALUES, WRITE = Ability[Probes]("probe"), Ability[Shows]("values"), Ability[Writes]("write")
+PROBE, VALUES = Ability[Probes]("probe"), Ability[Shows]("values")
+WRITE, WRITE_FORM = Ability[Writes]("write"), Ability[WritesForm]("write")
 
 
 def ability(backend: Backend, wanted: Ability[F]) -> F:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # mypy holds each function that is named below against what i
     _VALUES: to.Shows = probe.values
     _WRITE: to.Writes = files.write
     _PROBE_ONNX: to.Probes = onnx.probe
-    _WRITE_ONNX: to.Writes = onnx.write
+    _WRITE_ONNX: to.WritesForm = onnx.write
 
 __all__ = ["BACKEND", "build", "count_params", "emit"]
 
@@ -57,7 +57,7 @@ BACKEND = Backend(
     prepare=_let_threads_sleep,
     exports={
         "torch": Export((".safetensors",), "torch", "archdsl_torch.files", state_names),
-        "onnx": Export((".onnx",), "onnx", "archdsl_torch.onnx"),
+        "onnx": Export((".onnx",), "onnx", "archdsl_torch.onnx", forms=True),
     },
     probes={"onnx": "archdsl_torch.onnx"},
 )

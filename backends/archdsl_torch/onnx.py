@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from itertools import islice
@@ -18,15 +18,18 @@ import onnxruntime
 import onnxscript  # noqa: F401 (the exporter needs it; a missing one is said before work is done)
 import torch
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 from torch import nn
 
 from archdsl.code.backend import MADE_BY, Probe
 from archdsl.graph.graph import Graph, Ref
 from archdsl.graph.places import places
-from archdsl.language.diagnostics import SpecError
-from archdsl.language.errors.weights import ExportDiffers, ExportTooLarge
+from archdsl.language.diagnostics import Diagnostic, SpecError
+from archdsl.language.errors.weights import AxisNotOpen, ExportDiffers, ExportTooLarge, NotExported
 from archdsl.language.version import __version__
+from archdsl.train.form import Form, rounding_up
 from archdsl_torch.build import build
+from archdsl_torch.onnx_int8 import quantised
 from archdsl_torch.onnx_pools import POOLS
 from archdsl_torch.probe import Shown
 from archdsl_torch.weights import set_weights
@@ -35,38 +38,65 @@ from archdsl_torch.write import emit
 __all__ = ["OPSET", "probe", "write"]
 
 OPSET = 18
+USUAL = Form()
 MOST_HELD = 2**30  # bytes of values that `verify` has onnxruntime hold at once
 TOLERANCE = 1e-4  # of the largest output: what float32 loses on the way through a deep network
 LARGEST = 2**31 - 2**24  # bytes of weights: a protobuf message ends at 2 GiB, and the nodes need some of it
 BATCHES = (1, 3)  # neither is the one that is exported with
+_AXES = {0: "batch", 2: "height", 3: "width"}
 # Of what is known of weights: the file has its own, or they are long.
 _LEFT_OUT = ("format", "made_by", "sha256", "spec", "spec_files")
 
 Array = NDArray[np.generic]
 
 
-def write(graph: Graph, tensors: Mapping[str, Array], path: Path, about: Mapping[str, str]) -> str:
-    """An ONNX file of any batch, from `input` to `logits` (further outputs by their paths), in evaluation.
+def write(graph: Graph, tensors: Mapping[str, Array], path: Path, about: Mapping[str, str], form: Form = USUAL) -> str:
+    """An ONNX file from `input` to `logits` (further outputs by their paths), in evaluation; of any batch as a rule.
 
-    It computes in onnxruntime what the network does in PyTorch, on random images: raises SpecError where they differ
-    by more than 1e-4 of the largest output, before anything is written.
+    It computes in onnxruntime what the network does in PyTorch, on random images of every size that it has to take:
+    raises SpecError where they differ by more than 1e-4 of the largest output, before anything is written, and where
+    an op cannot be exported, at that op.
     """
     size = sum(value.nbytes for value in tensors.values())
     if size > LARGEST:
         error = ExportTooLarge(graph.block, f"{size / 2**30:.1f}", "ONNX", f"{LARGEST / 2**30:.2g}")
         raise SpecError([error.at(graph.span)])
-    network = _network(graph, tensors)
-    model = _exported(graph, network)
+    try:
+        model = _checked(_network(graph, tensors), _sample(graph, form), form, _output_names(graph))
+    except Exception as error:  # whatever exporter, checker and onnxruntime raise
+        raise SpecError([_refusal(graph, tensors, form, error)]) from error
+    model.producer_name, model.producer_version = "archdsl", __version__
+    model.doc_string = f"{MADE_BY} from {graph.block}. {graph.doc}".strip()
     onnx.helper.set_model_props(model, {key: text for key, text in about.items() if key not in _LEFT_OUT})
-    onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString()
-    difference = max(_difference(graph, network, _session(content), batch) for batch in BATCHES)
-    if not difference <= TOLERANCE:
-        raise SpecError([ExportDiffers("ONNX", graph.block, f"{difference:.1e}", f"{TOLERANCE:.0e}").at(graph.span)])
+    said = _held(graph, tensors, content, form)
+    if form.calibration is not None:
+        content, more = quantised(content, form.calibration, 32 if "batch" in form.open else 1)
+        said = f"{said}\n{more}"
     path.write_bytes(content)
-    sizes = " and ".join(map(str, BATCHES))
-    off = f"differs from PyTorch by at most {difference:.1e} of the largest output, on {sizes} random images"
-    return f"opset {model.opset_import[0].version}; onnxruntime {off}"
+    return f"opset {model.opset_import[0].version}; {said}"
+
+
+def _held(graph: Graph, tensors: Mapping[str, Array], content: bytes, form: Form) -> str:
+    """How far the file is from the network, at every size. Raises SpecError where that is too far."""
+    session, most = _session(content), 0.0
+    sizes = ["x".join(map(str, other.entries[0].types[0].sizes)) for other in (graph, *form.others)]
+    for other, size in zip((graph, *form.others), sizes, strict=True):
+        network = _network(other, tensors)
+        for batch in BATCHES if other is graph and "batch" in form.open else (1,):
+            found = _difference(other, network, session, batch)
+            if found <= TOLERANCE:
+                most = max(most, found)
+            elif other is graph or not (pool := next(rounding_up(graph), None)):
+                raise SpecError([ExportDiffers("ONNX", graph.block, f"{found:.1e}", f"{TOLERANCE:.0e}").at(graph.span)])
+            else:
+                axes = " and ".join(f"`{axis}`" for axis in form.open if axis != "batch")
+                why = "it rounds up otherwise, and something depends on its size"
+                raise SpecError([AxisNotOpen(axes, graph.block, size, why).at(pool.span, trace=pool.trace)])
+    images = " and ".join(map(str, BATCHES)) + " random images" if "batch" in form.open else "a random image"
+    some = sizes[1:] if len(sizes) < 4 else (sizes[1], "…", sizes[-1])
+    of = f", and on one each of {', '.join(some)}" if form.others else ""
+    return f"onnxruntime differs from PyTorch by at most {most:.1e} of the largest output, on {images}{of}"
 
 
 def probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tuple[Array, ...] | None) -> Probe:
@@ -75,7 +105,8 @@ def probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tupl
     The values of nodes come from a second file, which has each as a further output. onnxruntime holds them all at once:
     where they take more than 1 GiB the outputs are compared alone.
     """
-    session = _session(_exported(graph, _network(graph, tensors)).SerializeToString())
+    exported = _exported(_network(graph, tensors), _sample(graph, USUAL), USUAL, _output_names(graph))
+    session = _session(exported.SerializeToString())
     outputs = session.run(None, {"input": x})
     return Probe(tuple(outputs), _values(graph, tensors, x))
 
@@ -84,17 +115,8 @@ def _values(graph: Graph, tensors: Mapping[str, Array], x: Array) -> Mapping[str
     counts = {p.path: len(p.types) for p in places(graph)}
     if 4 * len(x) * sum(t.elements for p in places(graph) for t in p.types) > MOST_HELD:
         return {}
-    with _quiet():
-        program = torch.onnx.export(
-            Shown(graph, tensors, x),
-            (torch.from_numpy(x),),
-            dynamo=True,
-            opset_version=OPSET,
-            custom_translation_table=POOLS,
-            input_names=["input"],
-        )
-    assert program is not None, "the exporter built on torch.export gives a program"
-    session = _session(program.model_proto.SerializeToString())
+    form = Form(open=())
+    session = _session(_exported(Shown(graph, tensors, x), torch.from_numpy(x), form).SerializeToString())
     arrays = iter(session.run(None, {"input": x})[len(graph.outputs) :])
     return {path: tuple(islice(arrays, n)) if n > 1 else next(arrays) for path, n in counts.items()}
 
@@ -105,24 +127,70 @@ def _network(graph: Graph, tensors: Mapping[str, Array]) -> nn.Module:
     return network.eval()
 
 
-def _exported(graph: Graph, network: nn.Module) -> onnx.ModelProto:
-    sample = torch.zeros(2, *graph.entries[0].types[0].sizes)  # a batch of 1 would be taken for a fixed one
+def _sample(graph: Graph, form: Form) -> torch.Tensor:
+    """What is exported with: a batch of 1 would be taken for a fixed one."""
+    return torch.zeros(2 if "batch" in form.open else 1, *graph.entries[0].types[0].sizes)
+
+
+def _exported(
+    module: nn.Module, sample: torch.Tensor, form: Form, names: Sequence[str] | None = None
+) -> onnx.ModelProto:
+    opened = {axis: name for axis, name in _AXES.items() if name in form.open}
     with _quiet():
         program = torch.onnx.export(
-            network,
+            module,
             (sample,),
             dynamo=True,
-            opset_version=OPSET,
+            opset_version=form.opset or OPSET,
             custom_translation_table=POOLS,
             input_names=["input"],
-            output_names=_output_names(graph),
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            output_names=names,
+            dynamic_shapes=(opened,) if opened else None,
         )
     assert program is not None, "the exporter built on torch.export gives a program"
-    model = program.model_proto
-    model.producer_name, model.producer_version = "archdsl", __version__
-    model.doc_string = f"{MADE_BY} from {graph.block}. {graph.doc}".strip()
+    return program.model_proto
+
+
+def _checked(
+    module: nn.Module, sample: torch.Tensor, form: Form, names: Sequence[str] | None = None
+) -> onnx.ModelProto:
+    """A model that onnx's checker and onnxruntime take."""
+    model = _exported(module, sample, form, names)
+    found, wanted = model.opset_import[0].version, form.opset or OPSET
+    if found != wanted:  # it leaves a model as it is where it cannot convert it
+        raise ValueError(f"the exporter writes it in opset {found}, not in {wanted}")
+    onnx.checker.check_model(model, full_check=True)
+    _session(model.SerializeToString())
     return model
+
+
+def _refusal(graph: Graph, tensors: Mapping[str, Array], form: Form, error: Exception) -> Diagnostic:
+    """At the op that fails, or the first without which all goes well: exports of ever fewer ops tell, by halves."""
+    ops, sample = list(places(graph)), _sample(graph, form)
+    what = f"ONNX of opset {form.opset or OPSET}"
+    hint = "please report it with the spec" if form == USUAL else "leave out `--opset` and `--dynamic`"
+    low, high, found = 0, len(ops) - 1, None
+    while low < high or found is None:
+        last = high if found is None else (low + high) // 2
+        shown = Shown(graph, tensors, sample.numpy(), last + 1)  # it serves one export
+        try:
+            _checked(shown, sample, form)
+        except Exception as sooner:
+            found, high = sooner, last
+            if shown.failed is not None:
+                low = high = [op.path for op in ops].index(shown.failed)
+        else:
+            if found is None:
+                return NotExported(f"`{graph.block}`", what, _reason(error), hint).at(graph.span)
+            low = last + 1
+    return NotExported(f"`{ops[low].op.name}`", what, _reason(found), hint).at(ops[low].span, trace=ops[low].trace)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what the innermost library said."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
 
 
 def _output_names(graph: Graph) -> list[str]:
@@ -149,7 +217,7 @@ def _difference(graph: Graph, network: nn.Module, session: Any, batch: int) -> f
     wanted = wanted if isinstance(wanted, tuple | list) else (wanted,)
     try:
         found = session.run(None, {"input": images})
-    except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument:  # the exporter fixed the batch of an op
+    except (InvalidArgument, Fail, RuntimeException):  # the exporter fixed a size of an op
         return inf
     assert [y.shape for y in found] == [tuple(y.shape) for y in wanted]
     return max(_relative(a.numpy(), b) for a, b in zip(wanted, found, strict=True))

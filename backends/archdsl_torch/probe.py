@@ -108,10 +108,16 @@ def _failing(graph: Graph, tensors: Mapping[str, Array], x: Array) -> str | None
 
 
 class Shown(nn.Module):
-    """A network in evaluation whose outputs are followed by the values of all nodes, in the order of the graph."""
+    """A network in evaluation whose outputs are followed by the values of all nodes, in the order of the graph.
 
-    def __init__(self, graph: Graph, tensors: Mapping[str, Array], x: Array) -> None:
+    first: how many nodes alone to give the values of. failed: the node at which a run ended in an exception.
+    """
+
+    failed: str | None = None
+
+    def __init__(self, graph: Graph, tensors: Mapping[str, Array], x: Array, first: int | None = None) -> None:
         super().__init__()
+        self.first = first
         self.network, self.names = _network(graph, tensors, x, tapped=True)
         self.paths = [p.path for p in places(graph)]
         self.eval()
@@ -122,9 +128,14 @@ class Shown(nn.Module):
         def see(path: str, value: Any) -> None:
             found[path] = tuple(v.clone() for v in _tuple(value))  # it may be overwritten in place
 
-        self.names[TAP] = Taps(self.paths, spell, see)
-        outputs = _tuple(self.network(x))
-        return *outputs, *(value for path in self.paths for value in found[path])
+        taps = self.names[TAP] = Taps(self.paths, spell, see)
+        try:
+            outputs = _tuple(self.network(x))
+        except Exception:
+            self.failed = self.failed or taps.making
+            raise
+        values = [value for path in self.paths[: self.first] for value in found[path]]
+        return (*outputs, *values) if self.first is None else tuple(values)
 
 
 def _step(

@@ -2,7 +2,8 @@
 
 from archdsl.language.diagnostics import Error
 
-__all__ = ["ExportDiffers", "ExportTooLarge", "NoSpecInside", "WeightsDiffer", "WeightsUnusable"]
+__all__ = ["AxisNotOpen", "ExportDiffers", "ExportTooLarge", "NoSpecInside", "NotExported", "NotNormalised",
+           "WeightsDiffer", "WeightsUnusable"]  # fmt: skip
 
 
 class WeightsUnusable(Error):
@@ -97,3 +98,61 @@ class ExportTooLarge(Error):
     size: str
     what: str
     most: str
+
+
+class NotExported(Error):
+    """An op cannot be written in the format that was asked for.
+
+    The exporter, the checker of the format or the program that runs it refused the network. It was then exported
+    with ever fewer ops: the one that is named is the first without which all goes well. An older opset lacks newer
+    ops, and the newest may be ahead of the exporter; with `--dynamic` an op may need a size that is then not known.
+
+        archdsl export runs/first --opset 9 -o net.onnx     # wrong: it has no `layernorm`
+        archdsl export runs/first -o net.onnx               # right
+    """
+
+    code = "E0906"
+    title = "{op} cannot be written as {what}"
+    label = "{why}"
+    help = "{hint}"
+    op: str
+    what: str
+    why: str
+    hint: str
+
+
+class AxisNotOpen(Error):
+    """A size was to be left open that the network depends on.
+
+    A file whose height and width are open takes images of any size, so the same weights have to serve all of them. They
+    do where pools and convolutions lead to `gap`. They do not where `flatten -> dense` has a weight for every
+    position, where a `param` or relative positions have the image's size, or where sizes only fit by chance.
+
+        archdsl export runs/lenet5 --dynamic batch,height,width -o net.onnx    # wrong: lenet5 flattens
+        archdsl export runs/lenet5 --dynamic batch -o net.onnx                 # right
+    """
+
+    code = "E0907"
+    title = "{axes} cannot be left open in `{model}`"
+    label = "with input {size}: {why}"
+    help = "leave {axes} out of `--dynamic`, or end in `gap -> dense`, which takes any size"
+    axes: str
+    model: str
+    size: str
+    why: str
+
+
+class NotNormalised(Error):
+    """Nothing says how this network's images are normalised, so none can be shown to it.
+
+    Quantisation looks at what images make of the network. The weights of a run say how pixels were normalised in its
+    training; those of other files do not.
+
+        archdsl convert state.safetensors --spec net.arch --to onnx --int8 digits -o net.onnx    # wrong
+        archdsl export runs/first --int8 digits -o net.onnx                                      # right
+    """
+
+    code = "E0908"
+    title = "`{path}` does not say how images are normalised"
+    help = "quantise the weights of a run: `archdsl export RUN --int8 DATA`"
+    path: str
