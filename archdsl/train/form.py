@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import add, mul
 from pathlib import Path
 
 from archdsl.data import ARRAYS, Normalise, Size, Split, check_classes, is_image, open_data
@@ -49,7 +51,8 @@ class Form:
 def at_other_sizes(origin: Origin, axes: Sequence[str]) -> tuple[Graph, ...]:
     """The network with twice the height or width, if these are `axes`, and for other sizes that it can have.
 
-    These are odd; and where a pool rounds up, all at which it rounds otherwise, since exporters go wrong there.
+    These are larger by one; where a pool rounds up, by as much as it takes to see it round in every way, since
+    exporters write down one of them.
     Raises SpecError where twice the size gives other weights, or is not possible.
     """
     asked = [axis for axis in AXES[1:] if axis in axes]
@@ -59,12 +62,12 @@ def at_other_sizes(origin: Origin, axes: Sequence[str]) -> tuple[Graph, ...]:
     if len(size) != 3:
         error = AxisNotOpen(_quoted(asked), origin.model, str(entry.types[0]), "it has neither")
         raise SpecError([error.at(entry.span)])
-    found = [_resized(origin, size, asked, lambda n: 2 * n)]
+    found = [_resized(origin, size, asked, partial(mul, 2))]
     pools = [place.types[0].sizes for place in rounding_up(origin.graph)]
-    steps = 2 * max((-(-n // m) for pool in pools for n, m in zip(size[1:], pool[1:], strict=True)), default=0)
-    for step in range(1, 1 + steps) if pools else (1,):
+    period = 2 * max((-(-n // m) for pool in pools for n, m in zip(size[1:], pool[1:], strict=True)), default=0)
+    for more in range(1, 1 + max(1, period)):
         with suppress(SpecError):  # some networks want even sizes
-            found.append(_resized(origin, size, asked, lambda n, more=step: n + more + (not pools and n % 2)))  # type: ignore[misc]
+            found.append(_resized(origin, size, asked, partial(add, more)))
     return tuple(found)
 
 
@@ -89,7 +92,8 @@ def _resized(origin: Origin, size: tuple[int, ...], axes: Sequence[str], change:
         if key not in there or there[key].shape != weight.shape:
             other = f"is {list(there[key].shape)}" if key in there else "is not there"
             why = AxisNotOpen(_quoted(axes), origin.model, shown, f"`{key}`, {list(weight.shape)} here, {other}")
-            raise SpecError([why.at(weight.span)])
+            home = next(p for p in places(origin.graph) if f"{key}.".startswith(f"{p.home}."))
+            raise SpecError([why.at(home.span, trace=home.trace)])
     return graph
 
 
