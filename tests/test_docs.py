@@ -92,6 +92,7 @@ def test_sh(how: str, text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("how", "text"), fences({"python"}))
 def test_python(how: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "attention56.arch").write_text((ROOT / "examples" / "own_block.arch").read_text(encoding="utf-8"))
     exec(compile(text, "page.py", "exec"), {"__name__": "page"})
 

@@ -179,7 +179,7 @@ def test_models_with_other_arguments_are_saved_with_them(tmp_path: Path) -> None
     again = keras.saving.load_model(tmp_path / "m.keras", safe_mode=True)
     assert again.count_params() == model.count_params() != cls().count_params()
     assert again.name == "mine" and again.get_config()["n"] == 3
-    assert len(again.a.layers[0].layers) == 3
+    assert len(again.get_layer("a").layers[0].layers) == 3
     other = cls.from_config(model.get_config())
     other.set_weights(model.get_weights())
     assert np.allclose(output(graph, other), output(graph, model))
@@ -191,7 +191,7 @@ def test_paths_of_variables_are_the_keys_of_the_graph() -> None:
         "gamma": "weight", "beta": "bias", "kernel": "weight",
         "moving_mean": "running_mean", "moving_variance": "running_var",
     }  # fmt: skip
-    paths = [v.path.split("/")[1:] for v in built(graph).variables if "float" in v.dtype]
+    paths = [v.path.split("/") for v in built(graph).variables if "float" in v.dtype]
     assert {".".join((*path, said.get(last, last))) for *path, last in paths} == set(keys(graph))
 
 
@@ -202,11 +202,9 @@ def test_blocks_work_in_functional_models(tmp_path: Path) -> None:
     check_saves(graph_of(ARGUMENTS), model, tmp_path)
 
 
-def test_images_of_another_size_and_several_models() -> None:
+def test_several_models_start_with_other_weights() -> None:
     graph = whole("shared")
-    first, second = built(graph), built(graph)
-    assert first(np.zeros((1, 12, 6, 4), "float32")).shape == (1, 12, 6, 4)
-    assert not np.allclose(output(graph, first), output(graph, second))
+    assert not np.allclose(output(graph, built(graph)), output(graph, built(graph)))
 
 
 def test_members_have_no_name_that_keras_has() -> None:
@@ -257,7 +255,10 @@ def test_dtype_policies(name: str, dtype: str) -> None:
         check_learns(graph, model)
         found = output(graph, model)
     assert {v.dtype for v in model.trainable_variables} == {"float64" if dtype == "float64" else "float32"}
-    assert str(found.dtype) == dtype.removeprefix("mixed_") and np.isfinite(found.astype("float64")).all()
+    assert (
+        str(found.dtype) == ("float64" if dtype == "float64" else "float32")
+        and np.isfinite(found.astype("float64")).all()
+    )
 
 
 ELSEWHERE = """

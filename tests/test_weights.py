@@ -223,6 +223,29 @@ def test_keras_takes_what_is_converted(tmp_path: Path, run: Callable[..., Any]) 
     wanted = outputs(origin.graph, IMAGES)
     for found in (model, keras.saving.load_model(tmp_path / "net.keras")):
         np.testing.assert_allclose(np.asarray(found(np.moveaxis(IMAGES, 1, -1))), wanted, rtol=1e-4, atol=1e-5)
+    back = []
+    for name in ("w.safetensors", "net.weights.h5", "net.keras"):
+        ended = run("convert", tmp_path / name, "--to", "torch", "-o", tmp_path / f"{name}.safetensors")
+        assert ended.code == 0, ended.err
+        back.append((tmp_path / f"{name}.safetensors").read_bytes())
+    assert back[0] == back[1] == back[2]
+
+
+def test_weights_that_keras_saved_are_converted_where_the_spec_is_named(
+    tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    pytest.importorskip("keras")
+    (tmp_path / "net.arch").write_text(NET)
+    path, back = tmp_path / "own.weights.h5", tmp_path / "back.safetensors"
+    api.load(api.compile(NET, "keras")).save_weights(path)
+    refused = run("convert", path, "--to", "torch", "-o", back)
+    assert refused.code == 1 and "[E0903]" in refused.err and not back.exists()
+    assert run("convert", path, "--spec", tmp_path / "net.arch", "--to", "torch", "-o", back).code == 0
+    other = ("--spec", tmp_path / "net.arch", "--set", "classes=3", "--to", "torch", "-o", back)
+    path.with_name("torn.weights.h5").write_bytes(path.read_bytes()[:100])
+    for name in ("own", "torn", "none"):
+        ended = run("convert", tmp_path / f"{name}.weights.h5", *other)
+        assert ended.code == 1 and "[E0901]" in ended.err and "Traceback" not in ended.err
 
 
 def test_onnx_takes_any_batch(tmp_path: Path, run: Callable[..., Any]) -> None:

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl import api
 from archdsl.cli.flags import SPEC_FLAGS, Command, flag, positive
@@ -16,11 +16,18 @@ from archdsl.code.backend import Export
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError, nearest, refuse
 from archdsl.language.errors.training import RunUnusable
+from archdsl.language.errors.weights import WeightsUnusable
 from archdsl.language.source import Source
-from archdsl.train.abilities import WRITE, WRITE_FORM
+from archdsl.train.abilities import ABOUT, READ, WRITE, WRITE_FORM
 from archdsl.train.folder import BEST
 from archdsl.train.form import AXES, Form, at_other_sizes, calibration
 from archdsl.weights import Origin, Stored, WeightFile, describe, fit, keys, load
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Tensors = Mapping[str, NDArray[np.generic]]
 
 __all__ = ["COMMANDS"]
 
@@ -78,13 +85,9 @@ def _write(weights: Path, asked: Origin | None, to: str, output: str, force: boo
         raise WrongCommand(f"`{output}` is no name for --to {to}: end it in {' or '.join(target.suffixes)}")
     check_ours(path, force)
     with api.needs(target.extra):
-        file = load(weights)
-        origin = asked or file.origin
-        found = _by_key(file, origin.graph)
-        fit(origin.graph, found, weights)
-        tensors = file.read({key: found[key].name for key in keys(origin.graph)})
-        about = describe(origin, file.metadata)
-        form = _form(origin, file, weights, **given) if target.forms else None
+        origin, tensors, known = _read(weights, asked)
+        about = describe(origin, known)
+        form = _form(origin, known, weights, **given) if target.forms else None
         with TemporaryDirectory() as folder:
             part = Path(folder) / path.name
             if form is None:
@@ -96,9 +99,38 @@ def _write(weights: Path, asked: Origin | None, to: str, output: str, force: boo
     return 0
 
 
+def _read(weights: Path, asked: Origin | None) -> tuple[Origin, Tensors, Mapping[str, str]]:
+    """Whose the weights in a file are, they themselves by key, and what else the file says."""
+    for export in api.exports().values():
+        if export.read and weights.name.endswith(export.suffixes):
+            with api.needs(export.extra):
+                return _read_by(export.read, weights, asked)
+    file = load(weights)
+    origin = asked or file.origin
+    found = _by_key(file, origin.graph)
+    fit(origin.graph, found, weights)
+    return origin, file.read({key: found[key].name for key in keys(origin.graph)}), file.metadata
+
+
+def _read_by(module: str, weights: Path, asked: Origin | None) -> tuple[Origin, Tensors, Mapping[str, str]]:
+    """The same of a file that only its framework can read."""
+    try:
+        about = ABOUT.of(module)(weights)
+        origin = asked or WeightFile(weights, about, {}).origin
+        tensors = READ.of(module)(origin.graph, weights)
+    except (OSError, ValueError) as error:
+        why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error).split("\n")[0]
+        hint = "name the spec that they are of, with `--set` and `--input` as it was trained"
+        raise SpecError(
+            [WeightsUnusable(str(weights), why, hint).at(Source("weights", str(weights)).span())]
+        ) from error
+    fit(origin.graph, tensors, weights)
+    return origin, tensors, about
+
+
 def _form(
     origin: Origin,
-    file: WeightFile,
+    known: Mapping[str, str],
     weights: Path,
     opset: int | None,
     dynamic: tuple[str, ...] | None,
@@ -109,7 +141,7 @@ def _form(
     images = None
     if int8 is not None:
         with api.needs("onnx,data"):
-            images = calibration(int8, calibrate or _IMAGES, origin, file.metadata, weights, say)
+            images = calibration(int8, calibrate or _IMAGES, origin, known, weights, say)
     return Form(opset, axes, at_other_sizes(origin, axes), images)
 
 
@@ -154,7 +186,7 @@ _OUTPUT = (
 COMMANDS = {
     "convert": Command(
         convert,
-        flag("weights", metavar="WEIGHTS", help="a safetensors file, or the folder of a run"),
+        flag("weights", metavar="WEIGHTS", help="a safetensors file, a file of Keras, or the folder of a run"),
         flag("--to", required=True, metavar="torch|keras|onnx", help="what to write"),
         flag("--spec", metavar="SPEC[:MODEL]", help="whose weights they are; as the file says, if not given"),
         *SPEC_FLAGS,

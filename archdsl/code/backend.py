@@ -75,6 +75,7 @@ class Export:
     names: graph -> for each name in its files the graph key, or None for what is no weight; where its files are
         safetensors, so that `archdsl convert` can read them back.
     forms: whether its files have several forms (`archdsl.train.abilities.WritesForm`).
+    read: else the module whose `about` and `read` do (`archdsl.train.abilities`), with the framework.
     """
 
     suffixes: tuple[str, ...]
@@ -82,6 +83,7 @@ class Export:
     write: str
     names: Callable[[Graph], Mapping[str, str | None]] | None = None
     forms: bool = False
+    read: str | None = None
 
 
 @dataclass(frozen=True)

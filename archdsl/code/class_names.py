@@ -52,7 +52,7 @@ def name_classes(found: Partition, reserved: frozenset[str]) -> ClassNames:
 
 
 def _base(cls: Class) -> str:
-    if not cls.is_flow:
+    if cls.graph.block:
         return camel(cls.graph.block)
     body = cls.bodies[0]
     kinds = [re.sub(r"\d+$", "", n) for n, p in body.nodes.items() if p.code is not None]

@@ -15,6 +15,7 @@ from archdsl.code.code import Code, Emitter
 from archdsl.code.plan import Module
 from archdsl.code.python import docstring, literal
 from archdsl.code.writer import ClassWriter
+from archdsl.code.written import ClassPlan
 from archdsl.graph.cost import cost
 from archdsl.graph.graph import Node
 from archdsl.language.diagnostics import SpecError
@@ -45,7 +46,10 @@ def emitter(table: Mapping[type[Op], Emitter], framework: str) -> EmitOp:
     return emit
 
 
-def class_lines(module: Module, writer: type[ClassWriter], ends_with: Sequence[str], tapped: bool) -> Iterator[str]:
+Writer = Callable[[ClassPlan, Collection[str], bool], ClassWriter]
+
+
+def class_lines(module: Module, writer: Writer, ends_with: Sequence[str], tapped: bool) -> Iterator[str]:
     """Every class, children first; `ends_with` closes the model's constructor.
 
     >>> [line.split("(")[0] for line in class_lines(made, writer, (), tapped=False) if line[:5] == "class"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from archdsl.code.names import identifier
-from archdsl.code.python import WIDTH, call_doc, if_else, layout, literal, wrap
+from archdsl.code.python import WIDTH, Bracket, Doc, Text, call_doc, flat, if_else, layout, literal, wrap
 from archdsl.code.structure import Instruction
 from archdsl.code.taps import TAP
 from archdsl.code.written import ClassPlan, Val, Written, WrittenCode
@@ -22,6 +22,7 @@ Coded = Instruction[WrittenCode | None]
 
 ROOM = WIDTH - 8  # for a statement of a method
 _HOLE = re.compile(r"\{(\w+)(?:!(\w))?\}")
+_CALL = re.compile(r"\{self\}\((.*)\)")
 _WANTED = {None: CHOICE, "a": ATOM, "s": SUM, "p": PRODUCT, "u": UNARY}
 
 
@@ -30,13 +31,11 @@ class Dialect(Protocol):
 
     reserved: names that no variable may have.
     tapped: whether every value is shown to a tap while it is made (see `archdsl.code.taps`).
-    passed: what every call of a member ends in, a comma first, or nothing.
     idle: text that two ops leave between them and that does nothing: it is left out.
     """
 
     reserved: frozenset[str]
     tapped: bool
-    passed: str
     idle: str
 
     def value(self, value: Val) -> tuple[str, int]:
@@ -47,6 +46,12 @@ class Dialect(Protocol):
 
     def member(self, path: tuple[str, ...]) -> str:
         """A member of the class, by the spec's names."""
+
+    def applied(self, path: tuple[str, ...], args: str) -> Doc:
+        """The call of a member."""
+
+    def remarks(self, node: str) -> list[str]:
+        """The comment above the statement that `node` is written in."""
 
     def condition(self, key: str) -> str:
         """The test of a conditional."""
@@ -70,12 +75,21 @@ class _Piece:
     batchless: bool = False
     fresh: bool = False
     is_variable: bool = False
+    doc: Doc | None = None
+
+    @property
+    def layout(self) -> Doc:
+        """How it is broken where it is too long for a line."""
+        return self.doc or call_doc(self.text)
 
 
-def forward(plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinned: bool) -> list[str]:
+def forward(
+    plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinned: bool, passes: str = "", ends: str = "return "
+) -> list[str]:
     """The lines of the method's body.
 
     entries: what the inputs are called.  pinned: the first input must keep its name to the end.
+    passes: what goes from stage to stage of a model is called, else as its input.  ends: what begins the last line.
 
     >>> net = made.classes[-1]
     >>> for line in forward(net, writer(net, [], tapped=False), {"in": "x"}, pinned=False):
@@ -84,15 +98,17 @@ def forward(plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinne
     x = self.body(x)
     return self.head(x)
     """
-    writer = _Forward(plan, dialect, entries, pinned)
+    writer = _Forward(plan, dialect, entries, pinned, passes)
     lines = writer.block(list(plan.instructions), 0)
     results = [writer.final(ref) for ref in plan.outputs]
     text = ", ".join(wrap(p.text, p.level, CHOICE) for p in results)
-    return [*lines, *layout(call_doc(text), ROOM, "return ")]
+    return [*lines, *layout(results[0].layout if len(results) == 1 else call_doc(text), ROOM, ends)]
 
 
 class _Forward:
-    def __init__(self, plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinned: bool) -> None:
+    def __init__(
+        self, plan: ClassPlan, dialect: Dialect, entries: Mapping[str, str], pinned: bool, passes: str
+    ) -> None:
         self.plan = plan
         self.dialect = dialect
         self.uses: Counter[Ref] = Counter(r for s in plan.instructions for r in s.inputs)
@@ -104,10 +120,11 @@ class _Forward:
         self.lines: list[str] = []
         self.room = ROOM
         self.first = next(iter(entries.values()), "x")
+        self.passes = passes or self.first
         for i, (entry, name) in enumerate(entries.items()):
             ref = Ref(entry)
             self.uses[ref] += pinned and i == 0
-            self._bind(ref, name, _Piece(name, ATOM))
+            self._bind(ref, name, _Piece(name, ATOM, rank=plan.cls.graph.type_of(ref).rank))
 
     def block(self, steps: list[Coded], depth: int) -> list[str]:
         """The statements of steps whose first `depth` guards hold here."""
@@ -131,6 +148,7 @@ class _Forward:
     # --- one step ---
 
     def _apply(self, step: Coded) -> None:
+        self.lines += self.dialect.remarks(step.node)
         piece = self._piece(step)
         while len(piece.text) > self.room - len("return ") and self._shorten(step):
             piece = self._piece(step)
@@ -150,19 +168,29 @@ class _Forward:
         if step.code is None:
             assert step.member is not None
             args = ", ".join(wrap(self._with_batch(p).text, p.level, CHOICE) for p in inputs)
-            text, level = f"{self.dialect.member(step.member)}({args}{self.dialect.passed})", ATOM
+            doc, level = self.dialect.applied(step.member, args), ATOM
         else:
-            text, level = self._formatted(step, step.code, inputs)
+            doc, level = self._formatted(step, step.code, inputs)
         code = step.code.code if step.code else None
         batchless = code is not None and (code.batchless or (code.elementwise and all(p.batchless for p in inputs)))
         reads = [r for p in inputs for r in p.reads]
         if self.dialect.tapped:
-            text, level = f"{TAP}(self, {literal(_shown_as(step))})({text})", ATOM
-        return _Piece(
-            text, level, reads, step.statement or "out", step.ranks[0], batchless, code is not None and code.fresh
-        )
+            doc, level = Bracket(f"{TAP}(self, {literal(self._shown_as(step))})(", (doc,)), ATOM
+        fresh = code is not None and code.fresh
+        name, layout = step.statement or "out", None if isinstance(doc, Text) else doc
+        return _Piece(flat(doc), level, reads, name, step.ranks[0], batchless, fresh, doc=layout)
 
-    def _formatted(self, step: Coded, written: WrittenCode, inputs: list[_Piece]) -> tuple[str, int]:
+    def _shown_as(self, step: Coded) -> str:
+        """What a tap calls a value: its node, or the statement that is a line of modules, whose items are nodes.
+
+        What is called like the statement that was gathered round it has no other name than that.
+        """
+        graph, member = self.plan.cls.graph, ".".join(step.member or ())
+        if graph.kind == "flow" and step.node == graph.block:
+            return ""
+        return member if member and step.node.startswith(f"{member}.") else step.node
+
+    def _formatted(self, step: Coded, written: WrittenCode, inputs: list[_Piece]) -> tuple[Doc, int]:
         code = written.code
         shown = [p if code.elementwise else self._with_batch(p) for p in inputs]
         if any(code.trailing):
@@ -179,11 +207,12 @@ class _Forward:
                 return self.dialect.arguments(written.args)
             return wrap(*self.dialect.value(written.values[name]), _WANTED[mark])
 
-        template = code.text.replace("{self}({0})", f"{{self}}({{0}}{self.dialect.passed})")
-        text = _HOLE.sub(fill, template).replace("(, ", "(").replace(", )", ")").replace(self.dialect.idle, "")
+        if (call := _CALL.fullmatch(code.text)) and step.member is not None:
+            return self.dialect.applied(step.member, _HOLE.sub(fill, call[1])), code.level
+        text = _HOLE.sub(fill, code.text).replace("(, ", "(").replace(", )", ")").replace(self.dialect.idle, "")
         if code.inplace and not code.stateful and self._overwrites(step, inputs[0]):
             text = f"{text[:-1]}, {code.inplace.name}={literal(code.inplace.value)})"
-        return text, code.level
+        return Text(text), code.level
 
     def _overwrites(self, step: Coded, piece: _Piece) -> bool:
         """Whether nobody else could see the input, neither another reader nor the backward pass of what made it."""
@@ -224,7 +253,7 @@ class _Forward:
         name = step.statement or "out"
         if ref in self.preferred:
             return (*self.preferred[ref], name)
-        return (self.first, name) if self.plan.is_model and self.uses[ref] == 1 and step.is_value else (name,)
+        return (self.passes, name) if self.plan.is_model and self.uses[ref] == 1 and step.is_value else (name,)
 
     def _assign(self, ref: Ref, piece: _Piece, *wanted: str) -> None:
         self._read(piece)
@@ -233,7 +262,7 @@ class _Forward:
         self._bind(ref, name, piece)
 
     def _write(self, name: str, piece: _Piece) -> None:
-        self.lines += layout(call_doc(piece.text), self.room, f"{name} = ")
+        self.lines += layout(piece.layout, self.room, f"{name} = ")
 
     def _unpack(self, step: Coded, piece: _Piece) -> None:
         """`q, k, v = …`: the author's names where the statement's name is made of as many."""
@@ -306,9 +335,3 @@ class _Forward:
         opposite = f"not {cond}" if re.fullmatch(r"[\w.]+", cond) else f"not ({cond})"
         self.lines += if_else(cond, opposite, *sides)
         self._bind(ref, name, piece)
-
-
-def _shown_as(step: Coded) -> str:
-    """What a tap calls a value: its node, or the statement that is a line of modules, whose items are nodes."""
-    member = ".".join(step.member or ())
-    return member if member and step.node.startswith(f"{member}.") else step.node

@@ -77,7 +77,7 @@ def show(expr: Expr, names: Callable[[str], str], envs: Sequence[Env]) -> tuple[
         return text, UNARY if text.startswith("-") else ATOM
     if expr.op == "name":
         text = names(str(expr.args[0]))
-        return text, ATOM if re.fullmatch(r"[\w.\[\]]+", text) else SUM
+        return text, ATOM if re.fullmatch(r"[\w.]+(\(\w+\))?(\[-?\w+\])?", text) else SUM
     row = OPERATORS[expr.op]
     parts = [show(part, names, envs) for part in expr.parts]
     if row.form == "call":

@@ -82,7 +82,7 @@ class Taps:
 
     def __call__(self, owner: object, name: str, spelled: bool = False) -> Callable[[Any], Any]:
         """Called before the value `name` of `owner` is made; what is returned takes the value and gives it back."""
-        frame = _Frame(f"{self._path(owner)}.{name if spelled else self._spelled(name)}".lstrip("."))
+        frame = _Frame(f"{self._path(owner)}.{name if spelled else self._spelled(name)}".strip("."))
         self._frames.append(frame)
 
         def show(value: Any) -> Any:

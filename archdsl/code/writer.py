@@ -33,13 +33,12 @@ class ClassWriter(MemberWriter):
     """Writes one class; a framework's own words are its methods. It is the `Dialect` of the forward pass too.
 
     method: what a class calls its forward pass.  passed_on: what the constructor takes last.
-    tapped, passed, idle: see `Dialect`.
+    tapped, idle: see `Dialect`.
     stored, flags: what the constructor keeps because the forward pass reads it: numbers by name, conditions by key.
     """
 
     method: ClassVar[str]
     passed_on: ClassVar[tuple[str, ...]] = ()
-    passed = ""
     idle = ""
 
     def __init__(self, plan: ClassPlan, classes: Collection[str], tapped: bool) -> None:
@@ -69,20 +68,12 @@ class ClassWriter(MemberWriter):
     def trailing(self, text: str, rank: int, axes: int) -> str:
         """See `Dialect`."""
 
-    def method_takes(self) -> Sequence[str]:
-        """What the forward pass takes beside the block's inputs."""
-        return ()
-
     def stores(self) -> Iterator[str]:
         """What the constructor keeps beside its members."""
         for key, attribute in self.stored.items():
             yield f"self.{attribute} = {self._name(key)}"
         for key, attribute in self.flags.items():
             yield f"self.{attribute} = {self._value(self.plan.cls.mixed[key])[0]}"
-
-    def methods(self) -> Iterator[str]:
-        """Lines between the constructor and the forward pass."""
-        yield from ()
 
     # --- the class ---
 
@@ -99,15 +90,15 @@ class ClassWriter(MemberWriter):
         if body or self.plan.args:
             start = f"super().__init__({', '.join(self.passed_on)})"
             out += [*indented(self._signature()), *indented([start, *body], 8), ""]
-        args = ", ".join(["self", *self.entries.values(), *self.method_takes()])
-        return [*out, *indented(self.methods()), f"    def {self.method}({args}):", *indented(statements, 8)]
+        args = ", ".join(["self", *self.entries.values()])
+        return [*out, f"    def {self.method}({args}):", *indented(statements, 8)]
 
-    def _signature(self) -> list[str]:
+    def _signature(self, *more: str) -> list[str]:
         items: list[Doc] = [Text("self")]
         for spec in self.plan.args:
             default = f"={literal(spec.default.value)}" if spec.default is not None else ""
             items.append(Text(self._name(spec.key) + default))
-        items += map(Text, self.passed_on)
+        items += map(Text, (*more, *self.passed_on))
         return layout(Bracket("def __init__(", tuple(items)), WIDTH - 4, "", ":")
 
     def _locals(self) -> Iterator[str]:
@@ -143,6 +134,12 @@ class ClassWriter(MemberWriter):
 
     def condition(self, key: str) -> str:
         return self.tests[key].forward
+
+    def applied(self, path: tuple[str, ...], args: str) -> Doc:
+        return Text(f"{self.member(path)}({args})")
+
+    def remarks(self, node: str) -> list[str]:
+        return []
 
     def _attribute(self, key: str) -> str:
         """What the forward pass calls a name of the spec: a size of the input, or what the constructor kept."""

@@ -22,9 +22,9 @@ from archdsl.train.form import Form
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 
-__all__ = ["BENCH", "KNOWS", "LOGITS", "MEMORY", "PROBE", "TRAIN", "VALUES", "WRITE", "WRITE_FORM", "Ability",
-           "Infers", "Knows", "Probes", "Shows", "TellsMemory", "Times", "Trains", "Writes", "WritesForm", "ability",
-           "unknown_words"]  # fmt: skip
+__all__ = ["ABOUT", "BENCH", "KNOWS", "LOGITS", "MEMORY", "PROBE", "READ", "TRAIN", "VALUES", "WRITE", "WRITE_FORM",
+           "Ability", "Infers", "Knows", "Probes", "Reads", "Shows", "Tells", "TellsMemory", "Times", "Trains",
+           "Writes", "WritesForm", "ability", "unknown_words"]  # fmt: skip
 
 F = TypeVar("F")
 Tensors = Mapping[str, Array]
@@ -97,6 +97,21 @@ class WritesForm(Protocol):
                  form: Form, /) -> str: ...  # fmt: skip
 
 
+class Tells(Protocol):
+    """What a file of `write` says of its weights; nothing where somebody else wrote it.
+
+    Raises OSError or ValueError where it is no such file.
+    """
+
+    def __call__(self, path: Path, /) -> Mapping[str, str]: ...
+
+
+class Reads(Protocol):
+    """The weights in a file, by graph key. Raises ValueError where they are not those of the graph."""
+
+    def __call__(self, graph: Graph, path: Path, /) -> Tensors: ...
+
+
 @dataclass(frozen=True)
 class Ability(Generic[F]):
     """A function that a backend may have. name: its own, and that of the field which names its module."""
@@ -113,6 +128,7 @@ TRAIN, KNOWS, MEMORY = Ability[Trains]("train"), Ability[Knows]("knows"), Abilit
 LOGITS, BENCH = Ability[Infers]("logits"), Ability[Times]("bench")
 PROBE, VALUES = Ability[Probes]("probe"), Ability[Shows]("values")
 WRITE, WRITE_FORM = Ability[Writes]("write"), Ability[WritesForm]("write")
+ABOUT, READ = Ability[Tells]("about"), Ability[Reads]("read")
 
 
 def ability(backend: Backend, wanted: Ability[F]) -> F:

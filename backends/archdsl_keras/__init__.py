@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # mypy holds each function that is named below against what i
     _PROBE: to.Probes = probe.probe
     _VALUES: to.Shows = probe.values
     _WRITE: to.Writes = files.write
+    _ABOUT: to.Tells = files.about
+    _READ: to.Reads = files.read
 
 __all__ = ["BACKEND", "build", "count_params", "emit"]
 
@@ -44,5 +46,7 @@ BACKEND = Backend(
     logits="archdsl_keras.infer",
     bench="archdsl_keras.bench",
     prepare=load_keras,
-    exports={"keras": Export((".weights.h5", ".keras"), "keras", "archdsl_keras.files")},
+    exports={
+        "keras": Export((".weights.h5", ".keras"), "keras", "archdsl_keras.files", read="archdsl_keras.files"),
+    },
 )

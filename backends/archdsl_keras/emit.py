@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
 from archdsl.code.names import Names
+from archdsl.code.python import literal
 from archdsl.code.table import ARITHMETIC, Pair, Types, args, letters, module, same, sized
+from archdsl.graph.graph import Node
 from archdsl.language.expr import PRODUCT
 from archdsl.language.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
 from archdsl.language.ops.axes import axes_of, axis_of
@@ -16,7 +19,7 @@ from archdsl.language.ops.op import Op
 from archdsl.language.ops.pattern import Side, parse_pattern
 from archdsl.language.types import Dim, dim
 
-__all__ = ["EMIT", "rotated"]
+__all__ = ["EMIT", "as_layer", "rotated"]
 
 T = TypeVar("T")
 
@@ -80,7 +83,13 @@ def transposed(op: conv.ConvTranspose, types: Types) -> Code:
 
 
 def dense(op: linear.Dense, types: Types) -> Code:
-    return module(Layer("Dense", (*sized(features=op.units), *args(use_bias=(op.bias, True)))))
+    """An image of one pixel is flattened first: Keras's layer acts on the last axis alone."""
+    settings = (*sized(features=op.units), *args(use_bias=(op.bias, True)))
+    if types[0].rank < 3:
+        return module(Layer("Dense", settings))
+    flat = (("flatten", Layer("layers.Flatten")),)
+    text, alone = "{self}(ops.squeeze({0}, (1, 2)))", Layer("DenseFlat", settings)
+    return module(Layer("Dense", settings), text, before=flat, alone=alone)
 
 
 def batch_norm(op: norm.BatchNorm, types: Types) -> Code:
@@ -130,6 +139,20 @@ def _start(op: learned.Param) -> Value:
     return Layer(f"keras.initializers.{cls}", args(stddev=(op.std, None)))
 
 
+def as_layer(code: Code, node: Node, types: Types) -> Code:
+    """How a model writes what a node of its own applies: as a layer, which a functional model can name and save.
+
+    A learned tensor is one where it reads something: a call has to have an argument.
+    """
+    if code.batchless and code.member and types:
+        return module(Layer("Learned", code.member.args))
+    if code.layer is None:
+        return code
+    before = "".join(f"{layer.cls}(name={literal(f'{node.name}-{name}')})(" for name, layer in code.before)
+    text = f"{{self}}({before}{{0}}{')' * len(code.before)})"
+    return replace(code, text=text, stateful=True)
+
+
 def noise(op: regularize.Dropout | regularize.DropPath, types: Types) -> Code:
     """What is dropped is one number, or with `droppath` one example."""
     examples = (None, *[dim(1)] * types[0].rank) if isinstance(op, regularize.DropPath) else None
@@ -161,7 +184,10 @@ def max_pool(op: pool.MaxPool, types: Types) -> Code:
     settings = (*sized(kernel=same(op.k)), *args(strides=(same(op.strides), same(op.k))))
     if _is_plain(op, op.pads):
         return _plain_pool("max_pool", "MaxPooling2D", op, settings)
-    return module(Layer("MaxPooling2D", (*settings, *args(padding=(same(op.pads), 0), ceil=(op.ceil, False)))))
+    settings = (*settings, *args(padding=(same(op.pads), 0)))
+    if op.ceil == 0 and op.ceil.expr is None:
+        return module(Layer("MaxPooling2D", settings))
+    return module(Layer("CeilMaxPooling2D", (*settings, *args(ceil=(op.ceil, True)))))
 
 
 def avg_pool(op: pool.AvgPool, types: Types) -> Code:
@@ -198,7 +224,7 @@ def upsample(op: resize.Upsample, types: Types) -> Code:
     if op.scale is not None:
         cls = {"nearest": "layers.UpSampling2D", "bilinear": "BilinearUpSampling2D"}[op.mode]
         return module(Layer(cls, sized(scale=same(op.scale))))
-    size = "{1!a}.shape[1:3]" if op.like else "{size}"
+    size = "ops.shape({1})[1:3]" if op.like else "{size}"
     return Code(f"resize_{op.mode}({{0}}, {size})", values={} if op.size is None else {"size": op.size})
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -101,15 +102,48 @@ def network_of(graph: Graph, tensors: Tensors, tapped: bool = False) -> tuple[An
     """Built from the text, with the weights in it and nothing random, and the globals of the text."""
     artifact = emit(graph, tapped)
     names = execute(artifact).__dict__
-    names[TAP] = silent
+    calls: list[tuple[Any, str]] = []
+    names[TAP] = _noting(calls)
     if tapped and "Chain" in names:
         names["Chain"].call = _shown_items(names)
     network = names[artifact.name]()
+    for node, name in calls:
+        node.operation = _Shown(node.operation, network, name, names)
     set_weights(network, graph, tensors)
     for layer in network._flatten_layers():
         if type(layer).__name__ == "Dropout":
             layer.rate = 0.0
     return network, names
+
+
+def _noting(calls: list[tuple[Any, str]]) -> Callable[..., Callable[[Any], Any]]:
+    """The tap for while a network is built: what it calls, as nodes of Keras with their names, is put into `calls`."""
+
+    def tap(owner: Any, name: str, spelled: bool = False) -> Callable[[Any], Any]:
+        def note(value: Any) -> Any:
+            operation, at, _ = _tuple(value)[0]._keras_history
+            calls.append((operation._inbound_nodes[at], name))
+            return value
+
+        return note if isinstance(owner, keras.Model) else silent(owner, name)
+
+    return tap
+
+
+@dataclass
+class _Shown:
+    """What a node of a functional model applies, shown under its name whenever it runs."""
+
+    operation: Any
+    network: Any
+    name: str
+    names: Globals
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.names[TAP](self.network, self.name)(self.operation(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.operation, name)
 
 
 def _shown_items(names: Globals) -> Callable[[Any, Any], Any]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import Any
 
-from archdsl.code.forward import ROOM
+from archdsl.code.forward import ROOM, forward
+from archdsl.code.gather import statement
 from archdsl.code.members import Node, is_list
 from archdsl.code.names import member
-from archdsl.code.python import Bracket, Doc, Text, layout, literal, prefixed
+from archdsl.code.python import Bracket, Doc, Text, comment, docstring, indented, layout, literal, prefixed
+from archdsl.code.structure import Leaf, Tree
 from archdsl.code.writer import ClassWriter
+from archdsl.code.written import ClassPlan
+from archdsl_keras.emit import rotated
 from archdsl_keras.layers import LAYERS
 
-__all__ = ["MEMBERS", "RESERVED", "KerasClass", "find", "spell"]
+__all__ = ["MEMBERS", "RESERVED", "KerasClass", "find", "spell", "writer"]
 
 # What a file uses, what a layer's constructor and `call` know already, and names that are easily read as a digit.
 RESERVED = frozenset(
-    """keras layers ops self kwargs register name dtype trainable autocast activity_regularizer input_dim input_shape
-    training mask l I O""".split()  # noqa: SIM905
+    """inspect keras layers ops self kwargs PACKAGE name dtype trainable autocast activity_regularizer input_dim
+    input_shape training mask l I O""".split()  # noqa: SIM905
 )
 
 
@@ -55,7 +61,7 @@ MEMBERS = _Members(
 
 
 class KerasClass(ClassWriter):
-    """Writes a block as a layer, the model as a `keras.Model`."""
+    """Writes a block as a layer."""
 
     reserved = RESERVED | frozenset(LAYERS)
     taken = MEMBERS
@@ -66,41 +72,8 @@ class KerasClass(ClassWriter):
     def lines(self, doc: str, ends_with: Sequence[str] = ()) -> list[str]:
         return ["@register", *super().lines(doc, ends_with)]
 
-    @property
-    def passed(self) -> str:  # type: ignore[override]
-        """Keras tells a model alone whether it trains; what is inside of its layers hears it from them."""
-        return ", training=training" if self.plan.is_model else ""
-
-    def method_takes(self) -> Sequence[str]:
-        return ("training=False",) if self.plan.is_model else ()
-
     def base(self) -> str:
-        return "keras.Model" if self.plan.is_model else "Block"
-
-    def stores(self) -> Iterator[str]:
-        """Keras notes the arguments of layers by itself, those of models not."""
-        yield from super().stores()
-        if self.plan.is_model and self.plan.args:
-            names = [self.names.give(spec.key, spec.name) for spec in self.plan.args]
-            items = tuple(Text(f"{literal(name)}: {name}") for name in names)
-            yield from layout(Bracket("{", items, "}"), ROOM, f"self.{self._arguments} = ")
-
-    def methods(self) -> Iterator[str]:
-        if not self.plan.is_model:
-            return
-        yield from (
-            "def build(self, input_shape):",
-            '    """Call every layer once, without data: that builds it."""',
-            "    self.compute_output_spec(keras.KerasTensor(input_shape))",
-            "",
-        )
-        if self.plan.args:
-            kept = f"self.{self._arguments}"
-            yield from ("def get_config(self):", f"    return {{**super().get_config(), **{kept}}}", "")
-
-    @property
-    def _arguments(self) -> str:
-        return self.attributes.give("arguments", "arguments")
+        return "Block"
 
     def inside(self, part: str, nodes: Sequence[Node]) -> str:
         return f"[{part}]" if is_list(nodes) else f"[{literal(self.called(part))}]"
@@ -123,7 +96,7 @@ class KerasClass(ClassWriter):
         return literal(_label(name))
 
     def size(self, entry: str, axis: int, rank: int) -> str:
-        return f"{entry}.shape[{axis or -1}]"
+        return f"ops.shape({entry})[{axis}]" if axis else f"{entry}.shape[-1]"
 
     def batch(self, text: str, rank: int, like: str) -> str:
         return f"ops.repeat({text}[None], ops.shape({like})[0], axis=0)"
@@ -131,6 +104,70 @@ class KerasClass(ClassWriter):
     def trailing(self, text: str, rank: int, axes: int) -> str:
         """Only vectors have fewer axes than what they meet; without a batch they fit as they are."""
         return f"{text}[:, {', '.join(['None'] * axes)}]" if rank > 1 else text
+
+
+class KerasModel(KerasClass):
+    """Writes the model: its constructor calls each stage, a layer with its name, on the one before.
+
+    again: what is called more than once is made beforehand, as a variable.
+    """
+
+    def __init__(self, plan: ClassPlan, classes: Collection[str], tapped: bool) -> None:
+        super().__init__(plan, classes, tapped)
+        self.args = [*(self.names.give(spec.key, spec.name) for spec in plan.args), "input_shape"]
+        self.inputs, self.outputs = (self.names.give(("model", name), name) for name in ("inputs", "outputs"))
+        self.entries = {"in": self.inputs}
+        uses = Counter(step.member for step in plan.instructions if step.member)
+        self.again = {path: self.names.give(path, self.called(path[-1])) for path, n in uses.items() if n > 1}
+        self.docs = dict(plan.cls.graph.stage_docs)
+        self.reserved = self.files.union(self.args, self.again.values(), (self._name(v.key) for v in self.locals))
+
+    def base(self) -> str:
+        return "Network"
+
+    def lines(self, doc: str, ends_with: Sequence[str] = ()) -> list[str]:
+        sizes = rotated(self.plan.cls.graph.entries[0].types[0].sizes)
+        again = (layout(self._made(path), ROOM, f"{name} = ") for path, name in self.again.items())
+        kept = Bracket("{", tuple(Text(f"{literal(name)}: {name}") for name in self.args), "}")
+        body = [
+            *self._locals(),
+            f"{self.inputs} = keras.Input(input_shape)",
+            *chain.from_iterable(again),
+            *forward(self.plan, self, self.entries, pinned=False, passes="x", ends=f"{self.outputs} = "),
+            f"super().__init__({self.inputs}, {self.outputs}, **kwargs)",
+            *layout(kept, ROOM, "self.arguments = "),
+        ]
+        head = ["@register", f"class {self.plan.name}({self.base()}):", *((*docstring(doc, 4), "") if doc else ())]
+        return [*head, *indented(self._signature(f"input_shape={literal(sizes)}")), *indented(body, 8)]
+
+    def applied(self, path: tuple[str, ...], args: str) -> Doc:
+        if path in self.again:
+            return Text(f"{self.again[path]}({args})")
+        made = self._made(path)
+        return Bracket(made.head, made.items, f"{made.tail}({args})", made.joint)
+
+    def remarks(self, node: str) -> list[str]:
+        return comment(doc) if (doc := self.docs.pop(statement(node), "")) else []
+
+    def _made(self, path: tuple[str, ...]) -> Bracket:
+        """The constructor of a member."""
+        members: Sequence[Node] = self.plan.members
+        for name in path:
+            found = next(node for node in members if node.name == name)
+            members = found.children if isinstance(found, Tree) else ()
+        assert isinstance(found, Leaf)
+        made = self._leaf(found, path)
+        assert isinstance(made, Bracket)
+        return made
+
+    def _attribute(self, key: str) -> str:
+        """The constructor calls the stages: it knows its arguments as they are."""
+        return super()._attribute(key) if key.rpartition(".")[0] in self.entries else self._name(key)
+
+
+def writer(plan: ClassPlan, classes: Collection[str], tapped: bool) -> KerasClass:
+    """Who writes a class."""
+    return (KerasModel if plan.is_model else KerasClass)(plan, classes, tapped)
 
 
 def _label(name: str) -> str:
@@ -145,18 +182,30 @@ def spell(part: str) -> str:
 
 def find(model: Any, path: Sequence[str]) -> Any:
     """The layer at a path of the graph in a built model, or the variable of a learned tensor; `0` stands for `[0]`."""
-    found = model
-    for part in path:
-        found = _part(found, member(part, MEMBERS))
-    return found
+    found, rest = model, [member(part, MEMBERS) for part in path]
+    while rest:
+        found, rest = _step(found, rest)
+    return _gathered(found)
 
 
-def _part(whole: Any, name: str) -> Any:
-    """One member of a group, of a row or line of layers, or of a block."""
+def _step(whole: Any, path: list[str]) -> tuple[Any, list[str]]:
+    """The first step of a path in a group, a row or line of layers, a block or a model, and what is left of the path.
+
+    A stage that uses shared weights is several layers of the model: `a-conv`.
+    """
+    name, *rest = path
     if isinstance(whole, dict):
-        return whole[name]
+        return whole[name], rest
     if name.isdigit():
-        return (whole if isinstance(whole, list) else whole.layers)[int(name)]
-    if hasattr(whole, name):
-        return getattr(whole, name)
-    return next(layer for layer in whole.layers if layer.name == _label(name))
+        return (whole if isinstance(whole, list) else whole.layers)[int(name)], rest
+    layers = {layer.name: layer for layer in getattr(whole, "layers", ())}
+    for end in range(1, len(path) + 1):
+        if (layer := layers.get(_label("-".join(path[:end])))) is not None:
+            return layer, path[end:]
+    return getattr(whole if hasattr(whole, name) else _gathered(whole), name), rest
+
+
+def _gathered(found: Any) -> Any:
+    """What alone has a stage's name, in the layer of all that it applies: the conv of `a: in + (in -> conv(4))`."""
+    own = getattr(found, found.name.removeprefix("0"), None) if hasattr(found, "call") else None
+    return own if hasattr(own, "call") else found

@@ -10,8 +10,9 @@ class WeightsUnusable(Error):
     """This is not a file of weights that can be read.
 
     Weights are read from safetensors files: `best.safetensors` of a run, or any other with the paths of a spec's
-    graph as its keys. A pickle (`.pt`, `.pth`, `.ckpt`) can run a program when it is opened, so archdsl never
-    opens one: load it where you trust it, and save its state dict with `safetensors.torch.save_file`.
+    graph as its keys. `archdsl convert` also reads what a generated Keras model saved (`.weights.h5`, `.keras`). A
+    pickle (`.pt`, `.pth`, `.ckpt`) can run a program when it is opened, so archdsl never opens one: load it where you
+    trust it, and save its state dict with `safetensors.torch.save_file`.
 
         archdsl convert model.pt --to keras -o net.weights.h5             # wrong: a pickle
         archdsl convert runs/first --to keras -o net.weights.h5           # right: a run

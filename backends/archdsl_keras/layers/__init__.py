@@ -11,6 +11,7 @@ __all__ = ["LAYERS", "source"]
 
 # What stands first is what others need.
 LAYERS = {
+    "register": "register",
     "l2_normalize": "l2_normalize",
     "pair": "pair",
     "pool_widths": "pool_widths",
@@ -28,9 +29,13 @@ LAYERS = {
     "Conv2D": "conv2d",
     "Conv2DTranspose": "conv2d_transpose",
     "Dense": "dense",
+    "DenseFlat": "dense_flat",
     "DepthwiseConv2D": "depthwise_conv2d",
     "Flatten": "flatten",
+    "Learned": "learned",
     "MaxPooling2D": "max_pooling2d",
+    "CeilMaxPooling2D": "ceil_max_pooling2d",
+    "Network": "network",
     "RelativeAttention2d": "relative_attention",
     "RelativeLogits": "relative_logits",
     "Scale": "scale",

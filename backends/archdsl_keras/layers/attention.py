@@ -22,13 +22,13 @@ class Attention2d(layers.Layer):
         self.heads = heads
 
     def call(self, x):
-        _, height, width, _ = x.shape
+        _, height, width, _ = ops.shape(x)
         parts = ops.split(x, (self.dk, 2 * self.dk), axis=-1)
         q, k, v = (self.by_head(part) for part in parts)
         q = q * q.shape[-1] ** -0.5
         at = ops.arange(height * width)
         given = k, v, *self.tables()
-        if height * width <= self.block:
+        if isinstance(height * width, int) and height * width <= self.block:
             out = self.attend(q, at, *given)
         else:
             out = self.in_blocks(q, at, given)
@@ -36,14 +36,17 @@ class Attention2d(layers.Layer):
 
     def by_head(self, x):
         """(batch, height, width, channels) as (batch, heads, positions, dims)."""
-        _, height, width, channels = x.shape
+        _, height, width, channels = ops.shape(x)
         by_head = (-1, height * width, self.heads, channels // self.heads)
         return ops.swapaxes(ops.reshape(x, by_head), 1, 2)
 
     def in_blocks(self, q, at, given):
         """`attend` for as many queries at a time, and again in backward."""
-        _, heads, positions, dim = q.shape
-        blocks = -(-positions // min(self.block, max(1, 2**17 // positions)))
+        _, heads, positions, dim = ops.shape(q)
+        most = self.block  # as many where the size is not known
+        if isinstance(positions, int):
+            most = min(most, max(1, 2**17 // positions))
+        blocks = -(-positions // most)
         size = -(-positions // blocks)
         more = blocks * size - positions
         q = ops.pad(q, ((0, 0), (0, 0), (0, more), (0, 0)))

@@ -25,12 +25,15 @@ class AveragePooling2D(layers.Layer):
         self.ceil = ceil
 
     def call(self, x):
-        _, height, width, _ = x.shape
         windows = self.pool_size, self.strides
-        widths = pool_widths((height, width), *windows, self.zeros, self.ceil)
-        top, left = self.zeros if self.count_zeros else (0, 0)
-        counted = ops.ones((1, height + 2 * top, width + 2 * left, 1), x.dtype)
-        counts = zip(widths, (0, top, left, 0), strict=True)
-        around = [(before - n, after - n) for (before, after), n in counts]
-        share = ops.average_pool(ops.pad(counted, around), *windows)
+        widths = pool_widths(x, *windows, self.zeros, self.ceil)
+        counted = ops.ones_like(x[:1, :, :, :1])
+        if self.count_zeros:
+            margins = (0, 0), *((n, n) for n in self.zeros), (0, 0)
+            counted = ops.pad(counted, margins, constant_values=1)
+            beyond = ((0, after - before) for before, after in widths)
+            counted = ops.pad(counted, tuple(beyond))
+        else:
+            counted = ops.pad(counted, widths)
+        share = ops.average_pool(counted, *windows)
         return ops.average_pool(ops.pad(x, widths), *windows) / share

@@ -1,6 +1,6 @@
 """Images enlarged by whole factors, smoothly."""
 
-from keras import layers
+from keras import layers, ops
 
 from archdsl_keras.layers.pair import pair
 from archdsl_keras.layers.resize_bilinear import resize_bilinear
@@ -16,7 +16,5 @@ class BilinearUpSampling2D(layers.Layer):
         self.factors = pair(size)
 
     def call(self, x):
-        return resize_bilinear(
-            x,
-            [n * factor for n, factor in zip(x.shape[1:3], self.factors, strict=True)],
-        )
+        sizes = zip(ops.shape(x)[1:3], self.factors, strict=True)
+        return resize_bilinear(x, [n * factor for n, factor in sizes])

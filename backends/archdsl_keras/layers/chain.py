@@ -1,5 +1,7 @@
 """Layers one after another."""
 
+import keras
+
 from archdsl_keras.layers.block import Block
 
 __all__ = ["Chain"]
@@ -19,3 +21,12 @@ class Chain(Block):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def get_config(self):
+        saved = map(keras.saving.serialize_keras_object, self.layers)
+        return {**super().get_config(), "layers": list(saved)}
+
+    @classmethod
+    def from_config(cls, config):
+        made = map(keras.saving.deserialize_keras_object, config.pop("layers"))
+        return cls(*made, **config)

@@ -39,10 +39,11 @@ class Conv2D(layers.Conv2D):
         return ops.conv(inputs, kernel, strides, self.padding, dilation_rate=rate)
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, channels = input_shape
+        batch, *sizes, channels = input_shape
         if self.padding == "valid":
-            height, width = height + 2 * self.zeros[0], width + 2 * self.zeros[1]
-        return super().compute_output_shape((batch, height, width, channels))
+            around = zip(sizes, self.zeros, strict=True)
+            sizes = [size and size + 2 * zeros for size, zeros in around]
+        return super().compute_output_shape((batch, *sizes, channels))
 
     def get_config(self):
         return {**super().get_config(), "padding": self.zeros}

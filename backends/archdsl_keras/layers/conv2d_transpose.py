@@ -24,18 +24,19 @@ class Conv2DTranspose(layers.Conv2DTranspose):
         # Zeros make a kernel as large as its strides: TensorFlow's gradient (2.21, on
         # processors) overwrites memory where it is one pixel.
         windows = zip(self.strides, self.kernel_size, strict=True)
-        zeros = (*((0, max(s - k, 0)) for s, k in windows), (0, 0), (0, 0))
-        outputs = ops.conv_transpose(inputs, ops.pad(self.kernel, zeros), self.strides)
-        _, height, width, _ = self.compute_output_shape(inputs.shape)
-        top, left = self.cut
-        outputs = outputs[:, top : top + height, left : left + width]
+        zeros = [max(s - k, 0) for s, k in windows]
+        kernel = ops.pad(self.kernel, (*((0, n) for n in zeros), (0, 0), (0, 0)))
+        outputs = ops.conv_transpose(inputs, kernel, self.strides)
+        ends = (-(cut + n) or None for cut, n in zip(self.cut, zeros, strict=True))
+        rows, columns = map(slice, self.cut, ends)
+        outputs = outputs[:, rows, columns]
         return self.activation(outputs + self.bias if self.use_bias else outputs)
 
     def compute_output_shape(self, input_shape):
         batch, *sizes, _ = input_shape
         windows = zip(sizes, self.strides, self.kernel_size, self.cut, strict=True)
-        height, width = ((n - 1) * s + k - 2 * cut for n, s, k, cut in windows)
-        return batch, height, width, self.filters
+        sizes = (n and (n - 1) * s + k - 2 * cut for n, s, k, cut in windows)
+        return batch, *sizes, self.filters
 
     def get_config(self):
         return {**super().get_config(), "padding": self.cut}

@@ -3,25 +3,23 @@
 from keras import layers, ops
 
 from archdsl_keras.layers.pair import pair
-from archdsl_keras.layers.pool_widths import pool_widths
 
 __all__ = ["MaxPooling2D"]
 
 
 class MaxPooling2D(layers.Layer):
-    """The largest number of each window; `padding` minus infinities on either side.
+    """The largest number of each window; `padding` minus infinities on either side."""
 
-    `ceil`: a last window that reaches over the end counts.
-    """
-
-    def __init__(self, pool_size, strides=None, padding=0, ceil=False, **kwargs):
+    def __init__(self, pool_size, strides=None, padding=0, **kwargs):
         super().__init__(**kwargs)
         self.pool_size = pair(pool_size)
         self.strides = pair(pool_size if strides is None else strides)
         self.edges = pair(padding)
-        self.ceil = ceil
 
     def call(self, x):
-        windows = self.pool_size, self.strides
-        widths = pool_widths(x.shape[1:3], *windows, self.edges, self.ceil)
-        return ops.max_pool(ops.pad(x, widths, constant_values=-float("inf")), *windows)
+        x = ops.pad(x, self.widths(x), constant_values=-float("inf"))
+        return ops.max_pool(x, self.pool_size, self.strides)
+
+    def widths(self, x):
+        """What is padded before and after each axis."""
+        return (0, 0), *((n, n) for n in self.edges), (0, 0)

@@ -23,7 +23,7 @@ def rearrange(x, pattern, /, **sizes):
                 axes[-1].append(word)
         sides.append(axes[1:])
     left, right = sides
-    for names, size in zip(left, x.shape[1:], strict=True):
+    for names, size in zip(left, ops.shape(x)[1:], strict=True):
         for name in names:
             size //= sizes.get(name, 1)
         sizes.update({name: size for name in names if name not in sizes})

@@ -14,10 +14,10 @@ def resize_bilinear(x, size):
     """
     wide = keras.backend.result_type(x.dtype, "float32")
     for axis, new in enumerate(size, 1):
-        old = x.shape[axis]
-        at = ops.clip(
-            (ops.arange(new, dtype=wide) + 0.5) * (old / new) - 0.5, 0, old - 1
-        )
+        old = ops.shape(x)[axis]
+        scale = ops.cast(old, wide) / ops.cast(new, wide)
+        at = (ops.arange(new, dtype=wide) + 0.5) * scale - 0.5
+        at = ops.clip(at, 0, ops.cast(old - 1, wide))
         weights = ops.relu(1 - ops.abs(at[:, None] - ops.arange(old, dtype=wide)))
         pattern = "bhwc,ih->biwc" if axis == 1 else "bhwc,iw->bhic"
         x = ops.einsum(pattern, x, ops.cast(weights, x.dtype))

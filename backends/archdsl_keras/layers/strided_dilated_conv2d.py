@@ -23,7 +23,8 @@ class StridedDilatedConv2D(Conv2D):
     def compute_output_shape(self, input_shape):
         batch, *sizes, channels = super().compute_output_shape(input_shape)
         steps = zip(sizes, self.steps, strict=True)
-        return batch, *((size - 1) // step + 1 for size, step in steps), channels
+        sizes = (size and (size - 1) // step + 1 for size, step in steps)
+        return batch, *sizes, channels
 
     def get_config(self):
         return {**super().get_config(), "strides": self.steps}
