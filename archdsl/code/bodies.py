@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from archdsl.code.code import Code
+from archdsl.code.code import Code, Lent
 from archdsl.graph.graph import Argument, Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts
 from archdsl.language.expr import Number
+from archdsl.language.ops.act import Identity
 from archdsl.language.ops.op import Op
 from archdsl.language.types import Dim, TensorType, axis_names, dim
 
 __all__ = ["Applied", "BodyCode", "CallCode", "ChainCode", "EmitOp", "FlowCode", "OpCode", "Placed", "calls",
-           "is_module", "survey"]  # fmt: skip
+           "calls_in", "is_module", "survey"]  # fmt: skip
 
 Types = tuple[TensorType, ...]
 EmitOp = Callable[[Op, Types, Node], Code]
@@ -80,6 +81,7 @@ class BodyCode:
     env: every number that `home` can name, by name. given: parameters of `home` that some call gave.
     choices: how each of its conditionals went; None for one that went both ways (in a list).
     place: for a flow, what it is part of.
+    shares: the modules that it hands to what it builds, by name; lent: what it would build of those that it is lent.
     """
 
     graph: Graph
@@ -89,6 +91,8 @@ class BodyCode:
     nodes: Mapping[str, Placed]
     choices: Mapping[str, bool | None]
     place: str = ""
+    shares: Mapping[str, Applied] = field(default_factory=dict)
+    lent: Mapping[str, Sequence[Applied]] = field(default_factory=dict)
 
     @property
     def is_flow(self) -> bool:
@@ -162,18 +166,37 @@ def _survey(graph: Graph, around: _Surroundings, found: dict[Graph, BodyCode], e
     """The code of one body; `found` has that of its callees, and gets its own and that of what it makes."""
     nodes: dict[str, Placed] = {}
     choices: dict[str, bool | None] = {}
+    shares: dict[str, Applied] = {}
+    lent: dict[str, list[Applied]] = {}
+    called = (part for node in graph for part, _ in parts(node.op) if isinstance(part, Call))
+    for name in dict.fromkeys(name for call in called for name in call.lent.values()):
+        share = graph.shares.get(name)
+        if share is not None and not share.is_lent:
+            node = Node(name, share.target, share.types, share.span, shared=name)
+            shares[name] = _Maker(node, around, found, emit).module(share.target, share.given, share.types[0])
     for node in graph:
         inputs = graph.inputs(node.name)
         for choice in node.choices:
             if choices.setdefault(choice.key, choice.taken) is not choice.taken:
                 choices[choice.key] = None
-        code = None
+        code: Applied | None = None
         if not isinstance(node.op, Input | Select):
             types = {port: graph.type_of(ref) for port, ref in inputs.items()}
-            code = _Maker(node, around, found, emit).applied(node.op, types)
+            maker = _Maker(node, around, found, emit)
+            if node.shared is not None and graph.shares[node.shared].is_lent:
+                (given,) = types.values()
+                lent.setdefault(node.shared, []).append(maker.module(node.op, given, node.types[0]))
+                code = _of_lent(node.shared)
+            else:
+                code = shares.get(node.shared or "") or maker.applied(node.op, types)
         nodes[node.name] = Placed(node, inputs, code)
-    found[graph] = BodyCode(graph, around.home, around.env, around.given, nodes, choices, around.place)
+    found[graph] = BodyCode(graph, around.home, around.env, around.given, nodes, choices, around.place, shares, lent)
     return found[graph]
+
+
+def _of_lent(name: str) -> OpCode:
+    """A use of a module that the class is lent."""
+    return OpCode(Identity(), Code(f"{{_{name}}}({{0}})", values={f"_{name}": Lent(name)}))
 
 
 @dataclass
@@ -193,6 +216,13 @@ class _Maker:
             line = _line(callee) if callee.is_flow else None  # written where it stands, it needs no class
             return line or CallCode(target, callee, types)
         return self._chain(target, next(iter(types.values())))
+
+    def module(self, target: Target, before: TensorType, after: TensorType) -> Applied:
+        """What a target is as a module of its own, whatever that does to one which is written out elsewhere."""
+        item = self._item(target, before, after)
+        if not isinstance(item, OpCode):
+            return item
+        return OpCode(item.op, Code("{self}({0})", layer=item.code.layer, stateful=True))
 
     def _chain(self, chain: Chain, current: TensorType) -> ChainCode:
         steps: list[tuple[Applied, int]] = []
@@ -283,13 +313,23 @@ def _environment(graph: Graph) -> dict[str, Number]:
 
 
 def calls(body: BodyCode) -> list[CallCode]:
-    """Every call in a body's code, in order, each as often as it is written.
+    """Every call in a body's code, in order, each as often as it is written; in what it shares, first.
 
     >>> [call.body.graph.params["c"].value for call in calls(made.bodies[-1])]
     [8, 16]
     """
+    codes = [p.code for p in body.nodes.values() if p.code]
+    return calls_in([*body.shares.values(), *codes])
+
+
+def calls_in(codes: Sequence[Applied]) -> list[CallCode]:
+    """Every call in code, in order.
+
+    >>> [call.call.block for call in calls_in([made.bodies[-1].nodes["body.unit1"].code])]
+    ['unit']
+    """
     found: list[CallCode] = []
-    stack: list[Applied] = [p.code for p in reversed(list(body.nodes.values())) if p.code]
+    stack = list(reversed(codes))
     while stack:
         item = stack.pop()
         if isinstance(item, CallCode):

@@ -215,7 +215,7 @@ def signature(code: Applied, labels: Labels) -> Hashable:
         heads = (_head(c.layer), _head(c.member), tuple((n, _head(b)) for n, b in c.before))
         return (c.text, c.stateful, heads, tuple(c.values), tuple(a.name for a in c.args), c.trailing)
     if isinstance(code, CallCode):
-        return ("call", labels[code.body], tuple(code.inputs))
+        return ("call", labels[code.body], tuple(code.inputs), tuple(code.call.lent.items()))
     if isinstance(code, FlowCode):
         return ("flow", tuple((name, signature(item, labels)) for name, item in code.items))
     signatures = [signature(item, labels) for item, _ in code.steps]

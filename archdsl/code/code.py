@@ -9,9 +9,9 @@ from typing import Any, Final, Union
 from archdsl.language.expr import ATOM
 from archdsl.language.types import Dim, TensorType
 
-__all__ = ["REQUIRED", "Arg", "Code", "Emitter", "Layer", "Value"]
+__all__ = ["REQUIRED", "Arg", "Code", "Emitter", "Layer", "Lent", "Value"]
 
-Value = Union[Dim, str, bool, None, "Layer", tuple["Value", ...]]
+Value = Union[Dim, str, bool, None, "Layer", "Lent", tuple["Value", ...]]
 
 
 class _Required:
@@ -43,6 +43,13 @@ class Layer:
 
     cls: str
     args: tuple[Arg, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lent:
+    """A module that a class is given by whoever builds it; `name` is that of the spec."""
+
+    name: str
 
 
 @dataclass(frozen=True)

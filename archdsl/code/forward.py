@@ -118,6 +118,7 @@ class _Forward:
         self.holder: dict[str, Ref] = {}
         self.preferred: dict[Ref, tuple[str, ...]] = {}  # the name of the conditional that a value alone is for
         self.lines: list[str] = []
+        self.open: Ref | None = None  # what is not written yet and holds the last value that has to come in order
         self.room = ROOM
         self.first = next(iter(entries.values()), "x")
         self.passes = passes or self.first
@@ -148,11 +149,22 @@ class _Forward:
     # --- one step ---
 
     def _apply(self, step: Coded) -> None:
+        if step.ordered and self.open not in step.inputs:
+            self._close()
+        holds = step.ordered or self.open in step.inputs
         self.lines += self.dialect.remarks(step.node)
         piece = self._piece(step)
         while len(piece.text) > self.room - len("return ") and self._shorten(step):
             piece = self._piece(step)
         self._place(step, piece)
+        if holds:
+            self.open = Ref(step.node)
+
+    def _close(self) -> None:
+        """Write down what has to come before anything else that has its order."""
+        if self.open is not None and not self.pieces[self.open].is_variable:
+            self._assign(self.open, self.pieces[self.open])
+        self.open = None
 
     def _shorten(self, step: Coded) -> bool:
         """Give the longest nested input a variable; False where there is none left."""
@@ -307,15 +319,22 @@ class _Forward:
         """Write a conditional; returns the steps that wait for another one."""
         assert step.choice is not None
         branches, pieces = [], []
+        ordered = any(s.ordered for s in held if s.guards[depth][0] == step.choice)
+        if ordered:
+            self._close()
+        opened = self.open in step.inputs
         for taken, ref in zip((True, False), step.inputs, strict=True):
             inside = [s for s in held if s.guards[depth] == (step.choice, taken)]
             if self.uses[ref] == 1:
                 self.preferred[ref] = self._wanted(step, Ref(step.node))
             branches.append(self.block(inside, depth + 1))
+            self.open = None if ordered else self.open
             pieces.append(self._with_batch(self._taken(ref)))
             self.uses.subtract(pieces[0].reads if taken else ())  # the other branch never sees what this one made
         self.uses.update(pieces[0].reads)
         self._write_choice(step, self.dialect.condition(step.choice), branches, pieces)
+        if ordered or opened:
+            self.open = Ref(step.node)
         return [s for s in held if s.guards[depth][0] != step.choice]
 
     def _write_choice(self, step: Coded, cond: str, branches: list[list[str]], pieces: list[_Piece]) -> None:

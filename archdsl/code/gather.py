@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from archdsl.code.names import Names
-from archdsl.graph.graph import Call, Graph, Input, Node, Ref
+from archdsl.graph.graph import Call, Graph, Input, Node, Ref, parts
 from archdsl.language.ops.learned import Param
 
 __all__ = ["gathered", "statement"]
@@ -62,9 +62,14 @@ def _add_flow(made: Graph, model: Graph, nodes: Sequence[Node], now: dict[Ref, R
         flow.add(replace(node, name=name), {p: inner[ref] for p, ref in model.inputs(node.name).items()})
         inner |= {Ref(node.name, i): Ref(name, i) for i in range(len(node.types))}
     read = {ref for node in model if node.name not in inside for ref in model.inputs(node.name).values()}
+    names = (
+        name for node in nodes for part, _ in parts(node.op) if isinstance(part, Call) for name in part.lent.values()
+    )
+    lent = {name: name for name in names if name in model.shares}
+    flow.shares = {name: replace(model.shares[name], is_lent=True) for name in lent}
     outputs = [ref for ref in inner if ref.node in inside and ref in read.union(model.outputs)]
     flow.outputs = tuple(inner[ref] for ref in outputs)
-    call = Call("", {}, frozenset(), flow)
+    call = Call("", {}, frozenset(), flow, lent)
     made.add(Node(label, call, tuple(model.type_of(ref) for ref in outputs), first.span), given)
     return {ref: Ref(label, i) for i, ref in enumerate(outputs)}
 

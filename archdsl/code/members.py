@@ -10,7 +10,7 @@ from archdsl.code.forward import ROOM
 from archdsl.code.names import Names, member
 from archdsl.code.python import Bracket, Doc, Text, comment, layout, literal, prefixed, show, wrap
 from archdsl.code.structure import Guard, Leaf, Tree, common, leaves
-from archdsl.code.written import Built, ClassPlan, Column, Const, Many, New, Numbered, Val, shown
+from archdsl.code.written import Built, ClassPlan, Column, Const, Many, Member, New, Numbered, Val, shown
 from archdsl.language.expr import ATOM, SUM, Expr
 
 __all__ = ["Guarded", "MemberWriter", "Node", "is_list"]
@@ -107,6 +107,8 @@ class MemberWriter(ABC):
             return literal(value.value), ATOM
         if isinstance(value, Column):
             return columns[value], ATOM
+        if isinstance(value, Member):
+            return self.member(value.path), ATOM
         if isinstance(value, tuple):
             inner = ", ".join(self._value(v, columns)[0] for v in value)
             return f"({inner},)" if len(value) == 1 else f"({inner})", ATOM

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from archdsl.code.bodies import Applied, BodyCode, OpCode, is_module
 from archdsl.code.classes import Class, guards_of
+from archdsl.code.shares import handed, moves_statistics
 from archdsl.code.structure import Guard, Instruction, Leaf, Tree, common
 from archdsl.graph.graph import Call, Chain, Input, Node, Ref, Select, Target
 from archdsl.graph.overlay import overlay
@@ -24,23 +25,29 @@ Items = Sequence[tuple[BodyCode, Applied]]  # what each body applies, of those t
 class Uses:
     """What a member is in each body: one thing (`items`), or a `line` of modules by name.
 
-    again: further uses of shared weights, which must be built alike. span: where it is applied first.
+    again: further uses of shared weights, which must be built alike. handed: the name under which its body hands it on.
+    span: where it is applied first.
     """
 
     span: Span
     items: Items = ()
     line: tuple[tuple[str, Items], ...] = ()
     again: tuple[Items, ...] = ()
+    handed: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """All bodies of a class as one. An op that is no member has its items in its instruction."""
+    """All bodies of a class as one. An op that is no member has its items in its instruction.
+
+    handed: the members that are handed on, by their names in the graph.
+    """
 
     members: tuple[Tree[Uses] | Leaf[Uses], ...]
     instructions: tuple[Instruction[Items], ...]
     entries: tuple[str, ...]
     outputs: tuple[Ref, ...]
+    handed: Mapping[str, tuple[str, ...]]
 
 
 def structure(cls: Class) -> Structure:
@@ -80,6 +87,7 @@ class _Merger:
         self.outputs = tuple(self._resolve(r) for r in self.graph.outputs)
         self.uses = Counter(r for refs in self.inputs.values() for r in refs)
         self.uses.update(self.outputs)
+        self.handed: dict[str, tuple[str, ...]] = {}
 
     def merged(self) -> Structure:
         bound = self.cls.bodies[0].home.statements
@@ -94,12 +102,28 @@ class _Merger:
         members: dict[tuple[str, ...], Leaf[Uses]] = {}
         for name in self.applied:
             statement = statements[name]
+            self._hand(self.at[name][0][1].code, self._guards(name), members)
             if name not in in_line:
                 instructions.append(self._instruction(name, statement, values.get(name) == statement, members))
             elif name == lines[statement][-1]:
                 instructions.append(self._line_instruction(lines[statement], statement, members))
         entries = tuple(e.name for e in self.graph.entries)
-        return Structure(_tree(members, 0), tuple(instructions), entries, self.outputs)
+        first = {path: members[path] for path in self.handed.values()}  # they are there before anything takes them
+        return Structure(_tree({**first, **members}, 0), tuple(instructions), entries, self.outputs, self.handed)
+
+    def _hand(self, code: Applied | None, guards: tuple[Guard, ...], members: Members) -> None:
+        """Members for the shared flows that code hands on, those that they take themselves before them."""
+        for name in handed(code):
+            items = tuple((b, b.shares[name]) for b in self.cls.bodies if name in b.shares)
+            if not items:
+                continue  # it is lent itself
+            self._hand(items[0][1], guards, members)
+            share = items[0][0].graph.shares[name]
+            path = self._path(Node(name, share.target, share.types, share.span))
+            known = members.get(path)
+            shown = guards if known is None else common(known.guards, guards)
+            members[path] = Leaf(path[-1], Uses(share.span, items, handed=name), shown)
+            self.handed.setdefault(name, path)
 
     def _node(self, name: str) -> Node:
         return self.at[name][0][1].node
@@ -152,7 +176,8 @@ class _Merger:
         node = found[0][1].node
         ranks = tuple(t.rank for t in node.types)
         guards = self._guards(name)
-        made = Instruction[Items](name, statement, is_value, self.inputs[name], ranks, guards, ())
+        made = Instruction[Items](name, statement, is_value, self.inputs[name], ranks, guards, (),
+                                  ordered=moves_statistics(found[0][0].graph, node))  # fmt: skip
         if isinstance(node.op, Select):
             return replace(made, choice=node.op.choice.key)
         items = tuple((b, p.code) for b, p in found if p.code is not None)
@@ -163,7 +188,8 @@ class _Merger:
         if known is None:
             members[path] = Leaf(path[-1], Uses(node.span, items), guards)
         else:  # weights that are shared are built where any of their uses is
-            uses = replace(known.content, again=(*known.content.again, items))
+            again = known.content.again if known.content.handed else (*known.content.again, items)
+            uses = replace(known.content, again=again)
             members[path] = Leaf(path[-1], uses, common(known.guards, guards))
         return replace(made, code=items, member=path)
 
@@ -183,7 +209,9 @@ class _Merger:
         guards = self._guards(names[0])
         members[(statement,)] = Leaf(statement, Uses(self._node(names[0]).span, (), line), guards)
         ranks = tuple(t.rank for t in self._node(names[-1]).types)
-        return Instruction(names[-1], statement, True, self.inputs[names[0]], ranks, guards, (), (statement,))
+        ordered = any(moves_statistics(self.at[n][0][0].graph, self._node(n)) for n in names)
+        return Instruction(names[-1], statement, True, self.inputs[names[0]], ranks, guards, (), (statement,),
+                           ordered=ordered)  # fmt: skip
 
 
 def _is_member(code: Applied | None) -> bool:

@@ -10,10 +10,24 @@ from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Bodies, Class, Parting, Partition, grouped, signature
 from archdsl.code.code import Layer, Value
 from archdsl.code.merge import Items, Structure, Uses
+from archdsl.code.shares import alike, uses_of
 from archdsl.code.structure import Instruction, Leaf, mapped
 from archdsl.code.values import constant, constants, literal
 from archdsl.code.wording import Values, Wording, differ
-from archdsl.code.written import Built, ClassPlan, Const, Constructor, Many, Named, New, Numbered, Written, WrittenCode
+from archdsl.code.written import (
+    Built,
+    ClassPlan,
+    Const,
+    Constructor,
+    Many,
+    Member,
+    Named,
+    New,
+    Numbered,
+    Val,
+    Written,
+    WrittenCode,
+)
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.outputs import SharedDiffers
 from archdsl.language.expr import symbol
@@ -50,7 +64,7 @@ def resolve(cls: Class, merged: Structure, known: Known) -> ClassPlan | Parting:
     >>> [arg.name for arg in resolve(unit, made.structures[unit], known).args]
     ['in_channels', 'c', 'stride']
     """
-    work = _Resolver(cls, known)
+    work = _Resolver(cls, known, merged.handed)
     members = tuple(mapped(node, work.member) for node in merged.members)
     instructions = tuple(i.coded(work.code(i)) for i in merged.instructions)
     if work.parting is not None:
@@ -59,7 +73,7 @@ def resolve(cls: Class, merged: Structure, known: Known) -> ClassPlan | Parting:
         work.wording.read(cond)
     constructor, local = work.wording.constructor(known.reserved)
     return ClassPlan(cls, known.names[cls], constructor, local, members, instructions, merged.entries, merged.outputs,
-                     known.fixed[cls], work.wording.same, work.wording.lost)  # fmt: skip
+                     known.fixed[cls], work.wording.same, work.wording.lost, tuple(merged.handed.values()))  # fmt: skip
 
 
 class _Resolver:
@@ -69,8 +83,9 @@ class _Resolver:
         that is of no use to anybody.
     """
 
-    def __init__(self, cls: Class, known: Known) -> None:
+    def __init__(self, cls: Class, known: Known, handed: Mapping[str, tuple[str, ...]]) -> None:
         self.cls = cls
+        self.handed = handed
         self.wording = Wording(cls, known.fixed[cls])
         self.parting: Parting | None = None
         self._known = known
@@ -83,7 +98,7 @@ class _Resolver:
         if leaf.content.line:
             return self._line(leaf.content.line)
         uses = [item for use in (leaf.content.items, *leaf.content.again) for item in use]
-        if leaf.content.again and not self._are_one(uses):
+        if not self._are_one(uses, leaf.content.handed):
             raise SpecError([SharedDiffers(leaf.name).at(leaf.content.span)])
         first = dict(reversed(uses))  # all uses in a body are built alike: its first one is as good as any
         return self._built([(body, first[body]) for body in self.cls.bodies if body in first])
@@ -104,16 +119,21 @@ class _Resolver:
         """Whether codes differ in numbers alone."""
         return len({signature(code, self._known.found.of) for code in codes}) == 1
 
-    def _are_one(self, uses: Items) -> bool:
-        """Whether all uses in a body build the same, however its sizes are written."""
+    def _are_one(self, uses: Items, handed: str) -> bool:
+        """Whether all uses in a body, and where it hands them on, build the same, however its sizes are written."""
+        if not handed and len(uses) == len(self.cls.bodies):
+            return True
         values: dict[BodyCode, object] = {}
-        alike = self._are_alike([code for _, code in uses])
-        return alike and all(values.setdefault(b, v) == v for b, code in uses for v in (self._numbers(b, code),))
+        return (
+            self._are_alike([code for _, code in uses])
+            and all(values.setdefault(b, v) == v for b, code in uses for v in (self._numbers(b, code),))
+            and all(alike(code, there) for b, code in uses if handed for there in uses_of(b, handed))
+        )
 
     def _numbers(self, body: BodyCode, code: Applied) -> object:
         """What `code` is built with."""
         if isinstance(code, OpCode):
-            return code.code.stateful and constants(_layer(code))
+            return constants(layer) if (layer := code.code.member or code.code.layer) else None
         if isinstance(code, FlowCode):
             return tuple(self._numbers(body, item) for _, item in code.items)
         if isinstance(code, ChainCode):
@@ -160,12 +180,26 @@ class _Resolver:
         constructor = self._known.constructors[callee]
         written = []
         for spec in constructor.args:
+            if any(spec.key in b.lent or self._hands_on(b, spec.key) for b in callee.bodies):
+                written.append(Written(self._lent(items[0][1].call.lent.get(spec.key, "")), spec=spec))
+                continue
             values = [(b, _argument(constructor, spec.key, code, b)) for b, code in items]
             # A class that builds itself would hoist what it hands on, which is hoisted again, and would never settle.
             if spec.key.startswith("#") and differ(values) and self._known.found.reaches(callee, self.cls):
                 return self._part(self._parted_by(values))
             written.append(Written(self.wording.value(values, spec.hint), spec=spec))
         return New(self._known.names[callee], tuple(written), is_ours=True)
+
+    def _lent(self, name: str) -> Val:
+        """A shared flow that is handed on: a member, or what the class is lent itself; None where it is never used."""
+        if name in self.handed:
+            return Member(self.handed[name])
+        lent = any(name in b.graph.shares for b in self.cls.bodies)
+        return self.wording.read(symbol(name)) if lent else Const(None)
+
+    def _hands_on(self, body: BodyCode, name: str) -> bool:
+        """Whether a body is lent something, and lends it on."""
+        return name in body.graph.shares and body.graph.shares[name].is_lent
 
     def _parted_by(self, values: Values) -> Sequence[Bodies]:
         """The bodies of a recursive class, by a value that it cannot pass on."""
@@ -265,6 +299,8 @@ _NOTHING = Numbered(())
 
 def _argument(callee: Constructor, key: str, code: CallCode, caller: BodyCode) -> Value:
     """What a call gives for one argument of its class, in the caller's names."""
+    if key in code.call.lent:
+        return code.call.lent[key]
     if key.startswith("#"):
         return callee.hoists.get(key, {}).get(code.body)
     if code.body.is_flow:

@@ -42,7 +42,8 @@ class Instruction(Generic[T]):
 
     statement: the author's name where this is what it is bound to, or that of the statement it is part of.
     code: how an op is applied; a call of `member` (path of names) or a `choice` (conditional, then, else) has none.
-    ranks: of the outputs.
+    ranks: of the outputs.  ordered: it uses a shared flow that has running statistics, which move with each use: such
+    values are computed in the order of the graph.
     """
 
     node: str
@@ -54,11 +55,12 @@ class Instruction(Generic[T]):
     code: T
     member: tuple[str, ...] | None = None
     choice: str | None = None
+    ordered: bool = False
 
     def coded(self, code: U) -> Instruction[U]:
         """The same with other code."""
         return Instruction(self.node, self.statement, self.is_value, self.inputs, self.ranks, self.guards, code,
-                           self.member, self.choice)  # fmt: skip
+                           self.member, self.choice, self.ordered)  # fmt: skip
 
 
 def common(*guards: tuple[Guard, ...]) -> tuple[Guard, ...]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from archdsl.code.bodies import BodyCode
 from archdsl.code.classes import Class
-from archdsl.code.code import Arg, Code, Layer, Value
+from archdsl.code.code import Arg, Code, Layer, Lent, Value
 from archdsl.code.names import Names, size_name
 from archdsl.code.values import constant, literal, writes
 from archdsl.code.written import ArgSpec, Column, Const, Constructor, Local, New, Val, Written, WrittenCode
@@ -116,6 +116,8 @@ class Wording:
     def value(self, values: Values, hint: str) -> Val:
         """One way to write what each body wants."""
         first = values[0][1]
+        if isinstance(first, Lent):
+            return self.read(symbol(first.name))
         if isinstance(first, Layer):
             return self.layer([(b, v) for b, v in values if isinstance(v, Layer)])
         if isinstance(first, tuple) and all(isinstance(v, tuple) and len(v) == len(first) for _, v in values):

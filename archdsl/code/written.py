@@ -16,8 +16,8 @@ from archdsl.language.expr import Expr, Number
 from archdsl.language.types import Dim
 
 __all__ = [
-    "ArgSpec", "Built", "ClassPlan", "Column", "Const", "Constructor", "Local", "Many", "Named", "New", "Numbered",
-    "Val", "Written", "WrittenCode", "shown",
+    "ArgSpec", "Built", "ClassPlan", "Column", "Const", "Constructor", "Local", "Many", "Member", "Named", "New",
+    "Numbered", "Val", "Written", "WrittenCode", "shown",
 ]  # fmt: skip
 
 
@@ -36,7 +36,14 @@ class Column:
     hint: str
 
 
-Val = Union[Expr, Const, Column, "New", tuple["Val", ...]]
+@dataclass(frozen=True)
+class Member:
+    """A member of the class, by its path."""
+
+    path: tuple[str, ...]
+
+
+Val = Union[Expr, Const, Column, Member, "New", tuple["Val", ...]]
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ class ClassPlan:
     constructor: what it takes.  locals: expressions that it names first.
     members, instructions: what it is made of (see `archdsl.code.structure`).  outputs: what it returns.
     fixed: names that are written as their value.  same: sizes of inputs that are another name as well.
-    lost: names that a literal was made of.
+    lost: names that a literal was made of.  handed: the members that it hands to others, by path.
     """
 
     cls: Class
@@ -150,6 +157,7 @@ class ClassPlan:
     fixed: Mapping[str, Number]
     same: Mapping[str, str]
     lost: frozenset[str]
+    handed: tuple[tuple[str, ...], ...] = ()
 
     @property
     def args(self) -> tuple[ArgSpec, ...]:

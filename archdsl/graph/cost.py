@@ -168,16 +168,16 @@ class Cost:
         """How often each body is applied in the model, and how many of these have weights of their own."""
         uses: dict[Graph, tuple[int, int]] = {self.graph: (1, 1)}
         for body in reversed(bodies(self.graph)):
-            times, own = uses[body]
-            shared: set[str] = set()
+            times, own = uses.setdefault(body, (0, 0))  # a shared flow may be another body for each of its inputs
+            first = _first_uses(body)
             for node in body:
-                again = node.shared in shared
-                for part, count in parts(node.op):
-                    if isinstance(part, Call):
-                        n, m = uses.get(part.body, (0, 0))
-                        uses[part.body] = (n + times * count, m + (0 if again else own * count))
-                if node.shared is not None:
-                    shared.add(node.shared)
+                again = node.shared is not None and node.shared not in first[node.name]
+                held = [(body.shares[name].target, 0, own) for name in first[node.name] if name != node.shared]
+                for target, n, m in ((node.op, times, 0 if again else own), *held):
+                    for part, count in parts(target):
+                        if isinstance(part, Call):
+                            before = uses.get(part.body, (0, 0))
+                            uses[part.body] = before[0] + n * count, before[1] + m * count
         return uses
 
     @cached_property
@@ -186,8 +186,8 @@ class Cost:
         owner: dict[Graph, str] = {}
         for body in reversed(bodies(self.graph)):
             owner.setdefault(body, body.block)
-            for node in body:
-                for part, _ in parts(node.op):
+            for op in body.applied:
+                for part, _ in parts(op):
                     if isinstance(part, Call) and part.body.kind == "flow":
                         owner.setdefault(part.body, owner[body])
         rows: dict[str, tuple[int, Price]] = {}
@@ -204,10 +204,13 @@ class Cost:
         rows: dict[tuple[str, int], tuple[str, Price]] = {}
         sources: dict[str, int] = {}
         for body, counts in self._own.items():
+            first = _first_uses(body)
             for node in body:
-                if isinstance(node.op, Input | Select) or not any(isinstance(p, Op) for p, _ in parts(node.op)):
+                handed = [body.shares[name] for name in first[node.name] if name != node.shared]
+                places = [node.span] if _holds_op(node.op) else [s.span for s in handed if _holds_op(s.target)]
+                if not places:
                     continue
-                source, line = node.span.source, node.span.line
+                source, line = places[0].source, places[0].line
                 sources.setdefault(source.name, len(sources))
                 text, total = rows.get((source.name, line), (source.line(line).strip(), Price()))
                 rows[source.name, line] = (text, total + counts[node.name])
@@ -279,16 +282,29 @@ def _body_cost(body: Graph, known: Mapping[Graph, BodyCost]) -> BodyCost:
 
 
 def _counts(body: Graph, of_call: Callable[[Call], Price]) -> dict[str, Price]:
-    """What each node costs; weights that several nodes share stand at the first of them."""
+    """What each node costs; weights that several nodes share, or hand on, stand at the first of them."""
     nodes: dict[str, Price] = {}
-    shared: set[str] = set()
+    first = _first_uses(body)
     for node in body:
         count = _count(node.op, body.input_types(node.name), of_call)
-        if node.shared is not None:
-            count = count.without_weights if node.shared in shared else count
-            shared.add(node.shared)
+        if node.shared is not None and node.shared not in first[node.name]:
+            count = count.without_weights
+        for share in (body.shares[name] for name in first[node.name] if name != node.shared):
+            held = _count(share.target, (share.given,), of_call)
+            count += Price(held.params, held.state)
         nodes[node.name] = count
     return nodes
+
+
+def _first_uses(body: Graph) -> dict[str, list[str]]:
+    """For each node, which of the body's own shared flows it is the first to use or to hand on."""
+    seen = {name for name, share in body.shares.items() if share.is_lent}
+    found: dict[str, list[str]] = {}
+    for node in body:
+        used = [*([node.shared] if node.shared else []), *body.lends(node)]
+        found[node.name] = [name for name in dict.fromkeys(used) if name not in seen]
+        seen.update(used)
+    return found
 
 
 def of_op(op: Op, *given: TensorType) -> Price:
@@ -437,6 +453,11 @@ def _peak(target: Target, given: Types, gives: Types, known: Mapping[Graph, Body
         if step.count > 1:
             peak = max(peak, held + _peak(step.target, given, step.types, known))
     return peak
+
+
+def _holds_op(target: Target | Select | Input) -> bool:
+    """Whether a target applies an op itself, not only what it calls."""
+    return any(isinstance(part, Op) for part, _ in parts(target))
 
 
 def _in_order(built: list[str], stages: list[str]) -> list[str]:

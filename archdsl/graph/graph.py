@@ -19,8 +19,8 @@ from archdsl.language.ops.op import Op
 from archdsl.language.source import Span
 from archdsl.language.types import Dim, TensorType
 
-__all__ = ["Argument", "BlockValue", "Call", "Chain", "Choice", "Graph", "Input", "Node", "Ref", "Select", "Step",
-           "Target", "bodies", "parts"]  # fmt: skip
+__all__ = ["Argument", "BlockValue", "Call", "Chain", "Choice", "Graph", "Input", "Node", "Ref", "Select", "Share",
+           "Step", "Target", "bodies", "parts"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,34 @@ class Call:
         that it is written in.
     args: by parameter, in declared order, as written in the caller's names; what was left out
         stands with its default. `given` names those that the call itself gave.
+    lent: the shared flows that the block is lent, by the names that they have in it: theirs in the caller's.
     """
 
     block: str
     args: Mapping[str, Argument]
     given: frozenset[str]
     body: Graph
+    lent: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def used(self) -> dict[str, str]:
+        """Of what is lent, what this body uses."""
+        return {name: here for name, here in self.lent.items() if name in self.body.shares}
+
+
+@dataclass(frozen=True)
+class Share:
+    """A flow with one set of weights for several uses.
+
+    target, given, types: what is applied, to what and with what result, at its first use.
+    is_lent: the weights are not the body's own: whoever calls it lends them.
+    """
+
+    target: Target
+    given: TensorType
+    types: tuple[TensorType, ...]
+    is_lent: bool
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -161,6 +183,7 @@ class Graph:
         stage_docs and stage_spans: their comments, and where the text after the label stands.
     asked: what was set from outside, as flags: `--set t=4 --input 3x32x32`.
     statements: what its text names: bound names and labels.
+    shares: what it shares, and what it is lent, by name.
     settled: names that decided what it is built of, in a way that no text shows: the length of a list, what stands at
         an index.
     """
@@ -179,6 +202,7 @@ class Graph:
     stage_spans: dict[str, Span] = field(default_factory=dict)
     asked: str = ""
     statements: frozenset[str] = frozenset()
+    shares: dict[str, Share] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
 
     def add(self, node: Node, inputs: Mapping[str, Ref] | None = None) -> Ref:
@@ -246,6 +270,17 @@ class Graph:
         ['[8, 8, 8]']
         """
         return tuple(self.type_of(ref) for ref in self.inputs(name).values())
+
+    def lends(self, node: Node) -> list[str]:
+        """The shared flows that a node hands on to be used, by their names here."""
+        calls = (part for part, _ in parts(node.op) if isinstance(part, Call))
+        return list(dict.fromkeys(name for call in calls for name in call.used.values()))
+
+    @property
+    def applied(self) -> Iterator[Target | Select | Input]:
+        """What its nodes apply, and what it shares as its own."""
+        yield from (node.op for node in self)
+        yield from (share.target for share in self.shares.values() if not share.is_lent)
 
     @cached_property
     def layers(self) -> int:
@@ -337,6 +372,6 @@ def bodies(graph: Graph) -> tuple[Graph, ...]:
         elif body not in seen:
             seen.add(body)
             stack.append((body, True))
-            called = [part.body for node in body for part, _ in parts(node.op) if isinstance(part, Call)]
+            called = [part.body for op in body.applied for part, _ in parts(op) if isinstance(part, Call)]
             stack.extend((callee, False) for callee in reversed(called) if callee not in seen)
     return tuple(found)

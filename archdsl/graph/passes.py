@@ -37,7 +37,10 @@ def drop_unread(body: Graph) -> Graph:
     """
     read = body.sources_of(ref.node for ref in body.outputs)
     kept = [node for node in body if node.name in read or isinstance(node.op, Input)]
-    return body if len(kept) == len(body) else body.rebuilt(kept)
+    if len(kept) == len(body):
+        return body
+    used = {name for node in kept for name in (node.shared, *body.lends(node))}
+    return replace(body.rebuilt(kept), shares={name: share for name, share in body.shares.items() if name in used})
 
 
 def complete_guards(body: Graph) -> Graph:

@@ -47,7 +47,7 @@ def places(graph: Graph) -> Iterator[Place]:
     ('body.unit1.0.f.conv', (Ref(node='stem', output=0),))
     """
     entries = {entry.name: (Ref(entry.name),) for entry in graph.entries}
-    stack: list[Walk] = [_body(graph, "", "", (), entries, [])]
+    stack: list[Walk] = [_body(graph, "", "", (), entries, [], {})]
     while stack:
         found = next(stack[-1], None)
         if found is None:
@@ -59,35 +59,39 @@ def places(graph: Graph) -> Iterator[Place]:
 
 
 def _body(graph: Graph, path: str, home: str, trace: tuple[Frame, ...], entries: Mapping[str, tuple[Ref, ...]],
-          ends: list[Ref]) -> Walk:  # fmt: skip
-    """entries: what its inputs are. ends: is filled with what its outputs are, once it is walked."""
+          ends: list[Ref], lent: Mapping[str, str]) -> Walk:  # fmt: skip
+    """entries: what its inputs are. ends: is filled with what its outputs are, once it is walked. lent: where the
+    weights live that it is lent.
+    """
     made = dict(entries)
+    shares = {name: lent.get(name, home + name) for name in graph.shares}
     for node in graph:
         reads = {port: made[ref.node][ref.output] for port, ref in graph.inputs(node.name).items()}
         if isinstance(node.op, Select):
             made[node.name] = tuple(reads.values())
         elif not isinstance(node.op, Input):
-            given, weights = graph.input_types(node.name), node.shared or node.name
-            found: list[Ref] = []
-            yield from _target(node.op, path + node.name, home + weights, node, given, node.types, trace, reads, found)
+            given, found = graph.input_types(node.name), list[Ref]()
+            lives = shares[node.shared] if node.shared else home + node.name
+            yield from _target(node.op, path + node.name, lives, node, given, node.types, trace, reads, found, shares)
             made[node.name] = tuple(found)
     ends += [made[ref.node][ref.output] for ref in graph.outputs]
 
 
 def _target(target: Target, path: str, home: str, node: Node, given: Types, types: Types, trace: tuple[Frame, ...],
-            reads: Mapping[str, Ref], ends: list[Ref]) -> Walk:  # fmt: skip
+            reads: Mapping[str, Ref], ends: list[Ref], shares: Mapping[str, str]) -> Walk:  # fmt: skip
     if isinstance(target, Op):
         yield Place(path, home, target, given, types, node.span, trace, tuple(reads.values()))
         ends += [Ref(path, i) for i in range(len(types))]
     elif isinstance(target, Call):
         inside = (Frame(target.block, node.span), *trace) if target.block else trace
-        yield _body(target.body, f"{path}.", f"{home}.", inside, {name: (ref,) for name, ref in reads.items()}, ends)
+        entries = {name: (ref,) for name, ref in reads.items()}
+        lent = {name: shares[here] for name, here in target.used.items()}
+        yield _body(target.body, f"{path}.", f"{home}.", inside, entries, ends, lent)
     elif isinstance(target, Chain):
         item = 0
         for step in target.steps:
             for _ in range(step.count):
                 ends.clear()
-                yield _target(
-                    step.target, f"{path}[{item}]", f"{home}.{item}", node, given, step.types, trace, reads, ends
-                )
+                at = f"{path}[{item}]", f"{home}.{item}"
+                yield _target(step.target, *at, node, given, step.types, trace, reads, ends, shares)
                 given, reads, item = step.types, {"in": ends[0]}, item + 1

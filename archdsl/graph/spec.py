@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies
+from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts
 from archdsl.language.ops.op import Op
 from archdsl.language.types import TensorType
 
@@ -35,6 +35,11 @@ def _verify_body(body: Graph) -> None:
     earlier: set[str] = set()
     shared: dict[str, Node] = {}
     for node in body:
+        for part, _ in parts(node.op):
+            if isinstance(part, Call):
+                wanted = {name for name, share in part.body.shares.items() if share.is_lent}
+                _check(part.lent.keys() >= wanted, body, f"{node.name} does not lend what is wanted")
+        _check(body.shares.keys() >= {*body.lends(node)}, body, f"{node.name} lends what is not shared")
         for port, ref in body.inputs(node.name).items():
             _check(ref.node in earlier, body, f"{node.name}.{port} reads {ref.node}, which does not come before it")
             _check_ref(body, ref)
@@ -43,6 +48,7 @@ def _verify_body(body: Graph) -> None:
         if node.shared is not None:
             first = shared.setdefault(node.shared, node)
             _check(_same_kind(first.op, node.op), body, f"{node.shared} is shared by different ops")
+            _check(node.shared in body.shares, body, f"nothing is known of {node.shared}")
         earlier.add(node.name)
     _check(len(body.outputs) > 0, body, "there is no output")
     for ref in (*body.outputs, *body.stages.values()):

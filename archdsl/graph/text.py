@@ -161,8 +161,8 @@ def by_appearance(graph: Graph) -> Iterator[Graph]:
     queue, seen = [graph], {graph}
     for body in queue:
         yield body
-        for node in body:
-            for part, _ in parts(node.op):
+        for op in body.applied:
+            for part, _ in parts(op):
                 if isinstance(part, Call) and part.body not in seen:
                     seen.add(part.body)
                     queue.append(part.body)
@@ -174,6 +174,13 @@ def _body(body: Graph, names: Mapping[Graph, str]) -> Iterator[str]:
     yield from (f"  # {line}" for line in body.doc.splitlines())
     for name, value in body.bound.items():
         yield f"  let {name} = {value_text(value)}"
+    handed = {name for node in body for name in body.lends(node)}
+    for name, share in body.shares.items():
+        if share.is_lent:
+            yield f"  lent {name}"
+        elif name in handed:
+            what = target_text(share.target, names.__getitem__)
+            yield f"  share {name} = {what} <- {type_text((share.given,))}"
     for node in body:
         yield "  " + _node(body, node, names)
     yield f"  out = {', '.join(ref_text(r) for r in body.outputs)}"
@@ -189,7 +196,8 @@ def _node(body: Graph, node: Node, names: Mapping[Graph, str]) -> str:
     reads = ", ".join(f"{port}={ref_text(ref)}" for port, ref in body.inputs(node.name).items())
     shared = f" shared {node.shared}" if node.shared else ""
     when = f" if {'; '.join(map(guard_text, node.choices))}" if node.choices else ""
-    return f"{node.name} = {what} <- {reads or '()'}: {types}{shared}{when}"
+    lent = "".join(f" lends {name}" for name in body.lends(node))
+    return f"{node.name} = {what} <- {reads or '()'}: {types}{shared}{lent}{when}"
 
 
 def guard_text(choice: Choice) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -136,37 +136,40 @@ def expand(graph: Graph, found: Cost) -> str:
 
 
 Row = tuple[str, str, Price]
+Homes = Mapping[str, str]  # where the weights of shared flows live, by their names in a body
 
 
 def _expanded(graph: Graph, found: Cost) -> Iterator[Row]:
     """Rows in the order of the graph, what a call holds below it. Iterative: calls may nest deeply."""
     shown: dict[Graph, str] = {}
-    stack: list[Iterator[tuple[Row, Graph | None, str]]] = [_rows(graph, found, "", 1, shown)]
+    stack: list[Iterator[tuple[Row, Call | None, str, Homes]]] = [_rows(graph, found, "", 1, shown, {})]
     while stack:
         step = next(stack[-1], None)
         if step is None:
             stack.pop()
             continue
-        row, body, path = step
+        row, call, path, homes = step
         yield row
-        if body is not None and body not in shown:
-            shown[body] = path
-            stack.append(_rows(body, found, f"{path}.", len(stack) + 1, shown))
+        if call is not None and call.body not in shown:
+            shown[call.body] = path
+            lent = {name: homes[here] for name, here in call.used.items()}
+            stack.append(_rows(call.body, found, f"{path}.", len(stack) + 1, shown, lent))
 
 
 def _rows(
-    body: Graph, found: Cost, prefix: str, depth: int, shown: dict[Graph, str]
-) -> Iterator[tuple[Row, Graph | None, str]]:
+    body: Graph, found: Cost, prefix: str, depth: int, shown: dict[Graph, str], lent: Homes
+) -> Iterator[tuple[Row, Call | None, str, Homes]]:
+    homes = {name: lent.get(name, prefix + name) for name in body.shares}
     for node in body:
         if isinstance(node.op, Input | Select):
             continue
-        shared = f"  shared as {prefix}{node.shared}" if node.shared else ""
+        shared = f"  shared as {homes[node.shared]}" if node.shared else ""
         for item in _items(body, node, found):
             path = prefix + item.name
-            inner = item.target.body if isinstance(item.target, Call) else None
-            like = f"  as {shown[inner]}" if inner is not None and inner in shown else ""
+            call = item.target if isinstance(item.target, Call) else None
+            like = f"  as {shown[call.body]}" if call is not None and call.body in shown else ""
             text = f"{'  ' * depth}{path} = {_resolved(item.target)}{like}{shared}"
-            yield (text, ", ".join(map(str, item.types)), item.count), inner, path
+            yield (text, ", ".join(map(str, item.types)), item.count), call, path, homes
 
 
 @dataclass(frozen=True)

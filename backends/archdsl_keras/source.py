@@ -109,7 +109,8 @@ class KerasClass(ClassWriter):
 class KerasModel(KerasClass):
     """Writes the model: its constructor calls each stage, a layer with its name, on the one before.
 
-    again: what is called more than once is made beforehand, as a variable.
+    again: what is called more than once, or handed to others, is made beforehand, as a variable; of these no stage
+    is what is kept.
     """
 
     def __init__(self, plan: ClassPlan, classes: Collection[str], tapped: bool) -> None:
@@ -118,7 +119,9 @@ class KerasModel(KerasClass):
         self.inputs, self.outputs = (self.names.give(("model", name), name) for name in ("inputs", "outputs"))
         self.entries = {"in": self.inputs}
         uses = Counter(step.member for step in plan.instructions if step.member)
-        self.again = {path: self.names.give(path, self.called(path[-1])) for path, n in uses.items() if n > 1}
+        again = [*plan.handed, *(path for path, n in uses.items() if n > 1 and path not in plan.handed)]
+        self.again = {path: self.names.give(path, self.called(path[-1])) for path in again}
+        self.kept = [path for path in plan.handed if path not in uses]
         self.docs = dict(plan.cls.graph.stage_docs)
         self.reserved = self.files.union(self.args, self.again.values(), (self._name(v.key) for v in self.locals))
 
@@ -135,6 +138,7 @@ class KerasModel(KerasClass):
             *chain.from_iterable(again),
             *forward(self.plan, self, self.entries, pinned=False, passes="x", ends=f"{self.outputs} = "),
             f"super().__init__({self.inputs}, {self.outputs}, **kwargs)",
+            *(f"self.{self.called(path[-1])} = {self.again[path]}" for path in self.kept),
             *layout(kept, ROOM, "self.arguments = "),
         ]
         head = ["@register", f"class {self.plan.name}({self.base()}):", *((*docstring(doc, 4), "") if doc else ())]
@@ -145,6 +149,9 @@ class KerasModel(KerasClass):
             return Text(f"{self.again[path]}({args})")
         made = self._made(path)
         return Bracket(made.head, made.items, f"{made.tail}({args})", made.joint)
+
+    def member(self, path: tuple[str, ...]) -> str:
+        return self.again[path] if path in self.again else super().member(path)
 
     def remarks(self, node: str) -> list[str]:
         return comment(doc) if (doc := self.docs.pop(statement(node), "")) else []

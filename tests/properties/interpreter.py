@@ -23,6 +23,7 @@ __all__ = ["interpret", "weight_shapes"]
 
 Shapes = dict[str, tuple[int, ...]]
 Weights = Mapping[str, Tensor]
+Paths = Mapping[str, str]  # of shared weights, by the names that a body has for them
 Types = tuple[TensorType, ...]
 
 
@@ -33,7 +34,7 @@ def weight_shapes(graph: Graph) -> tuple[Shapes, Shapes]:
     """The shape of every weight, and of every running statistic, by its path."""
     weights: Shapes = {}
     state: Shapes = {}
-    for path, op, types in _applied(graph, ""):
+    for path, op, types in _applied(graph, "", {}):
         for found, own in ((weights, op.weights(*types)), (state, op.state(*types))):
             for name, shape in own.items():
                 key = f"{path}.{name}" if name else path
@@ -42,20 +43,27 @@ def weight_shapes(graph: Graph) -> tuple[Shapes, Shapes]:
     return weights, state
 
 
-def _applied(graph: Graph, prefix: str) -> Iterator[tuple[str, Op, Types]]:
+def _applied(graph: Graph, prefix: str, lent: Paths) -> Iterator[tuple[str, Op, Types]]:
+    paths = {name: lent.get(name, prefix + name) for name in graph.shares}
     for node in graph:
         if not isinstance(node.op, Input | Select):
-            yield from _targets(node.op, prefix + (node.shared or node.name), graph.input_types(node.name))
+            path = paths[node.shared] if node.shared else prefix + node.name
+            yield from _targets(node.op, path, graph.input_types(node.name), paths)
 
 
-def _targets(target: Target, path: str, given: Types) -> Iterator[tuple[str, Op, Types]]:
+def _targets(target: Target, path: str, given: Types, paths: Paths) -> Iterator[tuple[str, Op, Types]]:
     if isinstance(target, Op):
         yield path, target, given
     elif isinstance(target, Call):
-        yield from _applied(target.body, f"{path}.")
+        yield from _applied(target.body, f"{path}.", _lent(target, paths))
     else:
         for i, item, types in _items(target, given):
-            yield from _targets(item, f"{path}.{i}", types)
+            yield from _targets(item, f"{path}.{i}", types, paths)
+
+
+def _lent(call: Call, paths: Paths) -> Paths:
+    """Where the weights live that a body is lent, by its own names for them."""
+    return {name: paths[here] for name, here in call.used.items()}
 
 
 def _items(chain: Chain, given: Types) -> Iterator[tuple[int, Target, Types]]:
@@ -72,20 +80,28 @@ def _items(chain: Chain, given: Types) -> Iterator[tuple[int, Target, Types]]:
 
 def interpret(graph: Graph, weights: Weights, *inputs: Tensor) -> tuple[Tensor, ...]:
     """The outputs of a graph in evaluation mode, for a batch of inputs."""
-    return _body(graph, weights, "", inputs)
+    return _body(graph, weights, "", inputs, {})
 
 
-def _body(graph: Graph, weights: Weights, prefix: str, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _body(graph: Graph, weights: Weights, prefix: str, inputs: tuple[Tensor, ...], lent: Paths) -> tuple[Tensor, ...]:
+    paths = {name: lent.get(name, prefix + name) for name in graph.shares}
     values = {entry.name: (x,) for entry, x in zip(graph.entries, inputs, strict=True)}
     batch = len(inputs[0])
     for node in graph:
         if node.name not in values:
-            values[node.name] = _node(graph, node, weights, prefix, values, batch)
+            path = paths[node.shared] if node.shared else prefix + node.name
+            values[node.name] = _node(graph, node, weights, path, values, batch, paths)
     return tuple(values[ref.node][ref.output] for ref in graph.outputs)
 
 
 def _node(
-    graph: Graph, node: Node, weights: Weights, prefix: str, values: dict[str, tuple[Tensor, ...]], batch: int
+    graph: Graph,
+    node: Node,
+    weights: Weights,
+    path: str,
+    values: dict[str, tuple[Tensor, ...]],
+    batch: int,
+    paths: Paths,
 ) -> tuple[Tensor, ...]:
     refs = graph.inputs(node.name)
     if isinstance(node.op, Call):
@@ -94,17 +110,17 @@ def _node(
     if isinstance(node.op, Select | Input):
         return given
     types = tuple(graph.type_of(ref) for ref in refs.values())
-    return _target(node.op, weights, prefix + (node.shared or node.name), given, types, batch)
+    return _target(node.op, weights, path, given, types, batch, paths)
 
 
 def _target(
-    target: Target, weights: Weights, path: str, given: tuple[Tensor, ...], types: Types, batch: int
+    target: Target, weights: Weights, path: str, given: tuple[Tensor, ...], types: Types, batch: int, paths: Paths
 ) -> tuple[Tensor, ...]:
     if isinstance(target, Call):
-        return _body(target.body, weights, f"{path}.", given)
+        return _body(target.body, weights, f"{path}.", given, _lent(target, paths))
     if isinstance(target, Chain):
         for i, item, shapes in _items(target, types):
-            given = _target(item, weights, f"{path}.{i}", given, shapes, batch)
+            given = _target(item, weights, f"{path}.{i}", given, shapes, batch, paths)
         return given
     if target.name == "param":
         return (weights[path].expand(batch, *weights[path].shape),)

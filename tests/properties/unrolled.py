@@ -7,7 +7,8 @@ handed from a body to its caller, as `archdsl.graph.cost` does, so that a wrong 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import count
 from math import prod
 from weakref import WeakSet
@@ -37,23 +38,38 @@ Tensors = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where an op stands. path: of its weights. line: of its text. block: whose text that is. stage: of the model."""
+    """Where an op stands. path: of its weights. line: of its text. block: whose text that is. stage: of the model.
+
+    shares: what is shared there, by name, with where that is. owner: who has the weights, where they are lent.
+    """
 
     path: str = ""
     line: tuple[str, int] = ("", 0)
     block: str = ""
     stage: str = ""
+    shares: Mapping[str, Place] = field(default_factory=dict)
+    owner: Place | None = None
 
-    def at(self, node: Node) -> Place:
-        path = f"{self.path}.{node.shared or node.name}"
+    def at(self, body: Graph, node: Node) -> Place:
         line = (node.span.source.name, node.span.line)
-        return Place(path, line, self.block, self.stage or node.name.partition(".")[0])
+        there = self.shares[node.shared] if node.shared else None
+        path = there.path if there else f"{self.path}.{node.name}"
+        stage = self.stage or node.name.partition(".")[0]
+        lent = node.shared is not None and body.shares[node.shared].is_lent
+        return Place(path, line, self.block, stage, self.shares, there if lent else None if there else self.owner)
 
     def item(self, i: int) -> Place:
-        return Place(f"{self.path}.{i}", self.line, self.block, self.stage)
+        return replace(self, path=f"{self.path}.{i}")
 
-    def inside(self, body: Graph) -> Place:
-        return Place(self.path, self.line, body.block if body.kind != "flow" else self.block, self.stage)
+    def inside(self, body: Graph, lent: Mapping[str, str]) -> Place:
+        flow = body.kind == "flow"
+        block = self.block if flow else body.block
+        shares = {name: self.shares[here] for name, here in lent.items()}
+        for name, share in body.shares.items():
+            line = (share.span.source.name, share.span.line)
+            shares.setdefault(name, Place(f"{self.path}.{name}", line, block))
+        owner = self.owner and replace(self.owner, line=("", 0))  # its ops stand in lines of their own
+        return Place(self.path, self.line, block, self.stage, shares, owner if flow else None)
 
 
 @dataclass
@@ -84,7 +100,7 @@ class _Run:
 
     def whole(self, graph: Graph) -> Figures:
         given = self.made(*(entry.types[0] for entry in graph.entries))
-        self.keep(*given, *self.body(graph, given, Place()))
+        self.keep(*given, *self.body(graph, given, Place().inside(graph, {})))
         self.found.kept += sum(self.kept.values())
         return self.found
 
@@ -98,7 +114,6 @@ class _Run:
         self.kept |= {tensor.serial: tensor.size for tensor in tensors}
 
     def body(self, body: Graph, given: Tensors, where: Place) -> Tensors:
-        where = where.inside(body)
         self.found.uses[body.block] += body.kind != "flow"
         held = {Ref(entry.name): tensor for entry, tensor in zip(body.entries, given, strict=True)}
         wanted = Counter([*body.outputs, *(ref for node in body for ref in body.inputs(node.name).values())])
@@ -114,12 +129,12 @@ class _Run:
         if isinstance(node.op, Call):
             refs = {entry.name: refs[entry.name] for entry in node.op.body.entries}
         given = tuple(held[ref] for ref in refs.values())
-        made = given if isinstance(node.op, Select | Input) else self.apply(node.op, given, where.at(node))
+        made = given if isinstance(node.op, Select | Input) else self.apply(node.op, given, where.at(body, node))
         return {Ref(node.name, i): tensor for i, tensor in enumerate(made)}
 
     def apply(self, target: Target, given: Tensors, where: Place) -> Tensors:
         if isinstance(target, Call):
-            return self.body(target.body, given, where)
+            return self.body(target.body, given, where.inside(target.body, target.used))
         if isinstance(target, Chain):
             items = [step.target for step in target.steps for _ in range(step.count)]
             for i, item in enumerate(items):
@@ -140,11 +155,16 @@ class _Run:
         first = where.path not in self.weights
         self.weights.add(where.path)
         params, state = (sum(map(prod, own(*types).values())) * first for own in (op.weights, op.state))
-        one, found = Price(params, state, op.macs(*types)), self.found
-        found.total += one
-        found.stages[where.stage] = found.stages.get(where.stage, Price()) + one
-        found.lines[where.line] = found.lines.get(where.line, Price()) + one
-        found.blocks[where.block] = found.blocks.get(where.block, Price()) + one
+        weights, work, found = Price(params, state), Price(macs=op.macs(*types)), self.found
+        owner = where.owner or where
+        for one, line, block in (
+            (weights, owner.line if any(owner.line) else where.line, owner.block),
+            (work, where.line, where.block),
+        ):
+            found.total += one
+            found.stages[where.stage] = found.stages.get(where.stage, Price()) + one
+            found.lines[line] = found.lines.get(line, Price()) + one
+            found.blocks[block] = found.blocks.get(block, Price()) + one
         if isinstance(op, RelAttention):
             self.attention(op, *types)
 

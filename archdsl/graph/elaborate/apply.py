@@ -22,7 +22,7 @@ from archdsl.graph.elaborate.values import (
     holds_tensor,
     key,
 )  # fmt: skip
-from archdsl.graph.graph import Call, Chain, Graph, Node, Ref, Select, Step, Target
+from archdsl.graph.graph import Call, Chain, Graph, Node, Ref, Select, Share, Step, Target
 from archdsl.language.diagnostics import Label
 from archdsl.language.errors.names import MissingArgument
 from archdsl.language.errors.values import NegativeRepeat, NotATensor, SharedMisfit
@@ -31,7 +31,7 @@ from archdsl.language.schema import missing, parameters
 from archdsl.language.source import Span
 from archdsl.language.types import POISON, Poison, TensorType
 
-__all__ = ["apply", "apply_op", "make_op"]
+__all__ = ["apply", "apply_op", "make_op", "use"]
 
 
 Called = tuple[Call, tuple[TensorType, ...], bool]  # the types in the caller's names; whether `out` is a list
@@ -296,7 +296,8 @@ def _flow_target(body: Body, item: Value, type: TensorType, span: Span) -> Found
     if isinstance(end, Tensor):
         inner.graph.outputs = (end.ref,)
         flow = body.session.completed(inner.graph, span)
-        found = (None if end is start else Call("", {}, frozenset(), flow)), end.type
+        lent = {name: name for name in flow.shares}
+        found = (None if end is start else Call("", {}, frozenset(), flow, lent)), end.type
     elif end is not POISON:
         body.session.report(NotATensor("what flows on", describe(end)), span)
     body.session.bodies[memo] = found
@@ -307,18 +308,35 @@ def _flow_target(body: Body, item: Value, type: TensorType, span: Span) -> Found
 
 
 def _apply_shared(body: Body, template: Shared, x: Tensor, span: Span) -> Value:
-    found = _target(body, template.item, x.type, span)
+    found = use(body, template, x.type, span)
     if isinstance(found, Poison):
         return POISON
     target, type = found
     if target is None:
         return x
-    first, here = body.shared.setdefault(template.name, weights(target, x.type)), weights(target, x.type)
-    if first != here:
-        body.session.report(SharedMisfit(template.name, _shapes(here), _shapes(first)), span)
-        return POISON
     port = target.ports[0] if isinstance(target, Op) else "in"
     return body.add(template.site, target, (type,), {port: x}, span, template.name)[0]
+
+
+def use(body: Body, shared: Shared, type: TensorType, span: Span) -> Found:
+    """What a shared flow does to a tensor of `type`, here or in a block that it is lent to; the graph notes it."""
+    found = _target(body, shared.item, type, span)
+    if isinstance(found, Poison):
+        return found
+    target, after = found
+    if target is None:
+        return found
+    here = weights(target, type)
+    first = body.owner.shared.setdefault(shared.name, here)
+    if first != here:
+        body.session.report(SharedMisfit(shared.name, _shapes(here), _shapes(first)), span)
+        return POISON
+    at: Body | None = body
+    while at is not None:
+        lent = shared.body is None or at.outer is not None
+        at.graph.shares.setdefault(shared.name, Share(target, type, (after,), lent, span))
+        at = at.outer
+    return found
 
 
 def weights(target: Target, type: TensorType) -> list[Shape]:

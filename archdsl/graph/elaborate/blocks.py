@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from archdsl.graph.elaborate.apply import Called
+from archdsl.graph.elaborate.apply import Called, use
 from archdsl.graph.elaborate.body import Active, Body, Session
 from archdsl.graph.elaborate.evaluate import evaluate
 from archdsl.graph.elaborate.naming import VOCABULARY, statement_name
@@ -13,16 +14,18 @@ from archdsl.graph.elaborate.program import Declared
 from archdsl.graph.elaborate.values import (
     ApplyBlock,
     Bound,
+    Shared,
     Template,
     Tensor,
     Value,
     as_argument,
     describe,
-    holds_shared,
     holds_tensor,
     is_op_list,
     key,
     literal,
+    renamed,
+    shares_in,
 )  # fmt: skip
 from archdsl.graph.graph import Argument, Call, Graph
 from archdsl.language.diagnostics import Label
@@ -33,7 +36,7 @@ from archdsl.language.expr import Expr, hidden, symbol
 from archdsl.language.schema import missing
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
-from archdsl.language.types import POISON, Dim, TensorType, axis_names
+from archdsl.language.types import POISON, Dim, Poison, TensorType, axis_names
 
 __all__ = ["bind_names", "body_of", "elaborate_block", "fill_parameters", "lacking"]
 
@@ -58,6 +61,7 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
     session, block = body.session, template.block
     if not _may_cross(body, template):
         return None
+    template, lenders = _lent(template)
     args = tuple(sorted((n, key(b.value)) for n, b in template.args.items() if not holds_tensor(b.value)))
     # Numbers are equal by value, and a body is in its own names: calls that write theirs differently share it.
     memo = (block, args, tuple(inputs.items()))
@@ -71,24 +75,46 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
         return None  # it failed, and that was reported
     names = _caller_names(found.graph, template, inputs)
     types = tuple(t.rewritten(lambda d: _in_caller(d, names)) for t in found.types)
-    call = Call(block.name, _call_args(found.graph, template, names), frozenset(template.args), found.graph)
+    for name, share in found.graph.shares.items():
+        if share.is_lent:
+            given = share.given.rewritten(lambda d: _in_caller(d, names))
+            if isinstance(use(body, lenders[name], given, span), Poison):
+                return None
+    lent = {name: shared.name for name, shared in lenders.items()}
+    call = Call(block.name, _call_args(found.graph, template, names), frozenset(template.args), found.graph, lent)
     return call, types, found.listed
+
+
+def _lent(template: ApplyBlock) -> tuple[ApplyBlock, dict[str, Shared]]:
+    """What a block is given, its shared flows under the names that they have in it, and what each is here.
+
+    A parameter that is one, or is made with one, gives it its name; several are numbered.
+    """
+    args, lenders = dict(template.args), dict[str, Shared]()
+    taken = {p.name for p in template.block.parameters}
+    for param, bound in template.args.items():
+        shares = {(id(s.body), s.name): s for s in shares_in(bound.value)}
+        called: dict[tuple[int, str], str] = {}
+        for i, (place, shared) in enumerate(shares.items(), 1):
+            name = param if len(shares) == 1 else f"{param}{i}"
+            while name != param and name in taken:
+                name += "_"
+            called[place], lenders[name] = name, shared
+        if shares:
+            args[param] = Bound(renamed(bound.value, partial(_under, called)), bound.span)
+    return replace(template, args=args), lenders
+
+
+def _under(called: Mapping[tuple[int, str], str], shared: Shared) -> Shared:
+    return replace(shared, name=called[id(shared.body), shared.name], body=None)
 
 
 def _may_cross(body: Body, template: ApplyBlock) -> bool:
     """Whether no argument carries a tensor of this body inside an op."""
     for bound in template.args.values():
-        ops = bound.value if isinstance(bound.value, Template) or is_op_list(bound.value) else None
-        if ops is None or ops == ():
-            continue
-        if holds_shared(ops):
-            what = "shares weights"
-        elif holds_tensor(ops):
-            what = "reads a tensor"
-        else:
-            continue
-        body.session.report(TensorCrosses(what, template.block.name), bound.span)
-        return False
+        if (isinstance(bound.value, Template) or is_op_list(bound.value)) and holds_tensor(bound.value):
+            body.session.report(TensorCrosses(template.block.name), bound.span)
+            return False
     return True
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archdsl.graph.elaborate.values import Tensor, Value
-from archdsl.graph.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target
+from archdsl.graph.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target, parts
 from archdsl.graph.passes import complete
 from archdsl.language.diagnostics import Diagnostic, Error, Frame, Label
 from archdsl.language.errors.limits import NumberTooLarge, OverBudget
@@ -125,7 +125,8 @@ class Body:
 
     scope: bound names, parameters and `in`. places: what bound each, and where. later: names that are bound further
     down and mean nothing yet. prefix: of the names of what is applied now. index: of the list items that are being
-    evaluated. guards: the choices that led here. shared: the weights of each `share`, by its name. counters: words
+    evaluated. guards: the choices that led here. shared: the weights of each `share`, by its name; sites:
+    its place. counters: words
     that count when they are called (in recipes), whatever else has their name.
     """
 
@@ -139,6 +140,7 @@ class Body:
     index: tuple[int, ...] = ()
     guards: tuple[Choice, ...] = ()
     shared: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
+    sites: dict[str, tuple[int, ...]] = field(default_factory=dict)
     outer: Body | None = None
     counters: tuple[str, ...] = ()
 
@@ -163,6 +165,16 @@ class Body:
         wanted = ".".join(p for p in (*self.prefix, own, *map(str, self.index)) if p) or kind
         name, n = wanted, 1
         while name in self.graph:
+            n += 1
+            name = f"{wanted}_{n}"
+        return name
+
+    def share_name(self, site: ast.Node) -> str:
+        """The name of the weights that the `share` at `site` has, in this body: its own."""
+        own = self.session.names.get(id(site), "share")
+        wanted = "_".join(p for p in (*self.prefix, own, *map(str, self.index)) if p) or "share"
+        place, name, n = (id(site), *self.index), wanted, 1
+        while self.sites.setdefault(name, place) != place:
             n += 1
             name = f"{wanted}_{n}"
         return name
@@ -208,6 +220,9 @@ class Body:
         self.session.spend("nodes", 1, span)
         node = Node(self.name(site, _kind(op)), op, types, span, self.guards, shared)
         self.graph.add(node, {port: t.ref for port, t in inputs.items()})
+        for part, _ in parts(op):
+            if isinstance(part, Call) and part.body.kind == "flow":  # it may have been met in another flow
+                self.graph.shares |= {n: s for n, s in part.body.shares.items() if n not in self.graph.shares}
         return tuple(Tensor(Ref(node.name, i), t, self, span) for i, t in enumerate(types))
 
     def decided(self, number: Dim) -> Number:

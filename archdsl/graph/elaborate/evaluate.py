@@ -239,7 +239,7 @@ def _share(body: Body, node: ast.Call) -> Value:
         error = BadCall("a shared flow cannot read another tensor", hint)
         body.session.report(error, node.args[0].span)
         return POISON
-    return Shared(node.span, node, item, ".".join(body.prefix) or "shared", body)
+    return Shared(node.span, node, item, body.share_name(node), body)
 
 
 def _flow(body: Body, node: ast.Flow) -> Value:

@@ -51,6 +51,7 @@ def name_applications(declaration: ast.Block, blocks: Collection[str], names: di
     for s in statements:
         name = statement_name(s)
         namer.group(s.value, collapse=bool(name), taken=() if name else taken)
+        namer.share(s.value, "")
         namer.bind((n.name for n in ast.bound(s)), isinstance(s, ast.Bind) and namer.is_op(s.value))
 
 
@@ -73,7 +74,17 @@ class _Namer:
         for param in declaration.params:
             if param.default is not None:
                 self.group(param.default, collapse=True)
+                self.share(param.default, param.name)
             self._bound[param.name] = param.name in used or (param.default is not None and self.is_op(param.default))
+
+    def share(self, value: ast.Expr, name: str) -> None:
+        """Name a `share` that is all of a value: `enc = share(…)`."""
+        match value:
+            case ast.IfElse():
+                self.share(value.then, name)
+                self.share(value.orelse, name)
+            case ast.Call(func=ast.Name(name="share")) if self._is_word("share"):
+                self._name(value, name)
 
     def bind(self, names: Iterable[str], is_op: bool) -> None:
         self._bound |= dict.fromkeys(names, is_op)

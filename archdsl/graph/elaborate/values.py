@@ -7,7 +7,7 @@ templates: ops and blocks with some or all of their arguments, which hold nothin
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Function", "Repeat", "Sequence", "Shared", "Template",
     "Tensor", "Value", "as_argument", "causes", "describe", "holds_shared", "holds_tensor", "is_op_list", "is_template",
-    "is_tensor_list", "key", "literal", "name_of", "show", "tensors_in",
+    "is_tensor_list", "key", "literal", "name_of", "renamed", "shares_in", "show", "tensors_in",
 ]  # fmt: skip
 
 
@@ -111,7 +111,10 @@ class Chosen(Template):
 
 @dataclass(frozen=True)
 class Shared(Template):
-    """`share(item)`: one set of weights, living under `name` in `body`."""
+    """`share(item)`: one set of weights, living under `name` in `body`.
+
+    body: None where another body has the weights and lends them under this name.
+    """
 
     item: Template
     name: str
@@ -182,6 +185,42 @@ def holds_shared(value: Value) -> bool:
     return False
 
 
+def shares_in(value: Value) -> Iterator[Shared]:
+    """Every `share` that applying `value` uses, or that it hands on."""
+    match value:
+        case Shared():
+            yield value
+            yield from shares_in(value.item)
+        case tuple():
+            for v in value:
+                yield from shares_in(v)
+        case ApplyBlock():
+            for b in value.args.values():
+                yield from shares_in(b.value)
+        case Sequence():
+            yield from shares_in(value.items)
+        case Repeat() | Chosen():
+            yield from shares_in(value.item)
+
+
+def renamed(value: Value, change: Callable[[Shared], Shared]) -> Value:
+    """The same with every `share` in it changed."""
+    match value:
+        case Shared():
+            return change(replace(value, item=renamed(value.item, change)))  # type: ignore[arg-type]
+        case tuple():
+            return tuple(renamed(v, change) for v in value)
+        case ApplyBlock():
+            return replace(value, args={n: Bound(renamed(b.value, change), b.span) for n, b in value.args.items()})
+        case Sequence():
+            return replace(value, items=tuple(renamed(v, change) for v in value.items))
+        case Repeat():
+            return replace(value, item=renamed(value.item, change))
+        case Chosen():
+            return replace(value, item=renamed(value.item, change))
+    return value
+
+
 def key(value: Value) -> Hashable:
     """What `value` says, without places: equal keys elaborate alike.
 
@@ -207,7 +246,9 @@ def key(value: Value) -> Hashable:
         case Chosen():
             return ("chosen", value.choice.key, value.choice.taken, key(value.item))
         case Shared():
-            return ("share", id(value.body), value.name)  # its weights, not what it is made of
+            if value.body is not None:
+                return ("share", id(value.body), value.name)  # its weights, not what it is made of
+            return ("lent", value.name, key(value.item))
         case Tensor():
             return ("tensor", id(value.body), value.ref)
         case Function():
@@ -234,6 +275,8 @@ def literal(value: Value) -> Value:
             return replace(value, item=literal(value.item), times=value.times and value.times.rerooted(None))
         case Chosen():
             return literal(value.item)
+        case Shared():
+            return replace(value, item=literal(value.item))  # type: ignore[arg-type]  # a template stays one
     return value
 
 

@@ -172,14 +172,13 @@ class NotATensor(Error):
 
 
 class TensorCrosses(Error):
-    """An op that reads a tensor of this body, or shares weights with it, is handed to another block,
-    where that tensor does not exist. Give the block a tensor parameter instead: `x -> gate(g=y)`."""
+    """An op that reads a tensor of this body is handed to another block, where that tensor does not exist. Give the
+    block a tensor parameter instead: `x -> gate(g=y)`."""
 
     code = "E0314"
-    title = "an op that {what} cannot be handed to another block"
-    label = "it {what}"
+    title = "an op that reads a tensor cannot be handed to another block"
+    label = "it reads a tensor"
     help = "give `{callee}` a tensor parameter, or build the op inside of it"
-    what: str
     callee: str
 
 

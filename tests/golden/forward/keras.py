@@ -395,7 +395,8 @@ class Shared(Block):
         )
 
     def call(self, x):
-        g = ops.relu(self.f(x)) + self.f(self.g["maxpool"](x))
+        g = ops.relu(self.f(x))
+        g = g + self.f(self.g["maxpool"](x))
         f1 = self.f(g)
         return self.group(f1)
 
@@ -430,7 +431,8 @@ class SharedN0(Block):
         )
 
     def call(self, x):
-        g = ops.relu(self.f(x)) + self.f(self.g["maxpool"](x))
+        g = ops.relu(self.f(x))
+        g = g + self.f(self.g["maxpool"](x))
         f1 = self.f(g)
         return self.group(f1)
 

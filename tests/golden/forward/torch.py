@@ -171,7 +171,8 @@ class Shared(nn.Module):
         )
 
     def forward(self, x):
-        g = F.relu(self.f(x)) + self.f(F.max_pool2d(x, 3, 1, padding=1))
+        g = F.relu(self.f(x))
+        g = g + self.f(F.max_pool2d(x, 3, 1, padding=1))
         f1 = self.f(g)
         return self.group(f1)
 
@@ -201,7 +202,8 @@ class SharedN0(nn.Module):
         )
 
     def forward(self, x):
-        g = F.relu(self.f(x)) + self.f(F.max_pool2d(x, 3, 1, padding=1))
+        g = F.relu(self.f(x))
+        g = g + self.f(F.max_pool2d(x, 3, 1, padding=1))
         f1 = self.f(g)
         return self.group(f1)
 
