@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from archdsl.code.code import Code, Lent
+from archdsl.code.exact import with_any_numbers
 from archdsl.graph.graph import Argument, Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts
-from archdsl.language.expr import Number
+from archdsl.language.expr import Expr, Number
 from archdsl.language.ops.act import Identity
 from archdsl.language.ops.op import Op
 from archdsl.language.types import Dim, TensorType, axis_names, dim
@@ -210,7 +211,7 @@ class _Maker:
 
     def applied(self, target: Target, types: Mapping[str, TensorType]) -> Applied:
         if isinstance(target, Op):
-            return OpCode(target, self.emit(target, tuple(types.values()), self.node))
+            return OpCode(target, self.emit(with_any_numbers(target), tuple(types.values()), self.node))
         if isinstance(target, Call):
             callee = self.found[target.body]
             line = _line(callee) if callee.is_flow else None  # written where it stands, it needs no class
@@ -228,8 +229,8 @@ class _Maker:
         steps: list[tuple[Applied, int]] = []
         for step in chain.steps:
             after = step.types[0]
-            # The first of several may take what the others do not: its input has another size.
-            counts = [step.count] if step.count == 1 or current == after else [1, step.count - 1]
+            # The first of several may take what the others do not: its input has another size, or may have.
+            counts = [step.count] if step.count == 1 or _written(current) == _written(after) else [1, step.count - 1]
             for count in counts:
                 steps.append((self._item(step.target, current, after), count))
                 current = after
@@ -252,6 +253,10 @@ class _Maker:
         around = self.around._replace(place=_place(self.node))
         body = _survey(flow, around, self.found, self.emit)
         return CallCode(Call("", {}, frozenset(), flow), body, {"in": before})
+
+
+def _written(type: TensorType) -> tuple[Expr, ...]:
+    return tuple(size.written for size in type.shape)
 
 
 def _entry(target: Target) -> str:

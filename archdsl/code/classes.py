@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from archdsl.code.bodies import Applied, BodyCode, CallCode, FlowCode, OpCode, Placed, calls
 from archdsl.code.code import Layer
+from archdsl.code.exact import spelled
 from archdsl.graph.graph import Graph, Input, Select
 from archdsl.language.expr import Expr
 
@@ -16,6 +18,7 @@ __all__ = [
     "Partition",
     "by_origin",
     "condition_of",
+    "fractions",
     "grouped",
     "guards_of",
     "origin",
@@ -281,10 +284,21 @@ def _condition(key: str, bodies: Bodies) -> Expr | None:
     if cond is None:
         return None
     try:
-        outcomes = [(b, bool(cond.value(b.env))) for b in bodies]
+        outcomes = [bool(cond.value(b.env)) for b in bodies]
     except (KeyError, ArithmeticError):
         return None
-    return cond if all(b.choices.get(key, outcome) is outcome for b, outcome in outcomes) else None
+    if any(b.choices.get(key, outcome) is not outcome for b, outcome in zip(bodies, outcomes, strict=True)):
+        return None
+    return spelled(cond, [b.env for b in bodies], outcomes, fractions(bodies))
+
+
+def fractions(bodies: Bodies) -> frozenset[str]:
+    """The names that are no whole number in some body.
+
+    >>> fractions(made.bodies)
+    frozenset()
+    """
+    return frozenset(name for body in bodies for name, value in body.env.items() if isinstance(value, Fraction))
 
 
 def condition_of(body: BodyCode, key: str) -> Expr | None:

@@ -6,13 +6,13 @@ number that was rounded into a literal, or that settled a condition which is not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from archdsl.code.bodies import BodyCode, CallCode, calls
 from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Class, Partition, condition_of
 from archdsl.graph.graph import Graph
-from archdsl.language.expr import Number
+from archdsl.language.expr import Expr, Number
 from archdsl.language.types import Dim, axis_names
 
 __all__ = ["fix_names"]
@@ -32,7 +32,7 @@ def fix_names(found: Partition, fixed: Fixed, lost: Mapping[Class, Set[str]]) ->
     settled: dict[Graph, set[str]] = {}
     for cls in found.classes:
         for body in cls.bodies:
-            silent.setdefault(body.home, set()).update(body.graph.fixed, lost.get(cls, ()))
+            silent.setdefault(body.home, set()).update(body.graph.fixed, lost.get(cls, ()), _resizing(cls))
             settled.setdefault(body.home, set()).update(_settled(cls, body))
     size = -1  # names are only ever added, so nothing has changed once there are as many as before
     while size != (size := sum(map(len, (*silent.values(), *fixed_now.values())))):
@@ -50,6 +50,22 @@ def _settled(cls: Class, body: BodyCode) -> Iterator[str]:
         cond = condition_of(body, key)
         if key not in cls.mixed and cond is not None:
             yield from cond.names()
+
+
+def _resizing(cls: Class) -> Iterator[str]:
+    """The names in conditions that are written down and whose outcomes have other channels, which callers read."""
+    for key, node in cls.selects.items():
+        channels = [(b, b.nodes[node].node.types[0].c) for b in cls.bodies if node in b.nodes]
+        numbers = [(body, number.value) for body, number in channels]
+        if key in cls.mixed and not any(_says(number.written, numbers) for _, number in channels):
+            yield from cls.mixed[key].names()
+
+
+def _says(expr: Expr, numbers: Sequence[tuple[BodyCode, Number]]) -> bool:
+    try:
+        return all(expr.value(body.env) == number for body, number in numbers)
+    except (KeyError, ArithmeticError):
+        return False
 
 
 def _pass_on(silent: dict[Graph, set[str]], fixed: Fixed, body: BodyCode, found: Partition) -> None:
@@ -81,5 +97,5 @@ def _given(call: CallCode, name: str) -> frozenset[str] | set[str]:
 def _fix(fixed: dict[str, Number], cls: Class, names: Set[str]) -> None:
     first = cls.bodies[0].env
     for name in sorted(names):
-        if name in first and all(b.env[name] == first[name] for b in cls.bodies):
+        if name in first and all(b.env.get(name) == first[name] for b in cls.bodies):
             fixed.setdefault(name, first[name])

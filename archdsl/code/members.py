@@ -113,7 +113,7 @@ class MemberWriter(ABC):
             inner = ", ".join(self._value(v, columns)[0] for v in value)
             return f"({inner},)" if len(value) == 1 else f"({inner})", ATOM
         assert isinstance(value, Expr)
-        return show(value, self._name, self.plan.envs)
+        return show(value, self._name)
 
     # --- members ---
 

@@ -7,13 +7,10 @@ import re
 import unicodedata
 from collections.abc import Collection
 
-from archdsl.language.expr import OPERATORS
-
 __all__ = ["Names", "camel", "identifier", "member", "size_name"]
 
 # What generated code calls, functions of expressions among it.
-_BUILTINS = frozenset(("super", "range", "zip", "enumerate", "dict"))
-_BUILTINS |= {row.text for row in OPERATORS.values() if row.form == "call"}
+_BUILTINS = frozenset(["super", "range", "zip", "enumerate", "dict", "min", "max", "abs", "round", "float", "Fraction"])
 _PRIVATE = re.compile(r"^_(0*)_")  # and what such names become
 _AXES = {"c": "channels", "h": "height", "w": "width", "n": "length"}
 

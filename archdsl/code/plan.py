@@ -14,6 +14,7 @@ from archdsl.code.classes import Class, Parting, Partition, by_origin, partition
 from archdsl.code.fixed import fix_names
 from archdsl.code.merge import Structure, structure
 from archdsl.code.resolve import Known, resolve
+from archdsl.code.sizes import one_name
 from archdsl.code.written import ClassPlan, Constructor
 from archdsl.graph.graph import Graph
 
@@ -65,9 +66,10 @@ Structures = Mapping[Class, Structure]
 def _settled(found: Partition, names: ClassNames, structures: Structures, reserved: frozenset[str]) -> Plans | Parting:
     """The plan of every class, once no name must be fixed any more that one of them made a literal of."""
     taken = reserved | set(names.of.values())
+    same = one_name(found)
     fixed = fix_names(found, names.fixed, {})
     while True:
-        known = Known(found, names.of, fixed, dict.fromkeys(found.classes, Constructor()), taken)
+        known = Known(found, names.of, same, fixed, dict.fromkeys(found.classes, Constructor()), taken)
         plans = _passed_on(known, structures)
         if isinstance(plans, Parting):
             return plans

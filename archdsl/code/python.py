@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -61,16 +61,12 @@ def _escape(c: str) -> str:
     )
 
 
-def show(expr: Expr, names: Callable[[str], str], envs: Sequence[Env]) -> tuple[str, int]:
+def show(expr: Expr, names: Callable[[str], str]) -> tuple[str, int]:
     """Python text of `expr` and how tightly it binds; `names` says what a name is called.
 
-    envs: every assignment of names under which the text will run: `/` is written `//` where it divides
-    under all of them.
-
     >>> from archdsl.language.expr import combine, numeral, symbol
-    >>> quarter = combine("/", symbol("c"), numeral(4))
-    >>> show(quarter, str, [{"c": 64}, {"c": 32}])[0], show(quarter, str, [{"c": 64}, {"c": 6}])[0]
-    ('c // 4', 'c / 4')
+    >>> show(combine("//", combine("+", symbol("in.c"), symbol("c")), numeral(4)), {"in.c": "x", "c": "y"}.get)[0]
+    '(x + y) // 4'
     """
     if expr.is_number:
         text = number(expr.args[0])  # type: ignore[arg-type]
@@ -79,7 +75,9 @@ def show(expr: Expr, names: Callable[[str], str], envs: Sequence[Env]) -> tuple[
         text = names(str(expr.args[0]))
         return text, ATOM if re.fullmatch(r"[\w.]+(\(\w+\))?(\[-?\w+\])?", text) else SUM
     row = OPERATORS[expr.op]
-    parts = [show(part, names, envs) for part in expr.parts]
+    parts = [show(part, names) for part in expr.parts]
+    if expr.op == "exact":
+        return f"Fraction({parts[0][0]}).limit_denominator()", ATOM
     if row.form == "call":
         return f"{row.text}({', '.join(text for text, _ in parts)})", row.level
     if expr.op == "not":
@@ -87,13 +85,7 @@ def show(expr: Expr, names: Callable[[str], str], envs: Sequence[Env]) -> tuple[
     texts = [wrap(*part, row.least(place)) for place, part in enumerate(parts)]
     if row.form == "prefix":
         return row.text + texts[0], row.level
-    sign = "//" if expr.op == "/" and _divides(expr, envs) else expr.op
-    return f" {sign} ".join(texts), row.level
-
-
-def _divides(expr: Expr, envs: Sequence[Env]) -> bool:
-    """Whether both sides and the quotient are whole numbers under every assignment."""
-    return all(isinstance(e.value(env), int) for env in envs for e in (*expr.parts, expr))
+    return f" {expr.op} ".join(texts), row.level
 
 
 @dataclass(frozen=True)

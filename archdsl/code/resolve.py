@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode
 from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Bodies, Class, Parting, Partition, grouped, signature
 from archdsl.code.code import Layer, Value
+from archdsl.code.exact import as_any_number
 from archdsl.code.merge import Items, Structure, Uses
 from archdsl.code.shares import alike, uses_of
 from archdsl.code.structure import Instruction, Leaf, mapped
@@ -30,7 +32,7 @@ from archdsl.code.written import (
 )
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.outputs import SharedDiffers
-from archdsl.language.expr import symbol
+from archdsl.language.expr import Expr, symbol
 from archdsl.language.types import Dim, axis_names, dim
 
 __all__ = ["Known", "resolve"]
@@ -40,10 +42,11 @@ Chains = Sequence[tuple[BodyCode, ChainCode]]
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of all classes while one is resolved. constructors: as found so far."""
+    """What is known of all classes while one is resolved. constructors: as found so far. same: see `one_name`."""
 
     found: Partition
     names: Mapping[Class, str]
+    same: Mapping[Class, Mapping[str, str]]
     fixed: Fixed
     constructors: Mapping[Class, Constructor]
     reserved: frozenset[str]
@@ -60,7 +63,8 @@ def resolve(cls: Class, merged: Structure, known: Known) -> ClassPlan | Parting:
 
     >>> unit = made.partition.classes[0]
     >>> takes = dict.fromkeys(made.partition.classes, Constructor())  # nothing is known of what they take
-    >>> known = Known(made.partition, made.names.of, made.names.fixed, takes, frozenset())
+    >>> same = dict.fromkeys(takes, {})
+    >>> known = Known(made.partition, made.names.of, same, made.names.fixed, takes, frozenset())
     >>> [arg.name for arg in resolve(unit, made.structures[unit], known).args]
     ['in_channels', 'c', 'stride']
     """
@@ -86,7 +90,7 @@ class _Resolver:
     def __init__(self, cls: Class, known: Known, handed: Mapping[str, tuple[str, ...]]) -> None:
         self.cls = cls
         self.handed = handed
-        self.wording = Wording(cls, known.fixed[cls])
+        self.wording = Wording(cls, known.fixed[cls], known.same[cls])
         self.parting: Parting | None = None
         self._known = known
 
@@ -184,6 +188,8 @@ class _Resolver:
                 written.append(Written(self._lent(items[0][1].call.lent.get(spec.key, "")), spec=spec))
                 continue
             values = [(b, _argument(constructor, spec.key, code, b)) for b, code in items]
+            if spec.key in constructor.any_numbers:
+                values = [(b, as_any_number(value)) for b, value in values]
             # A class that builds itself would hoist what it hands on, which is hoisted again, and would never settle.
             if spec.key.startswith("#") and differ(values) and self._known.found.reaches(callee, self.cls):
                 return self._part(self._parted_by(values))
@@ -217,6 +223,7 @@ class _Resolver:
             return self._repeat(items)
         if form == "first and rest":
             return self._first_and_rest(items)
+        self.wording.lose([(b, c.times) for b, c in items if c.times is not None])
         if form == "columns" and self._fits_columns([code for c in chains for code, _ in c.steps]):
             return self._listed(items)
         # A line for each run says how many there are of them: bodies with other runs need another class.
@@ -271,7 +278,8 @@ class _Resolver:
         longer = [i for i, (_, c) in enumerate(items) if c.is_longer]
         with self.wording.only(longer):
             rest = self._built([(items[i][0], items[i][1].steps[-1][0]) for i in longer])
-        if rest == first:  # they differed in how their numbers were written, not in what is
+        names = self.wording.same
+        if _renamed(rest, names) == _renamed(first, names):  # they differed in how their numbers were written
             return self._repeat(items)
         return Numbered((first, rest if count == Const(1) else Many(rest, count)))
 
@@ -297,6 +305,17 @@ class _Resolver:
 _NOTHING = Numbered(())
 
 
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Something built, with other names in its values."""
+    if isinstance(value, Expr):
+        return value.substitute({n: symbol(names.get(n, n)) for n in value.names()}) or value
+    if isinstance(value, tuple):
+        return tuple(_renamed(v, names) for v in value)
+    if isinstance(value, New | Named | Many | Numbered | Written):
+        return replace(value, **{f.name: _renamed(getattr(value, f.name), names) for f in fields(value)})
+    return value
+
+
 def _argument(callee: Constructor, key: str, code: CallCode, caller: BodyCode) -> Value:
     """What a call gives for one argument of its class, in the caller's names."""
     if key in code.call.lent:
@@ -304,8 +323,7 @@ def _argument(callee: Constructor, key: str, code: CallCode, caller: BodyCode) -
     if key.startswith("#"):
         return callee.hoists.get(key, {}).get(code.body)
     if code.body.is_flow:
-        value = caller.params.get(key)
-        return value if isinstance(value, str) else Dim(caller.env[key], symbol(key))
+        return Dim(caller.env[key], symbol(key)) if key in caller.env else caller.params.get(key)  # type: ignore[return-value]
     entry, _, axis = key.rpartition(".")
     if entry:
         kind = code.inputs[entry]

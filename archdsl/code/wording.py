@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from archdsl.code.bodies import BodyCode
-from archdsl.code.classes import Class
+from archdsl.code.classes import Class, fractions
 from archdsl.code.code import Arg, Code, Layer, Lent, Value
+from archdsl.code.exact import as_any_number, is_any_number, spelled
 from archdsl.code.names import Names, size_name
-from archdsl.code.values import constant, literal, writes
+from archdsl.code.values import constant, literal
 from archdsl.code.written import ArgSpec, Column, Const, Constructor, Local, New, Val, Written, WrittenCode
-from archdsl.language.expr import Expr, Number, symbol
-from archdsl.language.types import Dim, axis_names
+from archdsl.language.expr import Expr, Number, numeral, symbol
+from archdsl.language.types import Dim, axis_names, dim
 
 __all__ = ["Columns", "Values", "Wording", "differ"]
 
@@ -50,16 +51,19 @@ class Wording:
     a parameter that equals it; at last an argument of its own.
     """
 
-    def __init__(self, cls: Class, fixed: Mapping[str, Number]) -> None:
+    def __init__(self, cls: Class, fixed: Mapping[str, Number], same: Mapping[str, str]) -> None:
         self.cls = cls
         self.bodies = cls.bodies
         self.fixed = fixed
-        self.same = {} if cls.is_flow else _unified(cls, fixed)
+        self._fractions = fractions(cls.bodies)
+        self.same = {size: name for size, name in same.items() if name not in fixed}
         self._place = ""
         self._in_list = False  # an item's fraction depends on its place in the list, which no name says
         self._places: dict[str, str] = {}
         self._reads: dict[str, None] = {}
         self._lost: set[str] = set()
+        self._any: set[str] = set()  # names that are read where any number is taken
+        self._whole: set[str] = set()  # and where only a whole one is
         self._hoists: dict[str, dict[BodyCode, Value]] = {}
         self._columns: Columns | None = None
 
@@ -122,7 +126,7 @@ class Wording:
             return self.layer([(b, v) for b, v in values if isinstance(v, Layer)])
         if isinstance(first, tuple) and all(isinstance(v, tuple) and len(v) == len(first) for _, v in values):
             if differ(values) and len(first) > 3:  # a list of sizes is one argument, not one for each of them
-                self._lose(values)
+                self.lose(values)
                 return self._hoist(values, hint)
             return tuple(
                 self.value([(b, v[i]) for b, v in values if isinstance(v, tuple)], hint) for i in range(len(first))
@@ -131,20 +135,20 @@ class Wording:
             return own
         plain = self._plain(values)
         if plain is None or isinstance(plain, Const):
-            self._lose(values)
+            self.lose(values)
         if plain is not None:
             return plain
         if self._columns is not None:
             return self._column(values, hint)
         return self._named(values) or self._hoist(values, hint)
 
-    def _lose(self, values: Values) -> None:
+    def lose(self, values: Values) -> None:
         """Note the names that numbers depend on which are not written as they were."""
         for _, value in values:
             if isinstance(value, Dim) and value.expr is not None:
                 self._lost |= value.expr.names()
             elif isinstance(value, tuple):
-                self._lose([(self.bodies[0], v) for v in value])
+                self.lose([(self.bodies[0], v) for v in value])
 
     def _own_size(self, values: Values, hint: str) -> Expr | None:
         """A size of a flow's input, where its bodies would have to write it in the block's names differently."""
@@ -167,13 +171,25 @@ class Wording:
             if self._in_list and isinstance(values[0][1], Dim) and isinstance(values[0][1].value, Fraction):
                 break
             # `2*a` here and `2*b` there are not one thing because they are equal now; a plain name may be read so.
-            if (len(found) == 1 or expr.op == "name") and all(
-                isinstance(v, Dim) and writes(expr, b, v.value) for b, v in values
-            ):
+            if (len(found) == 1 or expr.op == "name") and (text := self._spelled(expr, values)) is not None:
                 if expr.names() and expr.names() <= set(self.fixed):  # nothing in it can change
                     return Const(constant(values[0][1]))
-                return self.read(expr)
+                if is_any_number(expr):
+                    self._any |= expr.names()
+                elif expr.op == "name":
+                    self._whole.add(str(expr.args[0]))
+                return self.read(text)
         return None if differ(values) else Const(constant(values[0][1]))
+
+    def _spelled(self, expr: Expr, values: Values) -> Expr | None:
+        """An expression as Python computes it, if it is the value in every body."""
+        if not all(isinstance(v, Dim) for _, v in values):
+            return None
+        numbers = [v.value for _, v in values if isinstance(v, Dim)]
+        fixed = {n: numeral(v) for n, v in self.fixed.items() if isinstance(v, Fraction)}
+        if fixed.keys() & expr.names():
+            expr = expr.substitute({n: fixed.get(n, symbol(n)) for n in expr.names()}) or expr
+        return spelled(expr, [b.env for b, _ in values], numbers, self._fractions)
 
     def _named(self, values: Values) -> Expr | None:
         """A parameter or size that happens to be the value in every body."""
@@ -262,7 +278,13 @@ class Wording:
             pending += [n for n in self._reads if n not in before or (isinstance(value, Expr) and n in value.names())]
         order = [*self.cls.graph.params, *self.cls.graph.bound]
         hoists = {key: values for key, values in self._hoists.items() if key in args}
-        return Constructor(self._arguments(args, reserved), hoists), tuple(local[n] for n in order if n in local)
+        specs = self._arguments(args, reserved)
+        any_numbers = frozenset(name for name in args if self._is_any(name))
+        return Constructor(specs, hoists, any_numbers), tuple(local[n] for n in order if n in local)
+
+    def _is_any(self, name: str) -> bool:
+        """Whether what a name stands for need not be whole."""
+        return name in self._any and name not in self._whole
 
     @property
     def lost(self) -> frozenset[str]:
@@ -275,13 +297,13 @@ class Wording:
         if self.cls.is_flow:
             return None
         if name in graph.bound:
-            return self.value([(b, b.graph.bound[name]) for b in self.bodies], name)
+            mark = as_any_number if self._is_any(name) else lambda number: number
+            return self.value([(b, mark(b.graph.bound[name])) for b in self.bodies], name)
         default = graph.defaults.get(name)
         if default is None or not default.names() or any(name in b.given for b in self.bodies):
             return None
-        if all(writes(default, b, b.env[name]) for b in self.bodies):
-            return self.read(default)
-        return None
+        text = self._spelled(default, [(b, dim(b.env[name])) for b in self.bodies])
+        return None if text is None else self.read(text)
 
     def _arguments(self, args: set[str], reserved: frozenset[str]) -> tuple[ArgSpec, ...]:
         """Sizes of inputs first, then parameters as declared, then what no name gives; defaults last."""
@@ -322,30 +344,6 @@ def differ(values: Values) -> bool:
     """
     first = constant(values[0][1])
     return any(constant(v) != first or type(constant(v)) is not type(first) for _, v in values[1:])
-
-
-def _unified(cls: Class, fixed: Mapping[str, Number]) -> dict[str, str]:
-    """Sizes of inputs that equal a parameter in every body, where that parameter is such a size: `in.c` -> `c`."""
-    params = [p for p, v in cls.graph.params.items() if isinstance(v, Dim) and v.is_int and p not in fixed]
-    same: dict[str, str] = {}
-    for entry in cls.graph.entries:
-        for i, axis in enumerate(axis_names(entry.types[0].rank)):
-            name = f"{entry.name}.{axis}"
-            for p in params:
-                if all(b.env.get(name) == b.env.get(p) for b in cls.bodies) and _is_size(cls, p, i):
-                    same.setdefault(name, p)
-    return same
-
-
-def _is_size(cls: Class, param: str, axis: int) -> bool:
-    """Whether some tensor of the class is `param` long along `axis`, as written."""
-    wanted = symbol(param)
-    return any(
-        len(t.shape) > axis and t.shape[axis].expr == wanted
-        for b in cls.bodies
-        for p in b.nodes.values()
-        for t in p.node.types
-    )
 
 
 def _same_text(value: Value, size: Dim, hint: str) -> bool:

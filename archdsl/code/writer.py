@@ -8,10 +8,23 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
-from archdsl.code.forward import forward
+from archdsl.code.forward import ROOM, forward
 from archdsl.code.members import Guarded, MemberWriter
 from archdsl.code.names import Names
-from archdsl.code.python import WIDTH, Bracket, Doc, Text, docstring, if_else, indented, layout, literal, show, wrap
+from archdsl.code.python import (
+    WIDTH,
+    Bracket,
+    Doc,
+    Text,
+    call_doc,
+    docstring,
+    if_else,
+    indented,
+    layout,
+    literal,
+    show,
+    wrap,
+)
 from archdsl.code.written import ClassPlan, New, Val, Written, shown
 from archdsl.graph.graph import Ref
 from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, Expr
@@ -103,7 +116,7 @@ class ClassWriter(MemberWriter):
 
     def _locals(self) -> Iterator[str]:
         for local in self.locals:
-            yield f"{self._name(local.key)} = {self._value(local.value)[0]}"
+            yield from layout(call_doc(self._value(local.value)[0]), ROOM, f"{self._name(local.key)} = ")
 
     # --- names and values ---
 
@@ -122,7 +135,7 @@ class ClassWriter(MemberWriter):
             inner = ", ".join(self.value(v)[0] for v in value)
             return f"({inner},)" if len(value) == 1 else f"({inner})", ATOM
         if isinstance(value, Expr):
-            return show(value, self._attribute, self.plan.envs)
+            return show(value, self._attribute)
         return self._value(value)
 
     def arguments(self, args: tuple[Written, ...]) -> str:
@@ -168,7 +181,7 @@ class ClassWriter(MemberWriter):
         text = self._value(cond)[0]
         if self._is_plain(cond):
             inside_not = self._negated(cond)
-            return _Test(text, inside_not, show(cond, self._attribute, self.plan.envs)[0])
+            return _Test(text, inside_not, show(cond, self._attribute)[0])
         attribute = self.attributes.give(("flag", key), self._flag_name(key))
         self.flags[key] = attribute
         return _Test(f"self.{attribute}", f"not self.{attribute}", f"self.{attribute}")

@@ -67,10 +67,12 @@ class Constructor:
     """What the constructor of a class takes.
 
     hoists: the values, by key, that differ without the block's names saying how: one for each body.
+    any_numbers: keys of arguments that need not be whole, as those of an op that takes any number.
     """
 
     args: tuple[ArgSpec, ...] = ()
     hoists: Mapping[str, Mapping[BodyCode, Value]] = field(default_factory=dict)
+    any_numbers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

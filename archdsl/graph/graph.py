@@ -70,6 +70,25 @@ class Choice:
         """How the condition is written; None where the block's names cannot say it."""
         return None if self.formula is None or self.formula.is_number else self.formula
 
+    def chosen(self, type: TensorType) -> TensorType:
+        """The type of what it chose: a size that it held equal to something (`in.c == c`) is written as that.
+
+        Written so, the sizes of both branches are most often one.
+        """
+        equal = dict(_equalities(self.formula)) if self.taken and self.formula is not None else {}
+        return type.rewritten(lambda size: size.rerooted(equal.get(size.written, size.formula)))
+
+
+def _equalities(cond: Expr) -> Iterator[tuple[Expr, Expr]]:
+    """Sizes of inputs, and what they equal where a condition holds."""
+    if cond.op == "and":
+        for part in cond.parts:
+            yield from _equalities(part)
+    elif cond.op == "==":
+        for size, other in (cond.parts, cond.parts[::-1]):
+            if size.op == "name" and "." in str(size.args[0]):
+                yield size, other
+
 
 @dataclass(frozen=True)
 class Select:
@@ -323,6 +342,7 @@ def _hidden(built: object) -> Iterator[Iterable[str]]:
             if built.body.kind == "flow":
                 yield built.body.fixed
         case Chain():
+            yield from _hidden(built.times)
             for step in built.steps:
                 yield from _hidden(step.target)
                 yield from (t.c.hides for t in step.types)

@@ -10,6 +10,7 @@ formatter, elaboration and generated code all read it there.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -90,6 +91,11 @@ def _power(a: Number, b: Number) -> Number:
     return _whole(Fraction(a) ** int(exponent))
 
 
+def _rounded(value: Number, to: Number = 1) -> Number:
+    """To the nearest multiple, halves up."""
+    return _whole(math.floor(Fraction(value) / to + Fraction(1, 2)) * Fraction(to))
+
+
 def _whole(value: Fraction) -> Number:
     return int(value) if value.denominator == 1 else value
 
@@ -115,6 +121,11 @@ OPERATORS: dict[str, Operator] = {
     "min": Operator("min", ATOM, "call", min),
     "max": Operator("max", ATOM, "call", max),
     "abs": Operator("abs", ATOM, "call", abs),
+    "floor": Operator("floor", ATOM, "call", math.floor),
+    "ceil": Operator("ceil", ATOM, "call", math.ceil),
+    "round": Operator("round", ATOM, "call", _rounded),
+    "exact": Operator("exact", ATOM, "call", lambda value: value),  # these two: archdsl/code/exact.py
+    "float": Operator("float", ATOM, "call", lambda value: value),
 }
 
 
@@ -238,7 +249,7 @@ def hidden(value: Number, causes: Iterable[Expr]) -> Expr | None:
 
 
 def combine(op: str, *parts: Expr) -> Expr | None:
-    """`op` over `parts`, with the arithmetic that everybody does in their head done.
+    """`op` over `parts`, with the arithmetic that everybody does in their head done; names are whole numbers in `//`.
 
     None where the result is written as a number: it is plain, or too long to read, or made of what is hidden (a
     condition may hold a hidden number, a size may not: the rest of it would read as if it were all).
@@ -252,6 +263,8 @@ def combine(op: str, *parts: Expr) -> Expr | None:
         return parts[0].parts[0]
     if len(parts) == 2:
         left, right = parts
+        if op == "//" and _has_fraction(left):  # it rounds, and so undoes nothing
+            return _sized(op, parts)
         if (op in ("+", "-") and _is(right, 0)) or (op in ("*", "/", "//", "**") and _is(right, 1)):
             return left
         if (op == "+" and _is(left, 0)) or (op == "*" and _is(left, 1)):
@@ -270,8 +283,16 @@ def combine(op: str, *parts: Expr) -> Expr | None:
             return _add_numbers(left, op, right)
         if op == "+" and right.op == "number" and _number(right) < 0:
             return combine("-", left, numeral(-_number(right)))
+    return _sized(op, parts)
+
+
+def _sized(op: str, parts: tuple[Expr, ...]) -> Expr | None:
     size = sum(p.size for p in parts)
     return Expr(op, parts, size) if size <= _LARGEST_EXPRESSION else None
+
+
+def _has_fraction(e: Expr) -> bool:
+    return e.op in ("/", "**") or (e.op == "number" and type(e.args[0]) is Fraction) or any(map(_has_fraction, e.parts))
 
 
 def _is(e: Expr, value: int) -> bool:

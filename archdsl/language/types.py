@@ -25,14 +25,12 @@ class Dim:
     """A number of the spec: an int, an exact fraction or a bool, and what it was made of.
 
     `formula` is None for a literal. `origin` is the division that a fraction came from, for the diagnostic where a
-    whole number is wanted. Arithmetic between Dims and plain numbers keeps both; where a fraction takes part and the
-    result is whole, how it was made is hidden, because floating-point code could not compute it exactly.
+    whole number is wanted. Arithmetic between Dims and plain numbers keeps both.
 
     >>> from archdsl.language.expr import symbol
     >>> c = Dim(64, symbol("c"))
-    >>> half = c * Dim(Fraction(1, 2))
-    >>> str((c // 4).written), str(half.written), half.hides
-    ('c//4', '32', {'c'})
+    >>> str((c // 4).written), str((c * Dim(Fraction(1, 2))).written)
+    ('c//4', 'c*0.5')
     """
 
     value: Number
@@ -142,8 +140,8 @@ def calculated(op: str, a: Dim, other: Dim | Number) -> Dim:
         value = int(value)
     if a.formula is None and b.formula is None:
         return Dim(value)
-    if type(value) is int and Fraction in (type(a.value), type(b.value)):
-        return Dim(value, hidden(value, (a.term, b.term)))
+    if op == "//" and Fraction in (type(a.value), type(b.value)):  # `2.5 // 1` is no 2.5
+        return derived("floor", value, derived("/", OPERATORS["/"].exact(a.value, b.value), a, b))
     return derived(op, value, a, b)
 
 

@@ -62,7 +62,10 @@ def _registered(name: str) -> tuple[str, ...]:
 
 
 def _imports(code: str) -> Iterator[str]:
-    yield from ("import inspect", "", "import keras")
+    yield "import inspect"
+    if "Fraction(" in code:
+        yield "from fractions import Fraction"
+    yield from ("", "import keras")
     used = [name for name in ("layers", "ops") if re.search(rf"(?<![\w.]){name}\.", code)]
     if used:
         yield f"from keras import {', '.join(used)}"

@@ -16,6 +16,10 @@ from archdsl_torch.source import RESERVED, TorchClass
 
 __all__ = ["emit"]
 
+_STANDARD = {
+    "OrderedDict": "from collections import OrderedDict",
+    "Fraction": "from fractions import Fraction",
+}
 _IMPORTS = {
     "import torch": r"\btorch\.",
     "import torch.nn.functional as F": r"\bF\.",
@@ -66,6 +70,6 @@ def _initialisation(layers: Collection[str]) -> list[str]:
 
 
 def _imports(code: str) -> Iterator[str]:
-    if "OrderedDict(" in code:
-        yield from ("from collections import OrderedDict", "")
+    standard = [line for word, line in _STANDARD.items() if f"{word}(" in code]
+    yield from (*standard, "") if standard else ()
     yield from (line for line, pattern in _IMPORTS.items() if re.search(pattern, code))

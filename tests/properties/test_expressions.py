@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from archdsl.code.exact import spelled
 from archdsl.code.python import show
 from archdsl.language.expr import COMPARE, OPERATORS, Expr, Number, combine, numeral, symbol
 from archdsl.language.source import Source
@@ -13,29 +16,45 @@ from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse_expression
 
 _NAMES = ("a", "b", "c_", "in.c")
+CALLED = {name: name.replace(".", "_") for name in (*_NAMES, "p")}
 _FORMS = {"row": (2, 3), "prefix": (1, 1)}  # the fewest and most operands; of the others, two
+_ONE_OPERAND = ("abs", "floor", "ceil")
+WRITTEN = {name: row for name, row in OPERATORS.items() if name not in ("exact", "float")}  # in the language
 
 
 def _over(parts: st.SearchStrategy[Expr], *names: str) -> st.SearchStrategy[Expr]:
     """One of some operators over `parts`."""
 
     def made(name: str) -> st.SearchStrategy[Expr]:
-        least, most = (1, 1) if name == "abs" else _FORMS.get(OPERATORS[name].form, (2, 2))
+        least, most = (1, 1) if name in _ONE_OPERAND else _FORMS.get(OPERATORS[name].form, (2, 2))
+        if name == "round":
+            return st.tuples(parts, st.sampled_from((numeral(1), numeral(3), numeral(8), numeral(Fraction(1, 2))))).map(
+                lambda found: Expr(name, found, found[0].size + 1)
+            )
         return st.lists(parts, min_size=least, max_size=most).map(lambda found: Expr(name, tuple(found), len(found)))
 
     return st.sampled_from(names).flatmap(made)
 
 
-LEAVES = st.sampled_from((*map(symbol, _NAMES), *map(numeral, (-2, 0, 1, 3)), Expr("hidden", (5, frozenset("a")))))
+LEAVES = st.sampled_from(
+    (
+        *map(symbol, CALLED),
+        *map(numeral, (-2, 0, 1, 3, Fraction(1, 4), Fraction(3, 10))),
+        Expr("hidden", (5, frozenset("a"))),
+    )
+)
 NUMBERS = st.recursive(
-    LEAVES, lambda parts: _over(parts, *(name for name, row in OPERATORS.items() if row.level > COMPARE)), max_leaves=8
+    LEAVES, lambda parts: _over(parts, *(name for name, row in WRITTEN.items() if row.level > COMPARE)), max_leaves=8
 )
 CONDITIONS = st.recursive(
-    _over(NUMBERS, *(name for name, row in OPERATORS.items() if row.level == COMPARE)),
+    _over(NUMBERS, *(name for name, row in WRITTEN.items() if row.level == COMPARE)),
     lambda parts: _over(parts, "and", "or", "not"),
     max_leaves=4,
 )
-ENVIRONMENTS = st.fixed_dictionaries({name: st.integers(1, 12) for name in _NAMES})
+ENVIRONMENTS = st.fixed_dictionaries(
+    {name: st.integers(1, 12) for name in _NAMES}
+    | {"p": st.sampled_from([Fraction(n, d) for d in (1, 2, 3, 10, 100) for n in (1, 2, 3, 7, 29)])}
+)
 
 
 def _value(node: ast.Expr, env: dict[str, Number]) -> Number:
@@ -75,13 +94,21 @@ def test_the_text_in_the_language_says_it(expr: Expr, env: dict[str, Number]) ->
     assert _value(node, env) == value, str(expr)
 
 
-@given(st.one_of(NUMBERS, CONDITIONS), ENVIRONMENTS)
-def test_the_text_in_python_says_it(expr: Expr, env: dict[str, Number]) -> None:
-    value = _known(expr, env)
-    assume(all(isinstance(_known(part, env), int) for part in _all(expr)))  # Python has no exact fractions
-    called = {name: name.replace(".", "_") for name in env}
-    text, _ = show(expr, called.__getitem__, [env])
-    assert eval(text, {called[name]: number for name, number in env.items()}) == value, text
+@given(st.one_of(NUMBERS, CONDITIONS), st.lists(ENVIRONMENTS, min_size=2, max_size=4))
+def test_python_computes_what_the_language_says(expr: Expr, envs: list[dict[str, Number]]) -> None:
+    """Also for other arguments than those that the text was made for; `p` is given as the float that it is."""
+    values = [_known(expr, env) for env in envs]
+    text = spelled(expr, envs[:1], values[:1], {"p"})
+    assume(text is not None)
+    assert text is not None
+    code, _ = show(text, CALLED.__getitem__)
+    for env, value in zip(envs, values, strict=True):
+        given = {CALLED[name]: float(n) if name == "p" else n for name, n in env.items()}
+        found = eval(code, {"Fraction": Fraction}, given)
+        if isinstance(values[0], Fraction):  # any number is taken
+            assert found == pytest.approx(float(value)), code
+        elif not isinstance(value, Fraction):
+            assert found == value and type(found) is type(value), code
 
 
 def _all(expr: Expr) -> list[Expr]:

@@ -53,7 +53,9 @@ def apply(body: Body, template: Value, x: Value, span: Span) -> Value:
             if not isinstance(chosen, Tensor):
                 return chosen
             # Whichever branch was taken, its value has one name, so bodies that chose differently can be overlaid.
-            return body.add(template.node, Select(template.choice), (chosen.type,), {"x": chosen}, span)[0]
+            return body.add(
+                template.node, Select(template.choice), (template.choice.chosen(chosen.type),), {"x": chosen}, span
+            )[0]
         case Sequence():
             with body.within(body.session.names.get(id(template.site), "") if template.named else ""):
                 value: Value = x
@@ -222,7 +224,7 @@ def _chain(body: Body, template: Repeat, type: TensorType, span: Span) -> tuple[
     times = _times(body, template)
     if times is None:
         return POISON
-    done = 0
+    done, before = 0, type
     while done < times:
         body.session.spend("evaluation steps", 1, span)
         found = _target(body, template.item, type, span)
@@ -235,7 +237,22 @@ def _chain(body: Body, template: Repeat, type: TensorType, span: Span) -> tuple[
         type = after
         _append(steps, target, count, type)
         done += count
-    return Chain(tuple(steps), template.times), type
+    if times == 1 and before != type and template.times is not None:
+        body.decided(template.times)  # what a second application would be is not known
+    return Chain(tuple(steps), template.times), _as_repeated(body, template, type, span)
+
+
+def _as_repeated(body: Body, template: Repeat, type: TensorType, span: Span) -> TensorType:
+    """The type that a repeat ends with: what one more application would change depends on how many there are."""
+    times = template.times
+    if times is None or times.formula is None:
+        return type
+    with body.session.muted():
+        found = _target(body, template.item, type, span)
+    if isinstance(found, Poison) or found[1].rank != type.rank:
+        return type.rewritten(lambda size: size.chosen_by(times))
+    sizes = zip(type.shape, found[1].shape, strict=True)
+    return type.with_shape(*(size if size == after else size.chosen_by(times) for size, after in sizes))
 
 
 def _append(steps: list[Step], target: Target, count: int, type: TensorType) -> None:

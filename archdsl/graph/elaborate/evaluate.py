@@ -313,7 +313,7 @@ def _if_else(body: Body, node: ast.IfElse) -> Value:
 
 
 def _select(body: Body, node: ast.Node, choice: Choice, value: Tensor) -> Tensor:
-    return body.add(node, Select(choice), (value.type,), {"x": value}, node.span)[0]
+    return body.add(node, Select(choice), (choice.chosen(value.type),), {"x": value}, node.span)[0]
 
 
 def _bool_op(body: Body, node: ast.BoolOp) -> Value:

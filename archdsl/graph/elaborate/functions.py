@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from archdsl.graph.elaborate.values import Value, describe
 from archdsl.language.errors.values import BadFunction
-from archdsl.language.expr import OPERATORS, Expr
+from archdsl.language.expr import OPERATORS
 from archdsl.language.types import Dim, derived, dim
 
 __all__ = ["Misuse", "call_function", "square_root"]
@@ -112,7 +112,7 @@ def _extreme(name: str, args: Sequence[Value]) -> Dim:
     if not numbers:
         raise Misuse(name, "at least one number", "nothing")
     best = (min if name == "min" else max)(numbers, key=lambda d: d.value)
-    return derived(name, best.value, *numbers) if all(n.is_int for n in numbers) else best.chosen_by(*numbers)
+    return derived(name, best.value, *numbers)
 
 
 def square_root(x: Dim) -> Dim:
@@ -138,16 +138,5 @@ def _rounded(name: str, args: Sequence[Value], keywords: dict[str, Value]) -> Di
             raise Misuse(name, "a positive multiple", describe(unit), 1)
     elif len(args) != 1:
         raise Misuse(name, "one number", f"{len(args)} of them")
-    if x.is_int and unit.value == 1:
-        return x
-    scaled = Fraction(x.value) / Fraction(unit.value)
-    half = Fraction(1, 2)
-    whole = {"floor": math.floor, "ceil": math.ceil, "round": lambda v: math.floor(v + half)}[name](scaled)
-    return Dim(dim(whole * Fraction(unit.value)).value, _rounded_expr(x, unit) if name == "round" else None)
-
-
-def _rounded_expr(x: Dim, unit: Dim) -> Expr | None:
-    """`(x + to/2) // to * to`, where whole numbers can say it exactly."""
-    if x.expr is None or not (x.is_int and unit.is_int and int(unit) % 2 == 0 and unit.formula is None):
-        return None
-    return ((x + int(unit) // 2) // unit * unit).expr
+    parts = (x,) if unit.value == 1 else (x, unit)
+    return derived(name, OPERATORS[name].of(p.value for p in parts), *parts)

@@ -232,15 +232,15 @@ class F(Block):
 
 @register
 class Class(Network):
-    def __init__(self, float=4, input_shape=(8, 8, 4), **kwargs):
+    def __init__(self, float_=4, input_shape=(8, 8, 4), **kwargs):
         inputs = keras.Input(input_shape)
         x = Chain(
-            Train(float, name="train_"),
-            TrainBlock(float, name="Train"),
+            Train(float_, name="train_"),
+            TrainBlock(float_, name="Train"),
             F(4, name="F"),
             name="def_",
         )(inputs)
-        x = Chain(Conv2D(float, 1, name="conv"), BatchNorm(name="bn"), name="type_")(x)
+        x = Chain(Conv2D(float_, 1, name="conv"), BatchNorm(name="bn"), name="type_")(x)
         outputs = Chain(
             layers.GlobalAveragePooling2D(keepdims=True, name="gap"),
             layers.Flatten(name="flatten"),
@@ -248,4 +248,4 @@ class Class(Network):
             name="children_",
         )(x)
         super().__init__(inputs, outputs, **kwargs)
-        self.arguments = {"float": float, "input_shape": input_shape}
+        self.arguments = {"float_": float_, "input_shape": input_shape}

@@ -26,10 +26,12 @@ def init_weights(module):
 
 
 class Train(nn.Module):
-    def __init__(self, c, lambda_=2):
+    def __init__(self, in_channels, c, lambda_=2):
         super().__init__()
         self.self = nn.Sequential(
-            OrderedDict(conv=nn.Conv2d(c, c, 1, bias=False), bn=nn.BatchNorm2d(c))
+            OrderedDict(
+                conv=nn.Conv2d(in_channels, c, 1, bias=False), bn=nn.BatchNorm2d(c)
+            )
         )
         self.forward_ = nn.Sequential(
             OrderedDict(
@@ -63,7 +65,7 @@ class TrainBlock(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.conv = nn.Conv2d(c, c, 1)
-        self.train_ = Train(c)
+        self.train_ = Train(c, c)
 
     def forward(self, x):
         return self.train_(self.conv(x))
@@ -80,21 +82,21 @@ class FBlock(nn.Module):
 
 
 class Class(nn.Module):
-    def __init__(self, float=4):
+    def __init__(self, float_=4):
         super().__init__()
         self.def_ = nn.Sequential(
-            OrderedDict(train_=Train(float), Train=TrainBlock(float), F=FBlock(4))
+            OrderedDict(train_=Train(4, float_), Train=TrainBlock(float_), F=FBlock(4))
         )
         self.type_ = nn.Sequential(
             OrderedDict(
-                conv=nn.Conv2d(4, float, 1, bias=False), bn=nn.BatchNorm2d(float)
+                conv=nn.Conv2d(4, float_, 1, bias=False), bn=nn.BatchNorm2d(float_)
             )
         )
         self.children_ = nn.Sequential(
             OrderedDict(
                 gap=nn.AdaptiveAvgPool2d(1),
                 flatten=nn.Flatten(),
-                dense=nn.Linear(float, 3),
+                dense=nn.Linear(float_, 3),
             )
         )
         self.apply(init_weights)
