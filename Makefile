@@ -7,9 +7,10 @@ PYTEST_ARGS ?= -n auto
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SPEC := attention56_cifar
+FUZZ_ARGS ?= --count 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check mutate golden reference zoo clean
+.PHONY: help demo test test-all check fuzz mutate golden reference zoo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ check: $(READY) ## format, lint, types and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
+
+fuzz: $(READY) ## hold 10,000 random specs against their programs; goes on where it was stopped (FUZZ_ARGS="--seed 1 --jobs 2")
+	$(BIN)/python tests/properties/fuzz.py $(FUZZ_ARGS)
 
 mutate: $(READY) ## break the code in 400 places, one at a time, and count what the tests notice
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutate]'

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
-
-from hypothesis import assume
-from hypothesis import strategies as st
-from writing import Draw, indented
 
 from archdsl.language.ops import OPS, Op, Reject, make
 from archdsl.language.schema import Parameter, parameters
@@ -38,42 +35,40 @@ _WHOLE = {"groups": (1, 2, 4), "heads": (1, 2), "dk": (2, 4), "dv": (2, 4), "a":
 _LIMIT = 6000  # numbers a tensor may have: tests stay quick
 
 
-def _setting(draw: Draw, s: Parameter, x: TensorType) -> Any:
+def _setting(random: Random, s: Parameter, x: TensorType) -> Any:
     """A value that a setting may have; whether the op takes it together with the others, its shape rule says."""
     low = int(max(s.low, 0))
     match s.kind:
         case "int":
-            return draw(st.sampled_from(_WHOLE.get(s.name, (low, low + 1, low + 2))))
+            return random.choice(_WHOLE.get(s.name, (low, low + 1, low + 2)))
         case "pair":
-            one = st.integers(low, low + 2)
-            return draw(st.one_of(one, st.tuples(one, one)))
+            one, other = (random.randint(low, low + 2) for _ in range(2))
+            return random.choice((one, (one, other)))
         case "bool":
-            return draw(st.sampled_from((True, False, *s.words)))
+            return random.choice((True, False, *s.words))
         case "word":
-            return draw(st.sampled_from(s.words))
+            return random.choice(s.words)
         case "axis":
             names: dict[int, tuple[str, ...]] = {2: ("n", "c n"), 3: ("h w", "h", "c w")}
-            return draw(st.sampled_from((0, -1, x.rank - 1, *names.get(x.rank, ()))))
+            return random.choice((0, -1, x.rank - 1, *names.get(x.rank, ())))
         case "number":
-            return draw(st.sampled_from((0.25, 0.5, 1 / 8)))
+            return random.choice((0.25, 0.5, 1 / 8))
     return None
 
 
-def _op(draw: Draw, x: TensorType) -> tuple[str, TensorType]:
+def _op(random: Random, x: TensorType) -> tuple[str, TensorType]:
     """An op that takes `x`, as text, and what comes out."""
     usable = [n for n, cls in OPS.items() if not cls.gives and (n not in _PATTERNS or x.rank in _PATTERNS[n])]
-    name = draw(st.sampled_from([n for n in usable if n != "split"]))
+    name = random.choice([n for n in usable if n != "split"])
     cls = OPS[name]
     values: dict[str, Any] = {}
     if name in _PATTERNS:
-        pattern, extras = draw(st.sampled_from(_PATTERNS[name][x.rank]))
-        values = {"pattern": pattern} | (
-            {"how": draw(st.sampled_from(("mean", "max", "sum")))} if name == "reduce" else {}
-        )
+        pattern, extras = random.choice(_PATTERNS[name][x.rank])
+        values = {"pattern": pattern} | ({"how": random.choice(("mean", "max", "sum"))} if name == "reduce" else {})
         return _tried(cls, values | extras, x)
     for s in parameters(cls):
-        if s.kind != "tensor" and (s.required or draw(st.integers(0, 2)) == 2):
-            values[s.name] = _setting(draw, s, x)
+        if s.kind != "tensor" and (s.required or random.randint(0, 2) == 2):
+            values[s.name] = _setting(random, s, x)
     if name == "rel_attention":
         before, wide = _tried(OPS["conv"], {"c": 2 * values["dk"] + values["dv"], "k": 1}, x)
         text, out = _tried(cls, values, wide)
@@ -99,21 +94,20 @@ def _written(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-@st.composite
-def chained(draw: Draw) -> str:
+def chained(random: Random) -> str:
     """A line of ops of the registry, each with random settings."""
-    sizes = draw(st.sampled_from(((4, 8, 8), (6, 5, 7), (4, 12), (8,), (3, 9, 9))))
+    sizes = random.choice(((4, 8, 8), (6, 5, 7), (4, 12), (8,), (3, 9, 9)))
     x = TensorType(tuple(dim(s) for s in sizes))
     stages: list[str] = []
-    for i in range(draw(st.integers(1, 6))):
+    for i in range(random.randint(1, 6)):
         for _ in range(6):  # an op that refuses its settings or its input is drawn again
             try:
-                text, x = _op(draw, x)
+                text, x = _op(random, x)
             except Reject:
                 continue
             stages.append(f"s{i}: {text}")
             break
-    assume(stages)
     end = "dense(3)" if x.rank < 3 else "flatten -> dense(3)"
     lines = [f"input {_written(sizes)}", *stages, f"head: {end}"]
-    return f"model chain {{\n{indented(lines)}\n}}\n"
+    body = "\n".join(f"  {line}" for line in lines)
+    return f"model chain {{\n{body}\n}}\n"

@@ -1,27 +1,29 @@
-"""A second reading of the graph: weights by their paths, and each op by the framework's own functions.
+"""A second reading of the graph: weights by their paths, and each op once more, from arithmetic and slices alone.
 
 It shares nothing with code generation but the graph, so that swapped inputs, lost conditions and wrongly shared
-weights show as different numbers.
+weights show as different numbers. The rules say only what NumPy and PyTorch call by the same name: they take arrays
+for values, and tensors where somebody wants gradients.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
 
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select, Target
 from archdsl.language.ops.axes import axes_of, axis_of
 from archdsl.language.ops.op import Op
-from archdsl.language.types import TensorType
+from archdsl.language.types import TensorType, dim
 
-__all__ = ["interpret", "weight_shapes"]
+__all__ = ["RULES", "interpret", "weight_shapes"]
 
 Shapes = dict[str, tuple[int, ...]]
+Tensor = Any  # an array of NumPy or a tensor of PyTorch
 Weights = Mapping[str, Tensor]
 Paths = Mapping[str, str]  # of shared weights, by the names that a body has for them
 Types = tuple[TensorType, ...]
@@ -80,7 +82,8 @@ def _items(chain: Chain, given: Types) -> Iterator[tuple[int, Target, Types]]:
 
 def interpret(graph: Graph, weights: Weights, *inputs: Tensor) -> tuple[Tensor, ...]:
     """The outputs of a graph in evaluation mode, for a batch of inputs."""
-    return _body(graph, weights, "", inputs, {})
+    with np.errstate(all="ignore"):
+        return _body(graph, weights, "", inputs, {})
 
 
 def _body(graph: Graph, weights: Weights, prefix: str, inputs: tuple[Tensor, ...], lent: Paths) -> tuple[Tensor, ...]:
@@ -123,7 +126,7 @@ def _target(
             given = _target(item, weights, f"{path}.{i}", given, shapes, batch, paths)
         return given
     if target.name == "param":
-        return (weights[path].expand(batch, *weights[path].shape),)
+        return (_library(weights[path]).broadcast_to(weights[path], (batch, *weights[path].shape)),)
     own = {key: weights[f"{path}.{key}"] for key in (*target.weights(*types), *target.state(*types))}
     found = RULES[target.name](target, own, *_of_one_rank(target, given))
     return found if isinstance(found, tuple) else (found,)
@@ -140,20 +143,27 @@ def _of_one_rank(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 Rule = Callable[..., Any]
 
 
+def _library(x: Tensor) -> Any:
+    """`numpy`, or `torch` for its tensors."""
+    return np if isinstance(x, np.ndarray) else sys.modules["torch"]
+
+
 def _ints(value: Any) -> list[int]:
     return [int(v) for v in value]
 
 
 def _type(x: Tensor) -> TensorType:
     """The type of a value, without its batch."""
-    from archdsl.language.types import dim
-
     return TensorType(tuple(dim(n) for n in x.shape[1:]))
 
 
-def _dims(op: Any, x: Tensor) -> list[int]:
+def _dims(op: Any, x: Tensor) -> tuple[int, ...]:
     """The axes that the setting `axis` means, batch counted."""
-    return [a + 1 for a in axes_of(op.name, op.axis, _type(x))]
+    return tuple(a + 1 for a in axes_of(op.name, op.axis, _type(x)))
+
+
+def _cut(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
+    return x[(slice(None),) * axis + (slice(start, stop),)]
 
 
 def _channelwise(w: Tensor, x: Tensor) -> Tensor:
@@ -161,144 +171,266 @@ def _channelwise(w: Tensor, x: Tensor) -> Tensor:
     return w.reshape(1, -1, *[1] * (x.ndim - 2))
 
 
-def _normalised(x: Tensor, dims: list[int], eps: float) -> Tensor:
-    mean = x.mean(dims, keepdim=True)
-    return (x - mean) / ((x - mean).pow(2).mean(dims, keepdim=True) + eps).sqrt()
-
-
-def _affine(x: Tensor, w: Mapping[str, Tensor]) -> Tensor:
+def _affine(x: Tensor, w: Weights) -> Tensor:
     return x * _channelwise(w["weight"], x) + _channelwise(w["bias"], x)
 
 
-def _conv(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    pads = [int(d) * (int(k) // 2) for d, k in zip(op.dilation, op.k, strict=True)]
-    pads = pads if op.padding is None else _ints(op.padding)
-    return F.conv2d(x, w["weight"], w.get("bias"), _ints(op.stride), pads, _ints(op.dilation), int(op.groups))
+# --- windows ---
 
 
-def _conv_transpose(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    return F.conv_transpose2d(x, w["weight"], w.get("bias"), _ints(op.stride), _ints(op.padding))
+def _framed(x: Tensor, sides: Sequence[int], value: float = 0.0) -> Tensor:
+    """[b, c, h, w] with `value` around it: top, bottom, left, right."""
+    np_ = _library(x)
+    for axis, before, after in ((2, *sides[:2]), (3, *sides[2:])):
+        start, end = ([n if a == axis else s for a, s in enumerate(x.shape)] for n in (before, after))
+        x = np_.concatenate([np_.full(start, value, dtype=x.dtype), x, np_.full(end, value, dtype=x.dtype)], axis)
+    return x
 
 
-def _dense(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    x = x.flatten(1) if x.ndim == 4 else x
-    y = torch.einsum("oc,bc...->bo...", w["weight"], x)
+def _windows(x: Tensor, k: Sequence[int], stride: Sequence[int], dilation: Sequence[int] = (1, 1)) -> Tensor:
+    """[b, c, kh * kw, h, w]: what each position of a kernel sees."""
+    rows, columns = (
+        [slice(i * d, i * d + n - d * (size - 1), step) for i in range(size)]
+        for n, size, step, d in zip(x.shape[2:], k, stride, dilation, strict=True)
+    )
+    seen = [x[:, :, i, j] for i, j in product(rows, columns)]
+    return _library(x).stack(seen, 2)
+
+
+def _conv(op: Any, w: Weights, x: Tensor) -> Tensor:
+    k, stride, dilation, groups = _ints(op.k), _ints(op.stride), _ints(op.dilation), int(op.groups)
+    pads = [d * (n // 2) for d, n in zip(dilation, k, strict=True)] if op.padding is None else _ints(op.padding)
+    seen = _windows(_framed(x, [pads[0], pads[0], pads[1], pads[1]]), k, stride, dilation)
+    out = w["weight"].reshape(groups, len(w["weight"]) // groups, -1) @ seen.reshape(
+        len(x), groups, x.shape[1] // groups * seen.shape[2], -1
+    )
+    out = out.reshape(len(x), -1, *seen.shape[3:])
+    return out + _channelwise(w["bias"], out) if "bias" in w else out
+
+
+def _conv_transpose(op: Any, w: Weights, x: Tensor) -> Tensor:
+    """Each pixel paints its kernel; what lies within the padding is cut off."""
+    np_, k, (sh, sw), (ph, pw) = _library(x), _ints(op.k), _ints(op.stride), _ints(op.padding)
+    (h, width), out = x.shape[2:], w["weight"].shape[1]
+    y = np_.zeros((len(x), out, (h - 1) * sh + k[0], (width - 1) * sw + k[1]), dtype=x.dtype)
+    for i, j in product(*map(range, k)):
+        painted = np_.einsum("bihw,io->bohw", x, w["weight"][:, :, i, j])
+        y[:, :, i : i + (h - 1) * sh + 1 : sh, j : j + (width - 1) * sw + 1 : sw] += painted
+    y = y[:, :, ph : y.shape[2] - ph, pw : y.shape[3] - pw]
     return y + _channelwise(w["bias"], y) if "bias" in w else y
 
 
-def _batch_norm(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
+def _pool(op: Any, x: Tensor, pads: Sequence[int], value: float, whole: bool = False) -> Tensor:
+    """The windows of a pool. Rounded up, a last one may reach beyond the padding, but begins before it ends.
+
+    whole: whether `x` counts the padding itself.
+    """
+    k = _ints(op.k)
+    stride = k if op.stride is None else _ints(op.stride)
+    rests = []
+    for n, size, step, pad in zip(x.shape[2:], k, stride, pads, strict=True):
+        room = n + 2 * pad - size
+        count = (-(-room // step) if op.ceil else room // step) + 1
+        count -= bool(op.ceil) and (count - 1) * step >= n + pad
+        rests.append(max(0, (count - 1) * step + size - n - 2 * pad))
+    framed = _framed(x, [pads[0], pads[0], pads[1], pads[1]], 1.0 if whole else value)
+    return _windows(_framed(framed, [0, rests[0], 0, rests[1]], value), k, stride)
+
+
+def _max_pool(op: Any, w: Weights, x: Tensor) -> Tensor:
+    pads = [k // 2 if k % 2 else 0 for k in _ints(op.k)] if op.padding is None else _ints(op.padding)
+    return _library(x).amax(_pool(op, x, pads, -math.inf), 2)
+
+
+def _avg_pool(op: Any, w: Weights, x: Tensor) -> Tensor:
+    pads = _ints(op.padding)
+    counted = _pool(op, _library(x).ones_like(x), pads, 0.0, bool(op.count_zeros))
+    return _pool(op, x, pads, 0.0).sum(2) / counted.sum(2)
+
+
+# --- the other ops with axes or weights ---
+
+
+def _dense(op: Any, w: Weights, x: Tensor) -> Tensor:
+    x = x.reshape(len(x), -1) if x.ndim == 4 else x
+    y = _library(x).einsum("oc,bc...->bo...", w["weight"], x)
+    return y + _channelwise(w["bias"], y) if "bias" in w else y
+
+
+def _normalised(x: Tensor, dims: Sequence[int], eps: float) -> Tensor:
+    np_, dims = _library(x), tuple(dims)
+    centred = x - np_.mean(x, axis=dims, keepdims=True)
+    return centred / np_.sqrt(np_.mean(centred * centred, axis=dims, keepdims=True) + eps)
+
+
+def _batch_norm(op: Any, w: Weights, x: Tensor) -> Tensor:
     centred = x - _channelwise(w["running_mean"], x)
-    return _affine(centred / (_channelwise(w["running_var"], x) + float(op.eps)).sqrt(), w)
+    return _affine(centred / _library(x).sqrt(_channelwise(w["running_var"], x) + float(op.eps)), w)
 
 
-def _group_norm(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
+def _group_norm(op: Any, w: Weights, x: Tensor) -> Tensor:
     grouped = x.reshape(len(x), int(op.groups), -1)
     return _affine(_normalised(grouped, [2], float(op.eps)).reshape(x.shape), w)
 
 
-def _l2norm(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    return x / torch.linalg.vector_norm(x, dim=_dims(op, x), keepdim=True).clamp(min=float(op.eps))
+def _l2norm(op: Any, w: Weights, x: Tensor) -> Tensor:
+    np_ = _library(x)
+    return x / np_.sqrt(np_.clip(np_.sum(x * x, axis=_dims(op, x), keepdims=True), float(op.eps) ** 2, None))
 
 
-def _softmax(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    powers = (x - x.amax(_dims(op, x), keepdim=True)).exp()
-    return powers / powers.sum(_dims(op, x), keepdim=True)
+def _softmax(op: Any, w: Weights, x: Tensor) -> Tensor:
+    np_, dims = _library(x), _dims(op, x)
+    powers = np_.exp(x - np_.amax(x, dims, keepdims=True))
+    return powers / np_.sum(powers, axis=dims, keepdims=True)
 
 
-def _max_pool(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    pads = [int(k) // 2 if int(k) % 2 else 0 for k in op.k] if op.padding is None else _ints(op.padding)
-    stride = op.k if op.stride is None else op.stride
-    return F.max_pool2d(x, _ints(op.k), _ints(stride), pads, ceil_mode=bool(op.ceil))
-
-
-def _avg_pool(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    stride = op.k if op.stride is None else op.stride
-    zeros = bool(op.count_zeros)
-    return F.avg_pool2d(x, _ints(op.k), _ints(stride), _ints(op.padding), bool(op.ceil), zeros)
-
-
-def _reduce(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    plan = op.plan(_type(x))
-    parts = x.reshape(len(x), *_ints(plan.split))
-    dims = [d + 1 for d in plan.dropped]
-    found = {"mean": parts.mean, "sum": parts.sum, "max": parts.amax}[op.how](dims)
+def _reduce(op: Any, w: Weights, x: Tensor) -> Tensor:
+    plan, np_ = op.plan(_type(x)), _library(x)
+    rule = {"mean": np_.mean, "sum": np_.sum, "max": np_.amax}[op.how]
+    found = rule(x.reshape(len(x), *_ints(plan.split)), tuple(d + 1 for d in plan.dropped))
     return found.reshape(len(x), *_ints(plan.merged))
 
 
-def _regroup(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
+def _regroup(op: Any, w: Weights, x: Tensor) -> Tensor:
     plan = op.plan(_type(x))
-    return (
-        x.reshape(len(x), *_ints(plan.split))
-        .permute(0, *(o + 1 for o in plan.order))
-        .reshape(len(x), *_ints(plan.merged))
-    )
+    parts = x.reshape(len(x), *_ints(plan.split))
+    order = (0, *(o + 1 for o in plan.order))
+    return _library(x).moveaxis(parts, order, tuple(range(parts.ndim))).reshape(len(x), *_ints(plan.merged))
 
 
-def _upsample(op: Any, w: Mapping[str, Tensor], x: Tensor, *like: Tensor) -> Tensor:
+def _upsample(op: Any, w: Weights, x: Tensor, *like: Tensor) -> Tensor:
     size = _ints(op.size) if op.size is not None else list(like[0].shape[2:]) if like else []
     size = size or [int(s) * n for s, n in zip(op.scale, x.shape[2:], strict=True)]
-    corners = False if op.mode == "bilinear" else None
-    return F.interpolate(x, size=size, mode=op.mode, align_corners=corners)
+    if op.mode == "nearest":
+        rows, columns = ([i * n // to for i in range(to)] for n, to in zip(x.shape[2:], size, strict=True))
+        return x[:, :, rows][:, :, :, columns]
+    rows, columns = (_between(x, n, to) for n, to in zip(x.shape[2:], size, strict=True))
+    return rows @ x @ columns.T
 
 
-def _pad(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
+def _between(x: Tensor, n: int, to: int) -> Tensor:
+    """[to, n]: what each of `to` pixels takes of `n`, by their centres."""
+    shares = np.zeros((to, n))
+    for i in range(to):
+        at = min(max((i + 0.5) * n / to - 0.5, 0), n - 1)
+        low = int(at)
+        shares[i, low] += 1 - (at - low)
+        shares[i, min(low + 1, n - 1)] += at - low
+    return _library(x).asarray(shares, dtype=x.dtype)
+
+
+def _pad(op: Any, w: Weights, x: Tensor) -> Tensor:
     top, bottom, left, right = _ints(op.sides)
-    mode = {"zero": "constant"}.get(op.mode, op.mode)
-    value = float(op.value) if op.mode == "zero" else None
-    return F.pad(x, (left, right, top, bottom), mode, value)
+    if op.mode == "zero":
+        return _framed(x, [top, bottom, left, right], float(op.value))
+    for axis, before, after in ((2, top, bottom), (3, left, right)):
+        last = x.shape[axis] - 1
+        inside = [min(max(i, 0), last) for i in range(-before, last + after + 1)]
+        mirrored = [last - abs(last - abs(i)) for i in range(-before, last + after + 1)]
+        x = x[(slice(None),) * axis + (mirrored if op.mode == "reflect" else inside,)]
+    return x
 
 
-def _split(op: Any, w: Mapping[str, Tensor], x: Tensor) -> tuple[Tensor, ...]:
-    return x.split(_ints(op.parts(_type(x))), axis_of(op.name, op.axis, _type(x)) + 1)
+def _pad_channels(op: Any, w: Weights, x: Tensor) -> Tensor:
+    np_ = _library(x)
+    return np_.concatenate([x, np_.zeros((len(x), int(op.c) - x.shape[1], *x.shape[2:]), dtype=x.dtype)], 1)
 
 
-def _slice(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    return x.narrow(axis_of(op.name, op.axis, _type(x)) + 1, int(op.a), int(op.b) - int(op.a))
+def _split(op: Any, w: Weights, x: Tensor) -> tuple[Tensor, ...]:
+    axis, start, found = axis_of(op.name, op.axis, _type(x)) + 1, 0, []
+    for size in _ints(op.parts(_type(x))):
+        found.append(_cut(x, axis, start, start + size))
+        start += size
+    return tuple(found)
 
 
-def _einsum(op: Any, w: Mapping[str, Tensor], *xs: Tensor) -> Tensor:
+def _einsum(op: Any, w: Weights, *xs: Tensor) -> Tensor:
     letters: dict[str, str] = {}
     left, right = op.pattern.split("->")
 
     def short(side: str) -> str:
         return "Z" + "".join(letters.setdefault(name, chr(97 + len(letters))) for name in side.split())
 
-    return torch.einsum(f"{','.join(short(s) for s in left.split(','))}->{short(right)}", *xs)
+    return _library(xs[0]).einsum(f"{','.join(short(s) for s in left.split(','))}->{short(right)}", *xs)
 
 
 def _relative(rel: Tensor, size: int) -> Tensor:
     """rel[…, j - i + size - 1, :] for all i and j."""
-    at = torch.tensor([[j - i + size - 1 for j in range(size)] for i in range(size)])
-    return rel[..., at, :]
+    at = [[j - i + size - 1 for j in range(size)] for i in range(size)]
+    return rel[..., _library(rel).asarray(at), :]
 
 
-def _relative_logits(q: Tensor, w: Mapping[str, Tensor], h: int, width: int) -> Tensor:
+def _relative_logits(q: Tensor, w: Weights, h: int, width: int) -> Tensor:
     """[b, n, d, hw] -> [b, n, hw, hw], pair by pair."""
+    np_, (b, n) = _library(q), q.shape[:2]
     grid = q.reshape(*q.shape[:3], h, width)
-    rel_h, rel_w = (_relative(w[k], s).expand(q.shape[1], -1, -1, -1) for k, s in (("rel_h", h), ("rel_w", width)))
-    rows = torch.einsum("bndyx,nyjd->bnyxj", grid, rel_h)[..., :, None].expand(-1, -1, -1, -1, -1, width)
-    columns = torch.einsum("bndyx,nxid->bnyxi", grid, rel_w)[..., None, :].expand(-1, -1, -1, -1, h, -1)
-    return (rows + columns).reshape(*q.shape[:2], h * width, h * width)
+    tables = (_relative(w[k], s) for k, s in (("rel_h", h), ("rel_w", width)))
+    rel_h, rel_w = (np_.broadcast_to(t, (n, *t.shape[-3:])) for t in tables)
+    rows = np_.einsum("bndyx,nyjd->bnyxj", grid, rel_h)[..., :, None]
+    columns = np_.einsum("bndyx,nxid->bnyxi", grid, rel_w)[..., None, :]
+    return (rows + columns).reshape(b, n, h * width, h * width)
 
 
-def _rel_attention(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
+def _rel_attention(op: Any, w: Weights, x: Tensor) -> Tensor:
     b, _, h, width = x.shape
-    n, dk, dv = int(op.heads), int(op.dk), int(op.dv)
-    q, k, v = (p.reshape(b, n, -1, h * width) for p in x.split([dk, dk, dv], 1))
+    np_, n, dk, dv = _library(x), int(op.heads), int(op.dk), int(op.dv)
+    q, k, v = (
+        _cut(x, 1, *ends).reshape(b, n, -1, h * width) for ends in ((0, dk), (dk, 2 * dk), (2 * dk, 2 * dk + dv))
+    )
     q = q / math.sqrt(dk // n)
-    logits = torch.einsum("bndi,bndj->bnij", q, k)
+    logits = np_.einsum("bndi,bndj->bnij", q, k)
     if op.relative:
         logits = logits + _relative_logits(q, w, h, width)
-    return torch.einsum("bnij,bndj->bndi", logits.softmax(3), v).reshape(b, dv, h, width)
+    powers = np_.exp(logits - np_.amax(logits, 3, keepdims=True))
+    shares = powers / np_.sum(powers, axis=3, keepdims=True)
+    return np_.einsum("bnij,bndj->bndi", shares, v).reshape(b, dv, h, width)
 
 
-def _with_number(op: Any, w: Mapping[str, Tensor], x: Tensor) -> Tensor:
+# --- number by number ---
+
+
+def _relu(x: Tensor) -> Tensor:
+    return _library(x).where(x <= 0, 0 * x, x)
+
+
+def _sigmoid(x: Tensor) -> Tensor:
+    return 1 / (1 + _library(x).exp(-x))
+
+
+def _hard_sigmoid(x: Tensor) -> Tensor:
+    return _library(x).clip(x + 3, 0, 6) / 6
+
+
+def _softplus(x: Tensor) -> Tensor:
+    return _library(x).logaddexp(x, 0 * x)
+
+
+def _erf(x: Tensor) -> Tensor:
+    return np.vectorize(math.erf, otypes=[float])(x) if isinstance(x, np.ndarray) else _library(x).erf(x)
+
+
+def _below(x: Tensor, low: Tensor) -> Tensor:
+    """x, and `low` where it is negative."""
+    return _library(x).where(x > 0, x, low)
+
+
+def _grown(x: Tensor) -> Tensor:
+    """exp(x) - 1 of what is negative."""
+    np_ = _library(x)
+    return np_.exp(np_.clip(x, None, 0)) - 1
+
+
+def _with_number(op: Any, w: Weights, x: Tensor) -> Tensor:
     a, b = (float(op.number), x) if op.number_first else (x, float(op.number))
     return {"+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: a / b}[op.symbol]()
 
 
-def _global(reduce: Callable[..., Tensor]) -> Rule:
-    return lambda op, w, x: reduce(x, (2, 3), keepdim=True) if x.ndim == 4 else reduce(x, 2)
+def _global(how: str) -> Rule:
+    def rule(op: Any, w: Weights, x: Tensor) -> Tensor:
+        reduce = getattr(_library(x), how)
+        return reduce(x, (2, 3), keepdims=True) if x.ndim == 4 else reduce(x, 2)
+
+    return rule
 
 
 RULES: dict[str, Rule] = {
@@ -311,38 +443,38 @@ RULES: dict[str, Rule] = {
     "l2norm": _l2norm,
     "standardize": lambda op, w, x: _normalised(x, [a + 1 for a in op.axes(_type(x))], float(op.eps)),
     "id": lambda op, w, x: x,
-    "relu": lambda op, w, x: F.relu(x),
-    "relu6": lambda op, w, x: F.relu6(x),
-    "leaky_relu": lambda op, w, x: torch.where(x > 0, x, float(op.slope) * x),
-    "prelu": lambda op, w, x: torch.where(x > 0, x, _channelwise(w["weight"], x) * x),
-    "elu": lambda op, w, x: torch.where(x > 0, x, float(op.alpha) * (x.clamp(max=0).exp() - 1)),
-    "selu": lambda op, w, x: F.selu(x),
-    "sigmoid": lambda op, w, x: 1 / (1 + (-x).exp()),
-    "hardsigmoid": lambda op, w, x: (x + 3).clamp(0, 6) / 6,
-    "tanh": lambda op, w, x: x.tanh(),
-    "gelu": lambda op, w, x: x * (1 + torch.erf(x / math.sqrt(2))) / 2,
-    "silu": lambda op, w, x: x * x.sigmoid(),
-    "hardswish": lambda op, w, x: x * (x + 3).clamp(0, 6) / 6,
-    "mish": lambda op, w, x: x * torch.logaddexp(x, torch.zeros_like(x)).tanh(),
-    "softplus": lambda op, w, x: torch.logaddexp(x, torch.zeros_like(x)),
+    "relu": lambda op, w, x: _relu(x),
+    "relu6": lambda op, w, x: _library(x).where(x >= 6, 0 * x + 6, _relu(x)),
+    "leaky_relu": lambda op, w, x: _below(x, float(op.slope) * x),
+    "prelu": lambda op, w, x: _below(x, _channelwise(w["weight"], x) * x),
+    "elu": lambda op, w, x: _below(x, float(op.alpha) * _grown(x)),
+    "selu": lambda op, w, x: 1.0507009873554805 * _below(x, 1.6732632423543772 * _grown(x)),
+    "sigmoid": lambda op, w, x: _sigmoid(x),
+    "hardsigmoid": lambda op, w, x: _hard_sigmoid(x),
+    "tanh": lambda op, w, x: _library(x).tanh(x),
+    "gelu": lambda op, w, x: x * (1 + _erf(x / math.sqrt(2))) / 2,
+    "silu": lambda op, w, x: x * _sigmoid(x),
+    "hardswish": lambda op, w, x: x * _hard_sigmoid(x),
+    "mish": lambda op, w, x: x * _library(x).tanh(_softplus(x)),
+    "softplus": lambda op, w, x: _softplus(x),
     "softmax": _softmax,
     "dropout": lambda op, w, x: x,
     "droppath": lambda op, w, x: x,
     "scale": lambda op, w, x: x * _channelwise(w["weight"], x),
     "maxpool": _max_pool,
     "avgpool": _avg_pool,
-    "gap": _global(torch.mean),
-    "gmp": _global(torch.amax),
+    "gap": _global("mean"),
+    "gmp": _global("amax"),
     "reduce": _reduce,
     "reshape": _regroup,
     "permute": _regroup,
-    "flatten": lambda op, w, x: x.flatten(1),
+    "flatten": lambda op, w, x: x.reshape(len(x), -1),
     "upsample": _upsample,
     "pad": _pad,
-    "pad_channels": lambda op, w, x: torch.cat([x, x.new_zeros(len(x), int(op.c) - x.shape[1], *x.shape[2:])], 1),
+    "pad_channels": _pad_channels,
     "split": _split,
-    "slice": _slice,
-    "concat": lambda op, w, *xs: torch.cat(xs, axis_of(op.name, op.axis, _type(xs[0])) + 1),
+    "slice": lambda op, w, x: _cut(x, axis_of(op.name, op.axis, _type(x)) + 1, int(op.a), int(op.b)),
+    "concat": lambda op, w, *xs: _library(xs[0]).concatenate(xs, axis_of(op.name, op.axis, _type(xs[0])) + 1),
     "einsum": _einsum,
     "matmul": lambda op, w, a, b: a @ b,
     "rel_logits": lambda op, w, q: _relative_logits(q, w, int(op.h), int(op.w)),

@@ -12,7 +12,7 @@ from graphs import graph_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from interpreter import weight_shapes
-from strategies import Spec, specs, structured
+from strategies import Spec, specs, structured_specs
 
 from archdsl import api
 from archdsl.graph.cost import cost
@@ -70,7 +70,7 @@ def test_a_repeat_costs_as_often_as_it_is_there(flow: str, times: int) -> None:
     assert costs(times) == tuple(times * one for one in costs(1))
 
 
-@given(structured())
+@given(structured_specs())
 def test_setting_a_repeat_renames_nothing(spec: Spec) -> None:
     """Paths come from the text: other repeats add weights to chains, and rename nothing."""
     assume(spec.settings and not re.search(r"\w > 1", spec.text))  # where nothing is decided by a count
@@ -95,7 +95,7 @@ def test_generated_text_is_the_same_under_another_hash_seed(tmp_path_factory: py
     folder = tmp_path_factory.mktemp("specs")
     paths: list[str] = []
 
-    @given(structured())
+    @given(structured_specs())
     @settings(max_examples=12)
     def write(spec: Spec) -> None:
         path = folder / f"{len(paths)}.arch"
@@ -117,7 +117,7 @@ def test_generated_text_is_clean(tmp_path_factory: pytest.TempPathFactory) -> No
     """As ruff sees it, with the rules that any project would have on."""
     folder = tmp_path_factory.mktemp("generated")
 
-    @given(structured())
+    @given(structured_specs())
     @settings(max_examples=12)
     def write(spec: Spec) -> None:
         (folder / f"m{len(list(folder.iterdir()))}.py").write_text(emitted(spec.text), encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["TOKEN", "Draw", "comments_of", "indented", "loosened", "mutated"]
+__all__ = ["TOKEN", "Draw", "comments_of", "loosened", "mutated"]
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -19,11 +19,6 @@ _WORDS = frozenset(
     ["if", "else", "and", "or", "not", "for", "in", "true", "false", "use", "block", "model", "input", "expect"]
 )
 _BREAKS_AFTER = frozenset(["->", "+", "*", "/", "if", "else"])
-
-
-def indented(lines: list[str]) -> str:
-    """The body of a declaration."""
-    return "\n".join(f"  {part}" for line in lines for part in line.splitlines())
 
 
 def comments_of(text: str) -> list[str]:

@@ -183,15 +183,23 @@ class _Namer:
                     yield value, value.name
             case ast.ListExpr() | ast.ListComp() if applied or self.is_op(value):
                 yield from self._repeated(value)
+                yield from self._runs_over(value)
             case ast.ListExpr():
                 for item in value.items:
                     yield from self._sites(item)
             case ast.ListComp():
                 with self._inside(value):
                     yield from self._sites(value.item)
+                yield from self._runs_over(value)
             case ast.Index() | ast.Slicing():
                 yield from ((value, "item") for _ in range(applied))
                 yield from self._sites(value.value)
+
+    def _runs_over(self, value: ast.Expr) -> Iterator[tuple[ast.Node, str]]:
+        """What a comprehension applies to get at its items: `[x -> bn for x in [in -> relu, in]]`."""
+        for clause in value.clauses if isinstance(value, ast.ListComp) else ():
+            if not self.is_op(clause.values):
+                yield from self._sites(clause.values)
 
     def _repeated(self, value: ast.Expr) -> Iterator[tuple[ast.Node, str]]:
         """A repeat or list is one application, named after what it repeats."""

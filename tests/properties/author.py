@@ -1,0 +1,735 @@
+"""Specs as authors write them: small, valid, nested, repeated. Whoever gives a generator of random numbers gets one.
+
+Images of `in.c` channels flow through random expressions, where ops keep the shape, so that blocks nest and repeat
+freely; what changes it (other widths, blocks that grow, lists of them) is followed by a convolution that brings it
+back. Lines of ops with random settings are in chains.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from chains import chained
+
+__all__ = ["Spec", "indented", "small", "structured"]
+
+NAMES = (
+    "h", "f", "x", "y", "T", "low", "mid", "self", "class", "F", "nn", "torch", "forward", "lambda", "_a", "x_", "h1",
+    "weight", "m", "skip", "training", "OrderedDict", "super", "modules", "relu_", "is", "None_", "print",
+)  # fmt: skip
+LABELS = ("stem", "body", "conv1", "Conv1", "group_1", "def", "train", "stage", "head_", "import", "g1", "g2", "eval")
+BLOCKS = (
+    "unit", "Unit", "cell", "net_block", "sequential", "module", "try", "small_unit", "Linear", "tail", "a_b", "aB",
+)  # fmt: skip
+PARAMS = (
+    "n", "k", "flag", "act", "rate", "r", "widths", "unit_", "gate", "c_", "how", "p", "theta", "width", "blocks",
+    "layer", "name", "args", "floor_", "q",
+)  # fmt: skip
+ACTS = (
+    "relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "hardswish", "hardsigmoid", "mish", "softplus", "elu", "selu",
+    "leaky_relu", "prelu", "id",
+)  # fmt: skip
+RATIOS = ("0.1", "0.25", "0.29", "0.3", "1/3", "0.5", "0.6", "2/3", "0.7", "0.75", "1", "1.25", "2", "5/4")
+EVEN = ("4", "8", "12")  # channels that halves, groups and heads of 1, 2 and 4 divide
+ANY = ("1", "2", "3", "4", "5", "6", "7", "8")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A spec with one model, and what may be set from outside: numbers of repeats, each with another value.
+
+    There are none where such a number decides more than how often something stands there.
+    """
+
+    text: str
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Param:
+    """A parameter of a block: what it may hold decides where it can be read."""
+
+    name: str
+    kind: str
+    default: str | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a spec. `wide` ones begin with (c, stride=1) and change the shape; others keep it.
+
+    form: "in" where it takes a second tensor `g`, "many" for a list of tensors `xs`, "out" where it gives two tensors,
+    "grow" where it gives another number of channels, which it makes of what it is given.
+    """
+
+    name: str
+    params: tuple[Param, ...]
+    wide: bool = False
+    form: str = ""
+
+
+@dataclass
+class Scope:
+    """What an expression can read. All `tensors` have the shape [channels, h, w]; `small` are [channels, 1, 1].
+
+    ops: bound flows. lists: bound lists of flows. sizes: bound numbers of channels. inside: whether an op may read
+    tensors where it stands. steady: whether `channels` are as many throughout, so that weights can be shared.
+    """
+
+    channels: str
+    tensors: list[str]
+    params: tuple[Param, ...] = ()
+    small: list[str] = field(default_factory=list)
+    ops: list[str] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    unread: list[str] = field(default_factory=list)
+    sizes: list[str] = field(default_factory=list)
+    inside: bool = False
+    steady: bool = True
+
+    def of(self, kind: str) -> list[str]:
+        return [p.name for p in self.params if p.kind == kind]
+
+    def read(self, name: str) -> str:
+        self.unread = [n for n in self.unread if n != name]
+        return name
+
+
+KINDS = {  # kind of parameter: values that are legal wherever one of its kind is read
+    "count": ("0", "1", "2", "3"),
+    "kernel": ("1", "3", "5"),
+    "flag": ("true", "false"),
+    "act": ACTS,
+    "rate": ("0", "0.1", "1/4", "2e-1"),
+    "part": ("1", "2", "4"),
+    "widths": ("[4, 8]", "[8]", "[4, 4, 12]", "[4 * i for i in range(1, 3)]", "[3, 8, 5][1:]", "[2] * 2 + [6]"),
+    "depth": ("0", "1", "2"),
+    "how": ('"mean"', '"max"', '"sum"'),
+    "ratio": RATIOS,
+    "exact": ("0.25", "0.5", "3/4", "1", "1.5", "2"),  # times a channel count that 4 divides is whole
+    "ratios": ("[0.5]", "[0.3, 1]", "[1/3, 0.25, 2]", "[0.1 * i for i in range(1, 4)]"),
+    "size": ANY,
+    "pairs": ("[[4, 1], [8, 3]]", "[[3, 3]]", "zip([2, 4], [1, 3])"),
+}
+
+
+class Author:
+    """Writes one spec, every choice drawn.
+
+    small: fewer and shorter of everything, on images of a few pixels. even: whether 4 divides all numbers of channels,
+    so that more ops fit; where not, any number may be set from outside.
+    """
+
+    def __init__(self, random: Random, small: bool = False) -> None:
+        self.random = random
+        self.small = small
+        self.even = self.chance()
+        self.grown = False  # whether a number of repeats decides sizes
+        self.blocks: list[Block] = []
+        self.texts: list[str] = []
+
+    def pick(self, *options: Any) -> Any:
+        return options[self.random.randrange(len(options))]
+
+    def often(self, most: int) -> int:
+        return self.random.randint(0, self.random.randint(0, most) if self.small else most)
+
+    def chance(self, of: int = 2) -> bool:
+        return self.random.randint(1, of) == of
+
+    # --- names and parameters ---
+
+    def name(self, scope: Scope, pool: tuple[str, ...] = NAMES) -> str:
+        blocks = {b.name for b in self.blocks}
+        free = [n for n in pool if n not in scope.taken and n not in blocks]
+        name = self.pick(*free) if free else f"more{len(scope.taken)}"
+        scope.taken.add(name)
+        return name
+
+    def params(self, scope: Scope, most: int) -> tuple[Param, ...]:
+        """Parameters with defaults; a later default may read an earlier one and `in`."""
+        made: list[Param] = []
+        kinds = [k for k in KINDS if k != "depth" and (self.even or k not in ("part", "exact"))]
+        for _ in range(self.often(most)):
+            kind = self.pick(*kinds, "op", "ops", "layer")
+            name = self.name(scope, PARAMS)
+            earlier = [p.name for p in made if p.kind == kind]
+            default = self.pick(*earlier) if earlier and self.chance(3) else self.value(kind)
+            ratios = [p.name for p in made if p.kind == "ratio"]
+            if kind == "size" and ratios and self.chance():
+                default = f"floor(6 * {self.pick(*ratios)}) + 1"
+            made.append(Param(name, kind, default))
+        return tuple(made)
+
+    def value(self, kind: str, scope: Scope | None = None) -> str:
+        """A value that a parameter of that kind may have: of the scope, or written out."""
+        if scope is not None and scope.of(kind) and self.chance():
+            return self.pick(*scope.of(kind))
+        match kind:
+            case "op":
+                block = self.pick(*self.keeping(), *ACTS, "bn", "bn -> relu", "[]", "scale", "leaky_relu(0.3)")
+                return self.call(block, Scope("8", [])) if isinstance(block, Block) else str(block)
+            case "ops":
+                return self.list_of([self.value("op") for _ in range(1 + self.often(2))])
+            case "layer":
+                wide = [b.name for b in self.blocks if b.wide]
+                return self.pick("conv(k=1)", "conv(k=3)", "conv(k=1, bias=true)", *wide)
+        return self.pick(*KINDS[kind])
+
+    def list_of(self, items: list[str]) -> str:
+        return f"[{', '.join(items)}]"
+
+    def keeping(self) -> list[Block]:
+        return [b for b in self.blocks if not b.wide and not b.form]
+
+    def formed(self, form: str) -> list[Block]:
+        return [b for b in self.blocks if b.form == form]
+
+    def call(self, block: Block, scope: Scope, first: tuple[str, ...] = ()) -> str:
+        """A use of a block, some arguments given, by position or by name; bare where none is."""
+        args = list(first)
+        positional = not any("=" in arg for arg in first)
+        for p in block.params:
+            if p.default is not None and self.chance():
+                positional = False
+                continue
+            value = self.value(p.kind, scope)
+            args.append(value if positional and self.chance() else f"{p.name}={value}")
+            positional = positional and "=" not in args[-1]
+        return f"{block.name}({', '.join(args)})" if args or self.chance(3) else block.name
+
+    # --- numbers ---
+
+    def ratio(self, scope: Scope) -> str:
+        """A positive number, mostly no whole one."""
+        r = self.value("ratio", scope)
+        options = [
+            r,
+            r,
+            r,
+            f"{r} / 2",
+            f"({r} + 0.1)",
+            f"2 * {r}",
+            f"{r} ** 2",
+            f"({r} if {self.flag(scope)} else 1/2)",
+        ]
+        if scope.of("ratios"):
+            listed = self.pick(*scope.of("ratios"))
+            options += [f"{listed}[0]", f"max({listed})", f"sum({listed})"]
+        return self.pick(*options)
+
+    def whole(self, scope: Scope) -> str:
+        """A number of channels from 1 on, of any kind."""
+        c, r = scope.channels, self.ratio(scope)
+        size = self.value("size", scope)
+        options = [
+            size, size, c, f"max(1, floor({c} * {r}))", f"max(1, round({c} * {r}))", f"ceil({c} * {r})",
+            f"max(2, round({c} * {r}, to=2))", f"floor({c} * {r}) + 1", f"{c} // 2 + 1", f"{c} + {size}",
+            f"({c} if {self.condition(scope)} else {size})", f"ceil({c} / 3)", f"abs({c} - 5) + 1", f"{c} % 3 + 1",
+            f"min({c}, {size})", f"ceil(sqrt({c}))", f"round({size} * {r}) + 1", f"2 ** ({c} % 3)",
+            f"[1, {c}, 3][{c} % 2]",
+        ]  # fmt: skip
+        for widths in scope.of("widths"):
+            options += [f"{widths}[0]", f"sum({widths})", f"len({widths})", f"max({widths})", f"{widths}[-1]"]
+        options += scope.sizes
+        if self.even:
+            options += [f"{c} * {self.value('exact', scope)}", f"{c} / 2", f"{c} // {self.value('part', scope)}"]
+        return self.pick(*options)
+
+    def flag(self, scope: Scope) -> str:
+        return self.pick(*scope.of("flag"), f"{scope.channels} > 4")
+
+    def condition(self, scope: Scope) -> str:
+        c = scope.channels
+        r, s = self.value("ratio", scope), self.value("size", scope)
+        tests = [f"{c} == 8", f"{c} % 8 == 0", "true", f"{c} == {s}", f"{c} >= {s}"]
+        tests += [t for n in scope.of("flag") for t in (n, f"not {n}")]
+        tests += [f"{n} > 1" for n in scope.of("count")] + [f"{n} == 3" for n in scope.of("kernel")]
+        tests += [f"{n} > 0" for n in scope.of("rate")] + [f"len({n}) > 1" for n in scope.of("widths")]
+        tests += [f"{n} == [4, 8]" for n in scope.of("widths")] + [f"{n}[0] < 0.4" for n in scope.of("ratios")]
+        tests += [f'{n} == "mean"' for n in scope.of("how")]
+        for name in scope.of("ratio"):
+            tests += [f"{name} <= 0.3", f"3 * {name} <= 1", f"{name} == {r}", f"{name} < {r}", f"{name} + 0.1 > 0.7",
+                      f"{c} * {name} > 2", f"floor({c} * {name}) % 2 == 0", f"{name} * 10 == 3"]  # fmt: skip
+        one = self.pick(*tests)
+        return f"{one} {self.pick('and', 'or')} {self.pick(*tests)}" if self.chance(3) else one
+
+    # --- ops that keep [channels, h, w] ---
+
+    def op(self, scope: Scope, depth: int) -> str:
+        kinds = (
+            ["plain"] * 4
+            + ["act"] * 2
+            + (["group", "repeat", "list", "comprehension", "choice", "call", "changing", "parts"] if depth else [])
+        )
+        kinds += ["bound"] * bool(scope.ops or scope.lists) + ["reading"] * scope.inside
+        kind = self.pick(*kinds)
+        return getattr(self, f"_{kind}")(scope, depth)
+
+    def flow(self, scope: Scope, depth: int, most: int = 3) -> str:
+        return " -> ".join(self.op(scope, depth) for _ in range(1 + self.often(most - 1)))
+
+    def _act(self, scope: Scope, depth: int) -> str:
+        return self.value("act", scope)
+
+    def _bound(self, scope: Scope, depth: int) -> str:
+        name = scope.read(self.pick(*scope.ops, *scope.lists))
+        if name in scope.lists:
+            return self.pick(name, f"{name}[0]", f"{name}[:1]", f"({name} + [relu])", f"[u for u in {name}]")
+        return self.pick(name, name, f"{name} * {self.value('count', scope)}", f"[{name}, relu]")
+
+    def _parts(self, scope: Scope, depth: int) -> str:
+        """Ops and blocks that are arguments, as they are or with more of theirs given."""
+        options = ["id"]
+        for name in scope.of("ops"):
+            options += [name, f"{name}[0]", f"{name} * 2", f"[u for u in {name}]", f"{name}[len({name}) - 1]"]
+        for name in scope.of("layer"):
+            options += [f"{name}({scope.channels})", f"{name}({self.whole(scope)}) -> conv({scope.channels}, 1)"]
+            options += [f"{name}(c={scope.channels}, stride=1) * {self.value('count', scope)}"]
+        return self.pick(*options)
+
+    def _reading(self, scope: Scope, depth: int) -> str:
+        """An op with a tensor among its arguments."""
+        gate = self.pick(None, *self.formed("in"), *self.formed("many"))
+        if gate is not None and gate.form == "many":
+            return self.call(gate, scope, (f"xs={self.tensors(scope)}",))
+        other = scope.read(self.pick(*scope.tensors))
+        if gate is not None:
+            return self.call(gate, scope, (f"g={other}",))
+        return self.pick(f"upsample(like={other})", f'upsample(like={other}, mode="nearest")')
+
+    def tensors(self, scope: Scope) -> str:
+        """A list of tensors."""
+        some = [scope.read(self.pick(*scope.tensors)) for _ in range(1 + self.often(2))]
+        return f"[{some[0]} -> {self._act(scope, 0)} for i in range(2)]" if len(some) == 1 else self.list_of(some)
+
+    def _plain(self, scope: Scope, depth: int) -> str:
+        c, k, r = scope.channels, self.value("kernel", scope), self.value("part", scope)
+        rate = self.value("rate", scope)
+        options = [
+            f"conv({c}, {k})", f"conv({c}, k={k}, bias=true)", f"conv({c}, {k}, groups={c})",
+            f"conv({c}, 3, dilation=2)", f"conv({c}, [1, 3]) -> conv({c}, [{k}, 1])", "bn", "bn(eps=1e-3)", "layernorm",
+            "l2norm", 'standardize("h w")', "standardize(0)", "scale(0.5)", "prelu", "softmax", "groupnorm(1)",
+            "maxpool(3, 1)", "avgpool(3, 1, padding=1, count_zeros=false)", f"dropout({rate})", f"droppath(p={rate})",
+            f"leaky_relu({self.value('ratio', scope)})", f"elu({self.ratio(scope)})",
+            f"pad(1) -> conv({c}, 3, padding=0)", "upsample(scale=2) -> maxpool(2)", "id", "[]",
+            f"slice(0, {c} // 2 + {c} % 2) -> pad_channels({c})", f"pad_channels({c} + 1) -> slice(1, {c} + 1)",
+            f"pad_channels({c} + {c} % 2) -> slice(0, {c})",
+        ]  # fmt: skip
+        options += [f"conv({self.whole(scope)}, {self.pick('1', k)}) -> {self.pick('bn -> ', '')}conv({c}, {k})"] * 5
+        if self.even:
+            options += [
+                f"conv({c}, 3, groups={r})", f"groupnorm({r})", f"slice(0, {c} / 2) -> pad_channels({c})",
+                f'permute("(g c) h w -> (c g) h w", g={r})',
+                f'reshape("(g c) h w -> g c h w", g={r}) -> softmax(axis=1) -> reshape("g c h w -> (g c) h w")',
+            ]  # fmt: skip
+        return self.pick(*options)
+
+    def _group(self, scope: Scope, depth: int) -> str:
+        return f"({self.flow(scope, depth - 1)})"
+
+    def _repeat(self, scope: Scope, depth: int) -> str:
+        n = self.value("count", scope)
+        times = self.pick(n, f"(2 * {n})", f"({n} + 1)")
+        repeated = self.pick(self._group, self._call)(scope, depth)
+        return f"{repeated} * {times}"
+
+    def _list(self, scope: Scope, depth: int) -> str:
+        return self.list_of([self.flow(scope, depth - 1, 2) for _ in range(1 + self.often(2))])
+
+    def _comprehension(self, scope: Scope, depth: int) -> str:
+        c, n = scope.channels, self.value("count", scope)
+        if self.chance(4):
+            return f"[{self.flow(scope, depth - 1, 1)} for i in range({n})]"
+        pairs, ratios, widths = (self.value(kind, scope) for kind in ("pairs", "ratios", "widths"))
+        return self.pick(
+            f"[dropout(0.1 * i) -> conv({c}, 3) for i in range({n})]",
+            f"[conv(w, 1) -> bn -> conv({c}, 1) for w in {widths}]",
+            f"[[conv(w, 1) -> conv({c}, k) for i in range(d)] for w, d, k in zip([4, 8], [2, 1], [1, 3])]",
+            f"[conv({c}, 3) if i % 2 == 0 else bn for i, w in enumerate({widths}) if w > 4]",
+            f"[conv(w, k) -> conv({c}, 1) for w, k in {pairs}]",
+            f"[conv(floor({c} * q) + 1, 1) -> conv({c}, 1) for q in {ratios}]",
+            f"[conv(ceil({c} * q), 1) -> {self._act(scope, 0)} -> conv({c}, 1) for q in {ratios} if q < 1]",
+            f"[conv({self.whole(scope)} + i, 1) -> conv({c}, 1) for i in range({n})]",
+            f"[conv({c} + i, 1) for i in range({n})] -> conv({c}, 1)",
+            f"[conv(w, 1) for w in {widths}] -> conv({c}, 1)",
+        )
+
+    def _choice(self, scope: Scope, depth: int) -> str:
+        return f"({self.flow(scope, depth - 1, 2)} if {self.condition(scope)} else {self.op(scope, 0)})"
+
+    def _call(self, scope: Scope, depth: int) -> str:
+        options = self.keeping()
+        if scope.of("op") and (not options or self.chance()):
+            return self.pick(*scope.of("op"))
+        return self.call(self.pick(*options), scope) if options else "relu"
+
+    def _changing(self, scope: Scope, depth: int) -> str:
+        """Blocks that make another number of channels of the one they are given, repeated; then it is as before."""
+        c, n, back = scope.channels, self.value("count", scope), self.pick("1", self.value("kernel", scope))
+        blocks = self.formed("grow")
+        if not blocks:
+            return f"conv({self.whole(scope)}, 1) -> {self._act(scope, 0)} -> conv({c}, {back})"
+        one, other = self.call(self.pick(*blocks), scope), self.call(self.pick(*blocks), scope)
+        self.grown = True
+        text = self.pick(one, f"{one} * {n}", f"{one} -> {other}", f"({one} -> {other}) * {n}", f"[{one}, {other}]",
+                         f"[{one} for i in range({n})]", f"({one} if {self.condition(scope)} else {other})",
+                         f"({one} -> {self._act(scope, 0)}) * {n}")  # fmt: skip
+        return f"{text} -> conv({c}, {back})"
+
+    # --- tensors of the shape [channels, h, w] ---
+
+    def atom(self, scope: Scope, depth: int) -> str:
+        if depth and self.chance():
+            return f"({self.tensor(scope, depth - 1)})"
+        return scope.read(self.pick(*scope.tensors))
+
+    def tensor(self, scope: Scope, depth: int) -> str:
+        inside, scope.inside = scope.inside, True
+        try:
+            return self._tensor(scope, depth)
+        finally:
+            scope.inside = inside
+
+    def _tensor(self, scope: Scope, depth: int) -> str:
+        a = self.atom(scope, depth)
+        kinds = ["flow", "flow", "sum", "product", "choice", "concat", "number", "einsum", "small", "pair", "lists"]
+        kind = self.pick(*kinds)
+        if kind == "flow":
+            return f"{a} -> {self.flow(scope, depth)}"
+        if kind == "number":
+            part, r = self.value("size", scope), self.ratio(scope)
+            return self.pick(
+                f"{a} * 0.5", f"1 + {a}", f"1 - {a}", f"{a} / 2", f"2 * {a} - 1", f"{a} * {part}", f"{a} * {r}",
+                f"{a} / (1 + {r})", f"{r} - {a}", f"-{a}", f"{a} * {scope.channels} ** -0.5",
+                f"{a} * (1 / sqrt({scope.channels}))", f"{a} * round({r}, to=0.5)",
+            )  # fmt: skip
+        if kind == "small" and scope.small:
+            return f"{a} {self.pick('*', '+')} {scope.read(self.pick(*scope.small))}"
+        b = self.atom(scope, depth)
+        if kind == "product":
+            return self.pick(f"{a} * ({b} -> sigmoid)", f"(1 + ({a} -> tanh)) * {b}", f"{a} / (2 + ({b} -> sigmoid))",
+                             f'{a} * ({b} -> reduce("c h w -> 1 h w", {self.value("how", scope)}) -> sigmoid)',
+                             f"{a} * ({b} -> gap -> dense({self.whole(scope)}) -> dense({scope.channels}) -> sigmoid)",
+                             f"{a} * ({b} -> gap -> dense({scope.channels}) -> sigmoid)")  # fmt: skip
+        if kind == "choice":
+            return f"{a} if {self.condition(scope)} else {b}"
+        if kind == "concat":
+            return f"concat({self.pick(f'{a}, {b}', f'[{a}, {b}]')}) -> conv({scope.channels}, 1)"
+        if kind == "lists":
+            return f"{a} + ({self._of_lists(scope, b)})" if self.chance() else f"{b} * ({self._of_lists(scope, a)})"
+        if kind == "einsum":
+            return f'einsum("c h w, c h w -> c h w", {a}, {b})'
+        gates = [*self.formed("in"), *self.formed("many")]
+        if kind == "pair" and gates:
+            gate = self.pick(*gates)
+            given = f"g={b}" if gate.form == "in" else f"xs=[{b}, {', '.join(scope.tensors[: self.often(2)])}]"
+            return f"{a} -> {self.call(gate, scope, (given,))}"
+        return f"{a} {self.pick('+', '-')} ({b} -> {self.flow(scope, 0, 1)})"
+
+    def _of_lists(self, scope: Scope, a: str) -> str:
+        """One tensor out of a list of them, which begins with `a`."""
+        c, act = scope.channels, self._act(scope, 0)
+        widths, ratios = self.value("widths", scope), self.value("ratios", scope)
+        text = self.pick(
+            f"concat([{a} -> conv(w, 1) for w in {widths}]) -> conv({c}, 1)",
+            f"concat([{a} -> conv(floor({c} * q) + 1, 1) for q in {ratios}]) -> conv({c}, 1)",
+            f"concat([t -> {act} for t in [A] + SOME]) -> conv({c}, 1)",
+            f"concat([t -> conv(i + 1, 1) for i, t in enumerate([A] + SOME)]) -> conv({c}, 1)",
+            f"([A] + SOME)[0] -> {act}",
+        )
+        return text.replace("[A]", f"[{a}]").replace("SOME", self.tensors(scope)) if "SOME" in text else text
+
+    def statement(self, scope: Scope, depth: int) -> str:
+        """A binding; it joins what can be read, and must be."""
+        kinds = ["tensor", "tensor", "op", "shared", "param", "size", "ops", "items"]
+        kind = self.pick(*kinds, *(["split", "attend"] if self.even else []), *["pair"] * bool(self.formed("out")))
+        name = ""
+        match kind:
+            case "split" | "pair" | "items":
+                return self.several(scope, depth, kind)
+            case "attend":
+                return self.attention(scope)
+            case "op" | "shared":
+                value = self.flow(scope, depth, 2)
+                value = f"share({value})" if kind == "shared" and scope.steady else f"({value})"
+                name = self.name(scope)
+                scope.ops.append(name)
+            case "ops":
+                value = self.list_of([self.flow(scope, 0, 2) for _ in range(1 + self.often(2))])
+                value = f"share({value})" if scope.steady and self.chance(6) else value
+                name = self.name(scope)
+                (scope.ops if value.startswith("share") else scope.lists).append(name)
+            case "size":
+                value = self.whole(scope)
+                name = self.name(scope)
+                scope.sizes.append(name)
+            case "param":
+                start = self.pick('"ones"', '"normal"', "0.5", '"zeros"', self.value("ratio", scope))
+                value = f"param([{scope.channels}, 1, 1], init={start})"
+                name = self.name(scope)
+                scope.small.append(name)
+            case _:
+                value = self.tensor(scope, depth)
+                name = self.name(scope)
+                scope.tensors.append(name)
+        scope.unread.append(name)
+        return f"{name} = {value}"
+
+    def several(self, scope: Scope, depth: int, kind: str) -> str:
+        """Two names for two tensors."""
+        if kind == "items":
+            text = self.list_of([self.tensor(scope, 0) for _ in range(2)])
+            text = f"[t -> {self.op(scope, 0)} for t in {text}]" if self.chance() else text
+        else:
+            value = "split(2)" if kind == "split" else self.call(self.pick(*self.formed("out")), scope)
+            text = f"{self.atom(scope, depth)} -> {value}"
+        a, b = self.name(scope), self.name(scope)
+        if kind == "split":
+            back = self.name(scope)
+            scope.tensors.append(back)
+            scope.unread.append(back)
+            return f"{a}, {b} = {text}\n{back} = concat({b}, {a} -> relu)"
+        scope.tensors += [a, b]
+        scope.unread += [a, b]
+        return f"{a}, {b} = {text}"
+
+    def attention(self, scope: Scope) -> str:
+        """Attention over positions in one of its spellings, as bindings; the last one has the shape."""
+        x, c = self.atom(scope, 0), scope.channels
+        q, k, v, a, out = (self.name(scope) for _ in range(5))
+        scope.tensors.append(out)
+        scope.unread.append(out)
+        if self.chance():
+            relative = self.pick("true", "false", '"per_head"')
+            wide = f"{q} = {x} -> conv(10, 1) -> rel_attention(4, 2, heads=2, relative={relative}) -> conv({c}, 1)"
+            return f"{wide}\n{out} = {x} + {q}"
+        flat = f'{x} -> reshape("c h w -> c (h w)")'
+        scores = self.pick(f'einsum("m d i, m d j -> m i j", {q}, {k})',
+                           f'einsum("m d i, m d j -> m i j", {q}, {k}) + rel_logits({q}, {x}.h, {x}.w)',
+                           f'matmul({q} -> permute("m d n -> m n d"), {k})')  # fmt: skip
+        return "\n".join((
+            f'{q}, {k}, {v} = {flat} -> dense(3 * {c}) -> reshape("(m d) n -> m d n", m=6) -> split(3)',
+            f"{a} = {scores} -> softmax(axis=2)",
+            f'{out} = {x} + (einsum("m i j, m d j -> m d i", {a}, {v}) -> reshape("m d (h w) -> (m d) h w", h={x}.h))',
+        ))  # fmt: skip
+
+    def rest(self, scope: Scope, value: str) -> str:
+        """`value` with everything that nobody read yet."""
+        for name in list(scope.unread):
+            scope.read(name)
+            if name in scope.sizes:
+                value = f"{value} -> conv({name}, 1) -> conv({scope.channels}, 1)"
+            elif name in scope.lists:
+                value = f"({value}) -> {name}"
+            elif name in scope.ops:
+                value = (
+                    f"({value}) + ({scope.tensors[0]} -> {name})" if self.chance() else f"({value}) -> {name} -> {name}"
+                )
+            elif name in scope.small:
+                value = f"({value}) * {name}"
+            else:
+                value = f"({value}) + {name}"
+        return value
+
+    # --- declarations ---
+
+    def library(self) -> None:
+        """Blocks of the standard library, used as those of the spec."""
+        if self.chance(6 if self.small else 3):
+            self.texts.append("use std.mobile (shuffle as mix)\nuse std.residual (wide, basic as res)\n")
+            if self.even:
+                self.blocks.append(Block("mix", (Param("groups", "part", "2"),)))
+            self.blocks.append(Block("wide", (Param("drop", "rate", "0"),), wide=True))
+            self.blocks.append(Block("res", (), wide=True))
+
+    def block(self, depth: int) -> None:
+        """One more block: it keeps the shape, is strided or recursive, grows, or has several inputs or outputs."""
+        kind = self.pick("keep", "keep", "keep", "wide", "deep", "in", "out", "many", "grow", "grow")
+        scope = Scope("in.c", ["in"], taken={"in", "out", "g", "xs", "c", "stride", "depth"})
+        name = self.name(scope, BLOCKS)
+        scope.params = self.params(scope, 3)
+        if kind == "wide":
+            self._wide(name, scope, depth)
+            return
+        if kind == "grow":
+            self._grow(name, scope, depth)
+            return
+        lead: tuple[str, ...] = ()
+        params = scope.params
+        lines: list[str] = []
+        if kind == "deep":
+            params = (Param("depth", "depth", None), *scope.params)
+            lead = ("depth",)
+        if kind == "in":
+            lead = ("g",)
+            scope.tensors.append("g")
+            scope.unread.append("g")
+        if kind == "many":
+            lead = ("xs",)
+            both = self.name(scope)
+            lines.append(f"{both} = {self.gathered(scope)}")
+            scope.tensors.append(both)
+            scope.unread.append(both)
+        lines += [self.statement(scope, depth) for _ in range(self.often(3))]
+        if kind == "deep":
+            lines.append(self.recursion(name, scope))
+        out = self.rest(scope, self.tensor(scope, depth))
+        if kind == "out":
+            out = f"[{out}, {self.tensor(scope, 0)}]"
+        self.declare(name, lead, scope, [*lines, f"out = {out}"])
+        self.blocks.append(Block(name, params, form=kind if kind in ("in", "out", "many") else ""))
+
+    def gathered(self, scope: Scope) -> str:
+        """A tensor out of the list `xs`."""
+        c, act = scope.channels, self._act(scope, 0)
+        return self.pick(
+            f"concat(xs) -> conv({c}, 1)", f"concat([x -> {act} for x in xs]) -> conv({c}, 1)", "xs[0] -> relu",
+            f"concat([in, *xs]) -> conv({c}, 1)".replace("*xs", "xs[0]"), f"concat([in] + xs) -> conv({c}, 1)",
+            f"concat([x -> conv(i + 1, 1) for i, x in enumerate(xs)]) -> conv({c}, 1)",
+            f"in -> conv(len(xs), 1) -> conv({c}, 1) if len(xs) > 1 else xs[0]",
+        )  # fmt: skip
+
+    def recursion(self, name: str, scope: Scope) -> str:
+        """A binding where the block is in itself."""
+        handed = []
+        for p in scope.params:
+            other = {"size": f"{p.name} + 1", "ratio": f"{p.name} / 2", "count": f"({p.name} + 1) % 3"}.get(p.kind)
+            self.grown = self.grown or p.kind == "count"
+            handed.append(f"{p.name}={other if other and self.chance() else p.name}")
+        keep = ", ".join(["depth - 1", *handed])
+        inner = self.name(scope)
+        again = f"{self.op(scope, 0)} -> {name}({keep})"
+        match self.often(2):
+            case 0:
+                text = f"in if depth == 0 else in -> {again}"
+            case 1:
+                text = f"in -> ({again} if depth >= 1 else {self.op(scope, 0)})"
+            case _:
+                text = f"(in -> {again}) + ({self.tensor(scope, 0)}) if depth > 0 else in"
+        scope.tensors.append(inner)
+        scope.unread.append(inner)
+        return f"{inner} = {text}"
+
+    def _wide(self, name: str, scope: Scope, depth: int) -> None:
+        k = self.value("kernel", scope)
+        act = self.value("act", scope)
+        h, f = self.name(scope), self.name(scope)
+        inner = Scope("c", [f], scope.params, taken=scope.taken)
+        lines = [f"{h} = in -> bn -> {act}", f"{f} = {h} -> conv(c, {k}, stride) -> {self.flow(inner, depth, 2)}"]
+        same = self.pick("in.c == c and stride == 1", "stride == 1 and c == in.c")
+        project = f"{self.pick(h, 'in')} -> conv(c, 1, stride)"
+        skip = self.pick(f"in if {same} else {project}", f"({project}) if not ({same}) else in")
+        lines += [self.statement(inner, depth) for _ in range(self.often(1))]
+        lines.append(f"out = {self.rest(inner, f'{f} + ({skip})')}")
+        self.declare(name, ("c", "stride=1"), scope, lines)
+        self.blocks.append(Block(name, scope.params, wide=True))
+
+    def _grow(self, name: str, scope: Scope, depth: int) -> None:
+        """A block that may be given any number of channels, and gives another."""
+        even, self.even = self.even, False
+        width = self.whole(scope)
+        lines = [f"mid_ = {self.whole(scope)}"] if self.chance(3) else []
+        inner = "mid_" if lines else width
+        f = f"in -> {self.flow(scope, 0, 2)} -> conv({inner}, {self.value('kernel', scope)})"
+        out = self.pick(f"concat(in, {f})", f"concat({f}, in)", f, f"{f} -> {self._act(scope, 0)}",
+                        f"in -> conv({width}, 1) -> conv({inner}, 1)", f"in -> pad_channels(in.c + {inner})",
+                        f"in -> slice(0, max(1, in.c // 2)) -> conv({inner}, 1)",
+                        f"concat(in, {f}) if {self.condition(scope)} else {f}")  # fmt: skip
+        if scope.unread:
+            out = f"({out})"
+        self.declare(name, (), scope, [*lines, f"out = {out}" if not lines or "mid_" in out else f"out = {f}"])
+        self.blocks.append(Block(name, scope.params, form="grow"))
+        self.even = even
+
+    def declare(self, name: str, lead: tuple[str, ...], scope: Scope, lines: list[str]) -> None:
+        params = ", ".join([*lead, *(p.name if p.default is None else f"{p.name}={p.default}" for p in scope.params)])
+        header = f"block {name}({params})" if params else f"block {name}"
+        self.texts.append(f"{header} {{\n{indented(lines)}\n}}\n")
+
+    def model(self, depth: int) -> Spec:
+        pixels = self.pick("4", "5", "6") if self.small else self.pick("8", "9")
+        scope = Scope("in.c", ["in"], taken={"in", "out", "classes", "base"}, steady=False)
+        scope.params = tuple(p for p in self.params(scope, 3) if "in." not in (p.default or ""))
+        params = [f"{p.name}={p.default}" for p in scope.params]
+        c = self.pick(*(EVEN[:2] if self.small else EVEN)) if self.even else self.pick(*ANY)
+        if self.chance():
+            params.append(f"base={c}")
+            c = "base" if self.even or self.chance() else "base + 1"
+        lines = [f"input [3, {pixels}, {pixels}]", f"{self.name(scope, LABELS)}: conv({c}, 3)"]
+        lines += self.stage(scope, depth)
+        for _ in range(self.often(3)):
+            lines += self.stage(scope, depth)
+        end = self.pick("gap -> dense(classes)", "flatten -> dense(classes)", "gmp -> flatten -> dense(classes)",
+                        'reshape("c h w -> c (h w)") -> layernorm -> gap -> dense(classes)',
+                        'permute("c h w -> (h w) c") -> dense(4) -> softmax(axis=1) -> flatten -> dense(classes)',
+                        )  # fmt: skip
+        lines.append(f"head: {end}")
+        self.texts.append(f"model {self.name(scope, ('net', 'Net', 'unit_net', 'model_', 'Module'))}"
+                          f"({', '.join([*params, 'classes=5'])}) {{\n{indented(lines)}\n}}\n")  # fmt: skip
+        settings = {p.name: "4" for p in scope.params if p.kind == "count"}
+        return Spec("\n".join(self.texts), {} if self.grown else settings)
+
+    def stage(self, scope: Scope, depth: int) -> list[str]:
+        """Lines of a model that end in a stage of any form."""
+        wide = [b for b in self.blocks if b.wide]
+        kind = self.pick("op", "tensor", "down", "size", *(["wide"] if wide else []))
+        lines: list[str] = []
+        if kind == "wide":
+            label = self.name(scope, LABELS)
+            block = self.pick(*wide)
+            c, stride = self.width(scope), self.pick("1", "2", "stride=2")
+            first = self.call(block, scope, (str(c), stride))
+            more = self.call(block, scope, (str(c), "1"))
+            lines.append(f"{label}: {first} -> {more} * {self.value('count', scope)}")
+            scope.tensors, scope.small = ["in", label], []
+        elif kind in ("down", "size"):
+            label, c, n = self.name(scope, LABELS), self.width(scope), self.value("count", scope)
+            act = self._act(scope, 0)
+            down = (f"(conv({c}, 3, 2) -> {act}) * {n}", f"maxpool(3, 2) * {n}", f"conv({c}, 3, stride=2) * {n}")
+            sized = (f"conv({c}, 3) -> {act}", f"conv({c}, 1) * {n}", f"[conv({c}, e) for e in [1, 3]]")
+            lines.append(f"{label}: {self.pick(*(down if kind == 'down' else sized))}")
+            scope.tensors, scope.small = ["in", label], []
+            self.grown = True
+        elif kind == "tensor":
+            lines += [self.statement(scope, depth) for _ in range(self.often(2))]
+            label = self.name(scope, LABELS)
+            lines.append(f"{label}: {self.rest(scope, f'(in + ({self.tensor(scope, depth)}))')}")
+            scope.tensors.append(label)
+        else:
+            label = self.name(scope, LABELS)
+            lines.append(f"{label}: {self.flow(scope, depth)}")
+            scope.tensors.append(label)
+        return lines
+
+    def width(self, scope: Scope) -> str:
+        """The channels of a stage."""
+        if not self.even:
+            return self.whole(scope)
+        four = f"max(4, round(8 * {self.value('ratio', scope)}, to=4))"
+        return self.pick(*(EVEN[:2] if self.small else (*EVEN, "16")), four, f"4 * {self.value('part', scope)}")
+
+
+def structured(random: Random, depth: int = 2) -> Spec:
+    """Blocks in blocks: expressions, conditions, repeats, block-valued parameters, recursion, shared weights."""
+    return _written(Author(random), depth)
+
+
+def small(random: Random) -> str:
+    """A spec for a few milliseconds: blocks in blocks, one level less, or a line of ops."""
+    return chained(random) if random.random() < 0.1 else _written(Author(random, small=True), 1).text
+
+
+def _written(author: Author, depth: int) -> Spec:
+    author.library()
+    for _ in range(author.often(3)):
+        author.block(depth)
+    return author.model(depth)
+
+
+def indented(lines: list[str]) -> str:
+    """The body of a declaration."""
+    return "\n".join(f"  {part}" for line in lines for part in line.splitlines())

@@ -1,0 +1,309 @@
+"""One spec against itself: what the language says, in NumPy and float64, and what the generated programs compute.
+
+Random weights by the paths of the graph go into each. A spec is held at its defaults and for other values of each
+parameter of its model, which are set from outside (`--set p=v`) and given to the class of the file that was made
+without them (`Model(p=v)`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import os
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from interpreter import interpret, weight_shapes
+
+from archdsl.code.backend import Artifact, find_backend
+from archdsl.code.load import execute
+from archdsl.graph.cost import cost
+from archdsl.graph.elaborate import Program, elaborate, load
+from archdsl.graph.graph import Graph
+from archdsl.graph.spec import verify
+from archdsl.language.source import Source
+from archdsl.language.syntax import ast
+from archdsl.weights import random_weights
+
+__all__ = ["BACKENDS", "Fault", "Rejected", "faults_of", "frameworks"]
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # builds and calls a small network many times as fast as TensorFlow
+find = cache(find_backend)
+Array = np.ndarray[Any, Any]
+BACKENDS = ("torch", "keras")
+TOLERANCE = 1e-5  # Keras rounds some constants to float32
+VALUES = 2  # of each parameter, besides its default
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What went wrong, and where: the same `kind` in a smaller spec is the same fault."""
+
+    kind: str
+    says: str
+
+
+class Rejected(Exception):
+    """The spec has a mistake of its own."""
+
+
+class Meant:
+    """What a spec means with these settings: its graph, weights for it, and what they make of an input."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    @cached_property
+    def weights(self) -> Mapping[str, Array]:
+        return random_weights(self.graph, dtype="float64")
+
+    @cached_property
+    def x(self) -> Array:
+        return np.random.default_rng(0).standard_normal((2, *self.graph.entries[0].types[0].sizes))
+
+    @cached_property
+    def y(self) -> Array:
+        (found,) = interpret(self.graph, self.weights, self.x)
+        return found
+
+    @cached_property
+    def params(self) -> tuple[int, int]:
+        """(trainable numbers, running statistics), counted weight by weight."""
+        weights, state = (sum(int(np.prod(s)) for s in shapes.values()) for shapes in weight_shapes(self.graph))
+        return weights, state
+
+    def trusted(self) -> bool:
+        """Whether the output says something: a network that squares its values again and again does not."""
+        with np.errstate(all="ignore"):
+            moved = interpret(self.graph, self.weights, self.x * (1 + 1e-9))[0]
+            return bool(np.isfinite(self.y).all() and not _apart(moved, self.y, TOLERANCE / 10))
+
+
+def faults_of(text: str, backends: tuple[str, ...] = BACKENDS) -> list[Fault]:
+    """Everything in which a spec's programs differ from it, the first of each kind. Raises Rejected."""
+    frameworks()
+    program = load(Source("spec.arch", text))
+    usual = _meant(program, {})
+    if usual is None:
+        raise Rejected
+    found: dict[str, Fault] = {}
+    for fault in (*_checked("language", lambda: _self(usual)), *_against(program, usual, backends)):
+        found.setdefault(fault.kind, fault)
+    linecache.clearcache()
+    return list(found.values())
+
+
+def _meant(program: Program, settings: Mapping[str, str]) -> Meant | None:
+    (model,) = program.models
+    graph = elaborate(program, model, settings).graph
+    return None if graph is None else Meant(graph)
+
+
+def _self(meant: Meant) -> str | None:
+    """The graph is sound, is priced as it is, and gives what it says."""
+    verify(meant.graph)
+    costs = cost(meant.graph)
+    if (costs.params, costs.state) != meant.params:
+        return f"count: {costs.params}, {costs.state} for {meant.params}"
+    sizes = meant.graph.type_of(meant.graph.outputs[0]).sizes
+    return None if meant.y.shape[1:] == sizes else f"shape: {meant.y.shape[1:]} for {sizes}"
+
+
+def _against(program: Program, usual: Meant, backends: tuple[str, ...]) -> Iterator[Fault]:
+    cases = [(name, text, meant) for name, texts in settings_of(program).items()
+             for text, meant in _accepted(program, name, texts)]  # fmt: skip
+    for name in backends:
+        written: dict[str, Artifact] = {}
+        yield from _checked(f"{name}: emit", lambda: written.update(usual=_emitted(name, usual.graph)))  # noqa: B023
+        if not written:
+            continue
+        artifact = written["usual"]
+        failed = [*_checked(f"{name}: default", lambda: _computes(name, usual, _class(artifact)))]  # noqa: B023
+        yield from failed
+        if failed:
+            continue  # so would all that follows
+        for param, text, meant in cases:
+            yield from _set(name, artifact, param, text, meant)
+
+
+def _set(backend: str, usual: Artifact, param: str, text: str, meant: Meant) -> Iterator[Fault]:
+    """`--set param=text`, and the constructor of what was written without."""
+    written: list[Artifact] = []
+    yield from _checked(f"{backend}: emit set", lambda: written.append(_emitted(backend, meant.graph)))
+    taken = _argument(usual, param)
+    value = _python(text)
+    given = taken is not None and value is not None
+    for artifact in written:
+        if given and _same_but(usual.text, artifact.text, str(taken)):
+            continue  # one program: what it is given is tried below
+        yield from _checked(f"{backend}: set", lambda: _computes(backend, meant, _class(artifact)), f"{param}={text}")  # noqa: B023
+    if given:
+        made = {str(taken): value}
+        yield from _checked(
+            f"{backend}: constructor", lambda: _computes(backend, meant, _class(usual), made), f"{param}={text}"
+        )
+
+
+def _checked(kind: str, work: Callable[[], object], about: str = "") -> Iterator[Fault]:
+    """What `work` says is wrong, or how it fails."""
+    try:
+        said = work()
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = "generated" if "<" in at.filename else Path(at.filename).name
+        yield Fault(f"{kind}: {type(error).__name__} in {where}", f"{about} {type(error).__name__}: {error}".strip())
+        return
+    if isinstance(said, str):
+        yield Fault(f"{kind}: {said.partition(':')[0]}", f"{about} {said}".strip())
+
+
+# --- what may be set from outside --------------------------------------------------------------------
+
+
+def settings_of(program: Program) -> dict[str, list[str]]:
+    """Other values that each parameter of the model might take, most wanted first."""
+    (model,) = program.models
+    return {p.name: _others(p.default) for p in program.main.own[model].node.params if p.default is not None}
+
+
+def _others(default: ast.Expr) -> list[str]:
+    text = default.span.text
+    match default:
+        case ast.Bool(value=value):
+            return ["false" if value else "true"]
+        case ast.String():
+            return [word for word in ('"mean"', '"max"', '"sum"') if word != text]
+        case ast.Number(value=int(n)):
+            return [str(v) for v in (2 * n, n + 1, n + 4, n - 1, n // 2, n + 2) if v >= 0 and v != n]
+        case ast.Number(value=n) | ast.Binary(left=ast.Number(value=n)):
+            return [v for v in ("0.5", "1", "0.3", "2", "0.75", "0.1") if float(v) != float(n)]
+        case ast.ListExpr(items=items):
+            parts = [i.span.text for i in items]
+            return [f"[{', '.join(p)}]" for p in ((*parts, *parts[:1]), parts[:1], parts[::-1]) if list(p) != parts]
+        case ast.Name():
+            return [v for v in ("tanh", "bn", "conv(k=3)") if v != text]
+    return [f"{text} + 1", "4"] if isinstance(default, ast.Call) else []
+
+
+def _accepted(program: Program, name: str, texts: list[str]) -> Iterator[tuple[str, Meant]]:
+    found = 0
+    for text in texts:
+        meant = _meant(program, {name: text}) if found < VALUES else None
+        if meant is not None:
+            found += 1
+            yield text, meant
+
+
+def _python(text: str) -> Any:
+    """A value of the language for a caller in Python; None for an op."""
+    try:
+        return eval(text, {"true": True, "false": False})
+    except (NameError, SyntaxError):
+        return None
+
+
+def _same_but(one: str, other: str, name: str) -> bool:
+    """Whether two files differ in nothing but the default of one argument and the words around the code."""
+    return _without(one, name) == _without(other, name)
+
+
+def _without(text: str, name: str) -> str:
+    code = re.sub(r'"""(?:.|\n)*?"""|#[^\n]*', "", text)
+    return re.sub(rf"\b{name}=(\[[^\]]*\]|\([^)]*\)|[^,()]*)", f"{name}=", code.replace("\n", " "), count=1)
+
+
+# --- programs ----------------------------------------------------------------------------------------
+
+
+def _emitted(backend: str, graph: Graph) -> Artifact:
+    return find(backend).emit(graph)
+
+
+@cache
+def _class(artifact: Artifact) -> Any:
+    return getattr(execute(artifact), artifact.name)
+
+
+def _argument(artifact: Artifact, param: str) -> str | None:
+    """What the model's constructor calls a parameter, if it takes it."""
+    known = inspect.signature(_class(artifact).__init__).parameters
+    return next((n for n in (param, f"{param}_") if n in known), None)
+
+
+def _computes(backend: str, meant: Meant, cls: Any, given: Mapping[str, Any] | None = None) -> str | None:
+    """Whether a class, with these arguments, is what a spec means: None, or what differs."""
+    run = {"torch": _in_torch, "keras": _in_keras}[backend]
+    params, out = run(meant, cls, given or {})
+    if params != meant.params:
+        return f"count: {params} for {meant.params}"
+    if out is None:
+        return None
+    if out.shape != meant.y.shape:
+        return f"shape: {out.shape} for {meant.y.shape}"
+    if _apart(out, meant.y, TOLERANCE) and meant.trusted():
+        return f"values: {np.abs(out - meant.y).max():.1e} apart, of {np.abs(meant.y).max():.1e}"
+    return None
+
+
+def _apart(found: Array, wanted: Array, tolerance: float) -> bool:
+    with np.errstate(all="ignore"):
+        size = np.abs(wanted[np.isfinite(wanted)]).max(initial=0)
+        return not np.allclose(found, wanted, rtol=tolerance, atol=tolerance * size + 1e-9, equal_nan=True)
+
+
+Ran = tuple[tuple[int, int], Array | None]
+
+
+def _in_torch(meant: Meant, cls: Any, given: Mapping[str, Any]) -> Ran:
+    torch, _ = frameworks()
+    backend = find("torch")
+    model = cls(**given).double().eval()
+    if (params := backend.count_params(model)) != meant.params:
+        return params, None
+    backend.set_weights(model, meant.graph, meant.weights)
+    with torch.no_grad():
+        return params, model(torch.from_numpy(meant.x)).numpy()
+
+
+def _in_keras(meant: Meant, cls: Any, given: Mapping[str, Any]) -> Ran:
+    """Built by its first batch instead of by symbols, which takes twice as long."""
+    backend, (_, keras) = find("keras"), frameworks()
+    image = np.moveaxis(meant.x, 1, -1)
+    with _unbuilt(cls):
+        model = cls(**given)
+        model(image, training=False)
+    if (params := backend.count_params(model)) != meant.params:
+        return params, None
+    backend.set_weights(model, meant.graph, meant.weights)
+    out = np.asarray(keras.ops.convert_to_numpy(model(image, training=False)))
+    return params, np.moveaxis(out, -1, out.ndim - len(meant.y.shape[1:]))
+
+
+@contextmanager
+def _unbuilt(cls: Any) -> Iterator[None]:
+    build, cls.build = cls.build, lambda self, shape: None
+    try:
+        yield
+    finally:
+        cls.build = build
+
+
+@cache
+def frameworks() -> tuple[Any, Any]:
+    """PyTorch and Keras, the latter in float64. To be called where nothing is in a hurry: it takes seconds."""
+    import torch
+
+    find("keras").prepare()
+    import keras
+
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    keras.config.disable_traceback_filtering()
+    return torch, keras
