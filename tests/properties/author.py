@@ -153,8 +153,9 @@ class Author:
         """Parameters with defaults; a later default may read an earlier one and `in`."""
         made: list[Param] = []
         kinds = [k for k in KINDS if k != "depth" and (self.even or k not in ("part", "exact"))]
-        for _ in range(self.often(most)):
-            kind = self.pick(*kinds, "op", "ops", "layer")
+        numbers = [k for k in ("ratio", "ratio", "exact", "size", "widths", "ratios", "count") if k in kinds]
+        for _ in range(self.often(most) + self.small):
+            kind = self.pick(*kinds, *numbers, "op", "ops", "layer")
             name = self.name(scope, PARAMS)
             earlier = [p.name for p in made if p.kind == kind]
             default = self.pick(*earlier) if earlier and self.chance(3) else self.value(kind)
@@ -175,7 +176,7 @@ class Author:
             case "ops":
                 return self.list_of([self.value("op") for _ in range(1 + self.often(2))])
             case "layer":
-                wide = [b.name for b in self.blocks if b.wide]
+                wide = [b.name for b in self.blocks if b.wide and all(p.kind != "layer" for p in b.params)]
                 return self.pick("conv(k=1)", "conv(k=3)", "conv(k=1, bias=true)", *wide)
         return self.pick(*KINDS[kind])
 
@@ -260,11 +261,20 @@ class Author:
     # --- ops that keep [channels, h, w] ---
 
     def op(self, scope: Scope, depth: int) -> str:
-        kinds = (
-            ["plain"] * 4
-            + ["act"] * 2
-            + (["group", "repeat", "list", "comprehension", "choice", "call", "changing", "parts"] if depth else [])
-        )
+        kinds = ["plain", "plain", "act"] * (1 if self.small else 2)
+        if depth:
+            kinds += [
+                "group",
+                "repeat",
+                "list",
+                "comprehension",
+                "choice",
+                "call",
+                "calls",
+                "calls",
+                "changing",
+                "parts",
+            ]
         kinds += ["bound"] * bool(scope.ops or scope.lists) + ["reading"] * scope.inside
         kind = self.pick(*kinds)
         return getattr(self, f"_{kind}")(scope, depth)
@@ -366,6 +376,14 @@ class Author:
         if scope.of("op") and (not options or self.chance()):
             return self.pick(*scope.of("op"))
         return self.call(self.pick(*options), scope) if options else "relu"
+
+    def _calls(self, scope: Scope, depth: int) -> str:
+        """One block several times, each with other arguments."""
+        options = [b for b in self.keeping() if b.params]
+        if not options:
+            return self._call(scope, depth)
+        block = self.pick(*options)
+        return " -> ".join(self.call(block, scope) for _ in range(2 + self.often(1)))
 
     def _changing(self, scope: Scope, depth: int) -> str:
         """Blocks that make another number of channels of the one they are given, repeated; then it is as before."""
@@ -682,9 +700,11 @@ class Author:
             label = self.name(scope, LABELS)
             block = self.pick(*wide)
             c, stride = self.width(scope), self.pick("1", "2", "stride=2")
-            first = self.call(block, scope, (str(c), stride))
-            more = self.call(block, scope, (str(c), "1"))
+            first = self.call(block, scope, (c, stride))
+            more = self.call(block, scope, (self.pick(c, c, self.width(scope)), "1"))
             lines.append(f"{label}: {first} -> {more} * {self.value('count', scope)}")
+            if self.chance():
+                lines[-1] += f" -> {self.call(block, scope, (self.width(scope), '1'))}"
             scope.tensors, scope.small = ["in", label], []
         elif kind in ("down", "size"):
             label, c, n = self.name(scope, LABELS), self.width(scope), self.value("count", scope)
@@ -725,7 +745,7 @@ def small(random: Random) -> str:
 
 def _written(author: Author, depth: int) -> Spec:
     author.library()
-    for _ in range(author.often(3)):
+    for _ in range(author.often(2) + 1 if author.small else author.often(3)):
         author.block(depth)
     return author.model(depth)
 
