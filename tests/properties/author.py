@@ -7,6 +7,8 @@ back. Lines of ops with random settings are in chains.py.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -275,7 +277,9 @@ class Author:
                 "changing",
                 "parts",
             ]
-        kinds += ["bound"] * bool(scope.ops or scope.lists) + ["reading"] * scope.inside
+        kinds += (
+            ["bound"] * bool(scope.ops or scope.lists) + ["reading"] * scope.inside + ["setting"] * len(scope.params)
+        )
         kind = self.pick(*kinds)
         return getattr(self, f"_{kind}")(scope, depth)
 
@@ -290,6 +294,56 @@ class Author:
         if name in scope.lists:
             return self.pick(name, f"{name}[0]", f"{name}[:1]", f"({name} + [relu])", f"[u for u in {name}]")
         return self.pick(name, name, f"{name} * {self.value('count', scope)}", f"[{name}, relu]")
+
+    def _setting(self, scope: Scope, depth: int) -> str:
+        return self.reads(scope, self.pick(*scope.params))
+
+    def reads(self, scope: Scope, param: Param) -> str:
+        """An op that would be another one if a parameter had another value."""
+        c, p, back = scope.channels, param.name, f"conv({scope.channels}, 1)"
+        match param.kind:
+            case "count":
+                return self.pick(f"{back} * {p}", f"[{back} for i in range({p})]", f"({back} -> relu) * ({p} + 1)")
+            case "kernel":
+                return f"conv({c}, {p})"
+            case "flag":
+                return self.pick(f"({back} if {p} else bn)", f"conv({c}, 1, bias={p})")
+            case "rate":
+                return self.pick(f"dropout({p})", f"({back} if {p} > 0 else id)", f"leaky_relu({p})")
+            case "part":
+                return self.pick(
+                    f"conv({c}, 1, groups={p})", f"conv({c} // {p}, 1) -> {back}", f"conv({c} / {p}, 1) -> {back}"
+                )
+            case "widths":
+                return self.pick(f"[conv(w, 1) for w in {p}] -> {back}", f"conv({p}[0], 1) -> {back}",
+                                 f"[conv(w, 1) -> {back} for w in {p}]", f"conv(sum({p}), 1) -> {back}")  # fmt: skip
+            case "how":
+                return f'({back} if {p} == "mean" else bn)'
+            case "ratio":
+                round_ = self.pick("floor", "ceil", "round")
+                return self.pick(f"conv(max(1, {round_}({c} * {p})), 1) -> {back}", f"leaky_relu({p})",
+                                 f"conv(max(2, round({c} * {p}, to=2)), 1) -> {back}", f"({back} if {p} <= 0.3 else bn)",
+                                 f"(relu if 3 * {p} <= 1 else sigmoid)", f"elu({p})", f"conv(1 + floor(2 * {p}), 1) -> {back}")  # fmt: skip
+            case "exact":
+                return f"conv({c} * {p}, 1) -> {back}"
+            case "ratios":
+                return self.pick(f"[conv(ceil({c} * q), 1) -> {back} for q in {p}]",
+                                 f"conv(ceil({c} * max({p})), 1) -> {back}")  # fmt: skip
+            case "size":
+                return self.pick(f"conv({p}, 1) -> {back}", f"conv({c} + {p}, 1) -> {back}", f"({back} if {c} == {p} else bn)",
+                                 f"conv({p}, 3) -> relu -> conv({p}, 1) -> {back}", f"pad_channels({c} + {p}) -> slice(0, {c})")  # fmt: skip
+            case "pairs":
+                return f"[conv(w, e) -> {back} for w, e in {p}]"
+            case "ops":
+                return self.pick(p, f"{p}[0]")
+            case "layer":
+                return f"{p}({c})"
+        return p
+
+    def unread(self, scope: Scope, lines: Iterable[str]) -> list[Param]:
+        """Most of the parameters that no line reads."""
+        words = set(re.findall(r"\w+", " ".join(lines)))
+        return [p for p in scope.params if p.name not in words and not self.chance(8)]
 
     def _parts(self, scope: Scope, depth: int) -> str:
         """Ops and blocks that are arguments, as they are or with more of theirs given."""
@@ -596,6 +650,8 @@ class Author:
         if kind == "deep":
             lines.append(self.recursion(name, scope))
         out = self.rest(scope, self.tensor(scope, depth))
+        for param in self.unread(scope, [*lines, out]):
+            out = f"({out}) -> {self.reads(scope, param)}"
         if kind == "out":
             out = f"[{out}, {self.tensor(scope, 0)}]"
         self.declare(name, lead, scope, [*lines, f"out = {out}"])
@@ -642,6 +698,8 @@ class Author:
         project = f"{self.pick(h, 'in')} -> conv(c, 1, stride)"
         skip = self.pick(f"in if {same} else {project}", f"({project}) if not ({same}) else in")
         lines += [self.statement(inner, depth) for _ in range(self.often(1))]
+        for param in self.unread(scope, lines):
+            lines[1] += f" -> {self.reads(inner, param)}"
         lines.append(f"out = {self.rest(inner, f'{f} + ({skip})')}")
         self.declare(name, ("c", "stride=1"), scope, lines)
         self.blocks.append(Block(name, scope.params, wide=True))
@@ -649,10 +707,12 @@ class Author:
     def _grow(self, name: str, scope: Scope, depth: int) -> None:
         """A block that may be given any number of channels, and gives another."""
         even, self.even = self.even, False
+        scope.params = tuple(p for p in scope.params if p.kind not in ("part", "exact"))
         width = self.whole(scope)
         lines = [f"mid_ = {self.whole(scope)}"] if self.chance(3) else []
         inner = "mid_" if lines else width
-        f = f"in -> {self.flow(scope, 0, 2)} -> conv({inner}, {self.value('kernel', scope)})"
+        read = [self.reads(scope, param) for param in self.unread(scope, [width, *lines])]
+        f = " -> ".join(["in", self.flow(scope, 0, 2), *read, f"conv({inner}, {self.value('kernel', scope)})"])
         out = self.pick(f"concat(in, {f})", f"concat({f}, in)", f, f"{f} -> {self._act(scope, 0)}",
                         f"in -> conv({width}, 1) -> conv({inner}, 1)", f"in -> pad_channels(in.c + {inner})",
                         f"in -> slice(0, max(1, in.c // 2)) -> conv({inner}, 1)",
@@ -681,6 +741,9 @@ class Author:
         lines += self.stage(scope, depth)
         for _ in range(self.often(3)):
             lines += self.stage(scope, depth)
+        for param in self.unread(scope, lines):
+            lines.append(f"{self.name(scope, LABELS)}: {self.reads(scope, param)}")
+            self.grown = True
         end = self.pick("gap -> dense(classes)", "flatten -> dense(classes)", "gmp -> flatten -> dense(classes)",
                         'reshape("c h w -> c (h w)") -> layernorm -> gap -> dense(classes)',
                         'permute("c h w -> (h w) c") -> dense(4) -> softmax(axis=1) -> flatten -> dense(classes)',
