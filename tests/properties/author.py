@@ -117,6 +117,38 @@ KINDS = {  # kind of parameter: values that are legal wherever one of its kind i
     "pairs": ("[[4, 1], [8, 3]]", "[[3, 3]]", "zip([2, 4], [1, 3])"),
 }
 
+READS = {  # kind of parameter: ops that would be others if it had another value
+    "count": ("conv({c}, 1) * {p}", "[conv({c}, 1) for i in range({p})]", "(conv({c}, 1) -> relu) * ({p} + 1)"),
+    "kernel": ("conv({c}, {p})",),
+    "flag": ("(conv({c}, 1) if {p} else bn)", "conv({c}, 1, bias={p})"),
+    "rate": ("dropout({p})", "(conv({c}, 1) if {p} > 0 else id)", "leaky_relu({p})"),
+    "part": (
+        "conv({c}, 1, groups={p})", "conv({c} // {p}, 1) -> conv({c}, 1)", "conv({c} / {p}, 1) -> conv({c}, 1)",
+    ),
+    "widths": (
+        "[conv(w, 1) for w in {p}] -> conv({c}, 1)", "conv({p}[0], 1) -> conv({c}, 1)",
+        "[conv(w, 1) -> conv({c}, 1) for w in {p}]", "conv(sum({p}), 1) -> conv({c}, 1)",
+    ),
+    "how": ('(conv({c}, 1) if {p} == "mean" else bn)',),
+    "ratio": (
+        "conv(max(1, floor({c} * {p})), 1) -> conv({c}, 1)", "conv(ceil({c} * {p}), 1) -> conv({c}, 1)",
+        "conv(max(1, round({c} * {p})), 1) -> conv({c}, 1)", "conv(max(2, round({c} * {p}, to=2)), 1) -> conv({c}, 1)",
+        "conv(1 + floor(2 * {p}), 1) -> conv({c}, 1)", "(conv({c}, 1) if {p} <= 0.3 else bn)",
+        "(relu if 3 * {p} <= 1 else sigmoid)", "elu({p})", "leaky_relu({p})",
+    ),
+    "exact": ("conv({c} * {p}, 1) -> conv({c}, 1)",),
+    "ratios": (
+        "[conv(ceil({c} * q), 1) -> conv({c}, 1) for q in {p}]", "conv(ceil({c} * max({p})), 1) -> conv({c}, 1)",
+    ),
+    "size": (
+        "conv({p}, 1) -> conv({c}, 1)", "conv({c} + {p}, 1) -> conv({c}, 1)", "(conv({c}, 1) if {c} == {p} else bn)",
+        "conv({p}, 3) -> relu -> conv({p}, 1) -> conv({c}, 1)", "pad_channels({c} + {p}) -> slice(0, {c})",
+    ),
+    "pairs": ("[conv(w, e) -> conv({c}, 1) for w, e in {p}]",),
+    "ops": ("{p}", "{p}[0]"),
+    "layer": ("{p}({c})",),
+}  # fmt: skip
+
 
 class Author:
     """Writes one spec, every choice drawn.
@@ -300,45 +332,7 @@ class Author:
 
     def reads(self, scope: Scope, param: Param) -> str:
         """An op that would be another one if a parameter had another value."""
-        c, p, back = scope.channels, param.name, f"conv({scope.channels}, 1)"
-        match param.kind:
-            case "count":
-                return self.pick(f"{back} * {p}", f"[{back} for i in range({p})]", f"({back} -> relu) * ({p} + 1)")
-            case "kernel":
-                return f"conv({c}, {p})"
-            case "flag":
-                return self.pick(f"({back} if {p} else bn)", f"conv({c}, 1, bias={p})")
-            case "rate":
-                return self.pick(f"dropout({p})", f"({back} if {p} > 0 else id)", f"leaky_relu({p})")
-            case "part":
-                return self.pick(
-                    f"conv({c}, 1, groups={p})", f"conv({c} // {p}, 1) -> {back}", f"conv({c} / {p}, 1) -> {back}"
-                )
-            case "widths":
-                return self.pick(f"[conv(w, 1) for w in {p}] -> {back}", f"conv({p}[0], 1) -> {back}",
-                                 f"[conv(w, 1) -> {back} for w in {p}]", f"conv(sum({p}), 1) -> {back}")  # fmt: skip
-            case "how":
-                return f'({back} if {p} == "mean" else bn)'
-            case "ratio":
-                round_ = self.pick("floor", "ceil", "round")
-                return self.pick(f"conv(max(1, {round_}({c} * {p})), 1) -> {back}", f"leaky_relu({p})",
-                                 f"conv(max(2, round({c} * {p}, to=2)), 1) -> {back}", f"({back} if {p} <= 0.3 else bn)",
-                                 f"(relu if 3 * {p} <= 1 else sigmoid)", f"elu({p})", f"conv(1 + floor(2 * {p}), 1) -> {back}")  # fmt: skip
-            case "exact":
-                return f"conv({c} * {p}, 1) -> {back}"
-            case "ratios":
-                return self.pick(f"[conv(ceil({c} * q), 1) -> {back} for q in {p}]",
-                                 f"conv(ceil({c} * max({p})), 1) -> {back}")  # fmt: skip
-            case "size":
-                return self.pick(f"conv({p}, 1) -> {back}", f"conv({c} + {p}, 1) -> {back}", f"({back} if {c} == {p} else bn)",
-                                 f"conv({p}, 3) -> relu -> conv({p}, 1) -> {back}", f"pad_channels({c} + {p}) -> slice(0, {c})")  # fmt: skip
-            case "pairs":
-                return f"[conv(w, e) -> {back} for w, e in {p}]"
-            case "ops":
-                return self.pick(p, f"{p}[0]")
-            case "layer":
-                return f"{p}({c})"
-        return p
+        return str(self.pick(*READS.get(param.kind, ("{p}",)))).format(p=param.name, c=scope.channels)
 
     def unread(self, scope: Scope, lines: Iterable[str]) -> list[Param]:
         """Most of the parameters that no line reads."""

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 from graphs import graph_of
@@ -16,7 +17,7 @@ from strategies import Spec, specs, structured_specs
 
 from archdsl import api
 from archdsl.graph.cost import cost
-from archdsl.graph.graph import bodies, parts
+from archdsl.graph.graph import Call, Graph, bodies, parts
 from archdsl.graph.passes import complete
 from archdsl.graph.spec import verify
 from archdsl.graph.text import to_text
@@ -49,12 +50,17 @@ def test_a_graph_is_legal_and_its_text_says_it_all(spec: Spec) -> None:
 def test_equal_bodies_are_one(spec: Spec) -> None:
     """The same block for the same arguments and input is elaborated once."""
     seen = {}
-    for body in bodies(graph_of(spec.text)):
-        if body.kind == "block":
-            values = tuple((name, repr(value)) for name, value in body.params.items())
-            key = (body.block, values, tuple(entry.types for entry in body.entries))
-            if "BlockValue" not in repr(key):  # blocks as arguments may differ in what their text does not show
-                assert seen.setdefault(key, body) is body
+    for call in calls(graph_of(spec.text)):
+        values = tuple((name, repr(value)) for name, value in call.body.params.items())
+        key = (call.block, call.given, values, tuple(entry.types for entry in call.body.entries))
+        if "BlockValue" not in repr(key):  # blocks as arguments may differ in what their text does not show
+            assert seen.setdefault(key, call.body) is call.body
+
+
+def calls(graph: Graph) -> Iterator[Call]:
+    """Every use of a block, in all bodies."""
+    applied = (part for body in bodies(graph) for node in body for part, _ in parts(node.op))
+    return (part for part in applied if isinstance(part, Call) and part.block)
 
 
 FLOWS = ("conv(8, 3) -> bn -> relu", "unit(8)", "unit(8, 2)", "unit", "(bn -> conv(8, 1) -> unit(8))", "[unit(8), bn]")
