@@ -205,7 +205,8 @@ class Author:
             return self.pick(*scope.of(kind))
         match kind:
             case "op":
-                block = self.pick(*self.keeping(), *ACTS, "bn", "bn -> relu", "[]", "scale", "leaky_relu(0.3)")
+                plain = [b for b in self.keeping() if all(p.kind not in ("op", "ops") for p in b.params)]  # not itself
+                block = self.pick(*plain, *ACTS, "bn", "bn -> relu", "[]", "scale", "leaky_relu(0.3)")
                 return self.call(block, Scope("8", [])) if isinstance(block, Block) else str(block)
             case "ops":
                 return self.list_of([self.value("op") for _ in range(1 + self.often(2))])
@@ -762,14 +763,14 @@ class Author:
             lines.append(f"{label}: {first} -> {more} * {self.value('count', scope)}")
             if self.chance():
                 lines[-1] += f" -> {self.call(block, scope, (self.width(scope), '1'))}"
-            scope.tensors, scope.small = ["in", label], []
+            self.anew(scope, label)
         elif kind in ("down", "size"):
             label, c, n = self.name(scope, LABELS), self.width(scope), self.value("count", scope)
             act = self._act(scope, 0)
             down = (f"(conv({c}, 3, 2) -> {act}) * {n}", f"maxpool(3, 2) * {n}", f"conv({c}, 3, stride=2) * {n}")
             sized = (f"conv({c}, 3) -> {act}", f"conv({c}, 1) * {n}", f"[conv({c}, e) for e in [1, 3]]")
             lines.append(f"{label}: {self.pick(*(down if kind == 'down' else sized))}")
-            scope.tensors, scope.small = ["in", label], []
+            self.anew(scope, label)
             self.grown = True
         elif kind == "tensor":
             lines += [self.statement(scope, depth) for _ in range(self.often(2))]
@@ -781,6 +782,10 @@ class Author:
             lines.append(f"{label}: {self.flow(scope, depth)}")
             scope.tensors.append(label)
         return lines
+
+    def anew(self, scope: Scope, label: str) -> None:
+        """What was bound before is of another number of channels."""
+        scope.tensors, scope.small, scope.ops, scope.lists = ["in", label], [], [], []
 
     def width(self, scope: Scope) -> str:
         """The channels of a stage."""
