@@ -512,7 +512,7 @@ class Author:
 
     def statement(self, scope: Scope, depth: int) -> str:
         """A binding; it joins what can be read, and must be."""
-        kinds = ["tensor", "tensor", "op", "shared", "param", "size", "ops", "items"]
+        kinds = ["tensor", "tensor", "op", "param", "size", "ops", "items", *["shared"] * scope.steady]
         kind = self.pick(*kinds, *(["split", "attend"] if self.even else []), *["pair"] * bool(self.formed("out")))
         name = ""
         match kind:
@@ -520,16 +520,17 @@ class Author:
                 return self.several(scope, depth, kind)
             case "attend":
                 return self.attention(scope)
-            case "op" | "shared":
-                value = self.flow(scope, depth, 2)
-                value = f"share({value})" if kind == "shared" and scope.steady else f"({value})"
+            case "op" | "ops":
+                flows = [self.flow(scope, depth, 2)] if kind == "op" else [self.flow(scope, 0, 2) for _ in range(2)]
+                value = f"({flows[0]})" if kind == "op" else self.list_of(flows)
+                name = self.name(scope)
+                (scope.ops if kind == "op" else scope.lists).append(name)
+            case "shared":
+                params, scope.params = scope.params, ()  # bodies that share different things are refused: E0702
+                value = self.pick("share(FLOW)", "share([FLOW, relu])").replace("FLOW", self.flow(scope, depth, 2))
+                scope.params = params
                 name = self.name(scope)
                 scope.ops.append(name)
-            case "ops":
-                value = self.list_of([self.flow(scope, 0, 2) for _ in range(1 + self.often(2))])
-                value = f"share({value})" if scope.steady and self.chance(6) else value
-                name = self.name(scope)
-                (scope.ops if value.startswith("share") else scope.lists).append(name)
             case "size":
                 value = self.whole(scope)
                 name = self.name(scope)
