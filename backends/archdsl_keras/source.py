@@ -204,7 +204,8 @@ def _step(whole: Any, path: list[str]) -> tuple[Any, list[str]]:
     if isinstance(whole, dict):
         return whole[name], rest
     if name.isdigit():
-        return (whole if isinstance(whole, list) else whole.layers)[int(name)], rest
+        row = _gathered(whole)
+        return (row if isinstance(row, list) else row.layers)[int(name)], rest
     layers = {layer.name: layer for layer in getattr(whole, "layers", ())}
     for end in range(1, len(path) + 1):
         if (layer := layers.get(_label("-".join(path[:end])))) is not None:

@@ -13,9 +13,8 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,11 @@ from archdsl.weights import random_weights
 
 __all__ = ["BACKENDS", "Fault", "Rejected", "faults_of", "frameworks"]
 
-os.environ.setdefault("KERAS_BACKEND", "torch")  # builds and calls a small network many times as fast as TensorFlow
 find = cache(find_backend)
 Array = np.ndarray[Any, Any]
 BACKENDS = ("torch", "keras")
 TOLERANCE = 1e-5  # Keras rounds some constants to float32
+BATCH = 2
 VALUES = 2  # of each parameter, besides its default
 
 
@@ -66,7 +65,7 @@ class Meant:
 
     @cached_property
     def x(self) -> Array:
-        return np.random.default_rng(0).standard_normal((2, *self.graph.entries[0].types[0].sizes))
+        return np.random.default_rng(0).standard_normal((BATCH, *self.graph.entries[0].types[0].sizes))
 
     @cached_property
     def y(self) -> Array:
@@ -273,31 +272,19 @@ def _in_torch(meant: Meant, cls: Any, given: Mapping[str, Any]) -> Ran:
 
 
 def _in_keras(meant: Meant, cls: Any, given: Mapping[str, Any]) -> Ran:
-    """Built by its first batch instead of by symbols, which takes twice as long."""
     backend, (_, keras) = find("keras"), frameworks()
-    image = np.moveaxis(meant.x, 1, -1)
-    with _unbuilt(cls):
-        model = cls(**given)
-        model(image, training=False)
+    model = cls(**given)
     if (params := backend.count_params(model)) != meant.params:
         return params, None
     backend.set_weights(model, meant.graph, meant.weights)
-    out = np.asarray(keras.ops.convert_to_numpy(model(image, training=False)))
+    out = np.asarray(keras.ops.convert_to_numpy(model(np.moveaxis(meant.x, 1, -1), training=False)))
     return params, np.moveaxis(out, -1, out.ndim - len(meant.y.shape[1:]))
-
-
-@contextmanager
-def _unbuilt(cls: Any) -> Iterator[None]:
-    build, cls.build = cls.build, lambda self, shape: None
-    try:
-        yield
-    finally:
-        cls.build = build
 
 
 @cache
 def frameworks() -> tuple[Any, Any]:
-    """PyTorch and Keras, the latter in float64. To be called where nothing is in a hurry: it takes seconds."""
+    """PyTorch and Keras, for a process of its own: Keras is in float64 from then on, and its images come in twos."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")  # builds and calls a small network several times as fast
     import torch
 
     find("keras").prepare()
@@ -306,4 +293,5 @@ def frameworks() -> tuple[Any, Any]:
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     keras.config.disable_traceback_filtering()
+    keras.Input = partial(keras.Input, batch_size=BATCH)  # a size that is not known is tried twice with each layer
     return torch, keras

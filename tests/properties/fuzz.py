@@ -158,9 +158,9 @@ def _one(task: tuple[int, int]) -> Found:
     return examined(*task)
 
 
-def _smallest(task: tuple[int, int, str]) -> tuple[str, str, str]:
+def _smallest(task: tuple[int, int, str, float]) -> tuple[str, str, str]:
     """The kind of a fault, the smallest spec that has it, and what it says there."""
-    seed, number, kind = task
+    seed, number, kind, seconds = task
     backends = tuple(b for b in BACKENDS if kind.startswith(b)) or ()
     says: dict[str, str] = {}
 
@@ -174,7 +174,7 @@ def _smallest(task: tuple[int, int, str]) -> tuple[str, str, str]:
                 says[text] = fault.says
         return text in says
 
-    text = shrunk(spec_text(seed, number), keeps)
+    text = shrunk(spec_text(seed, number), keeps, seconds)
     return kind, text, says.get(text) or next((f.says for f in _in_time(text, backends) if f.kind == kind), "")
 
 
@@ -184,7 +184,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path, default=Path("fuzz"))
+    parser.add_argument("--shrink", type=float, default=60, help="seconds to make the spec of a fault smaller")
+    parser.add_argument("specs", type=Path, nargs="*", help="files to be held before")
     args = parser.parse_args(arguments)
+    wrong = [f"{path}: {fault.says}" for path in args.specs for fault in faults_of(path.read_text(encoding="utf-8"))]
+    print("\n".join(wrong))
     args.folder.mkdir(parents=True, exist_ok=True)
     path = args.folder / f"state-{args.seed}.json"
     state = State.of(path, args.seed)
@@ -196,13 +200,13 @@ def main(arguments: list[str] | None = None) -> int:
         _run(state, path, pool.imap(_one, ((args.seed, n) for n in range(state.done, args.count)), chunksize=4))
         fresh = [k for k in state.faults if not _file(args.folder, k).exists()]
         for kind, text, says in pool.imap_unordered(
-            _smallest, [(args.seed, state.faults[k]["first"], k) for k in fresh]
+            _smallest, [(args.seed, state.faults[k]["first"], k, args.shrink) for k in fresh]
         ):
             said = " ".join(says.split())
             _file(args.folder, kind).write_text(f"# {kind}: {said[:300]}\n{text}", encoding="utf-8")
             print(f"\n{kind}: {said}\n\n{text}")
     _report(state)
-    return 1 if state.faults else 0
+    return 1 if wrong or state.faults else 0
 
 
 def _file(folder: Path, kind: str) -> Path:
