@@ -208,14 +208,14 @@ QUICK = ("lenet5", "mobilenetv2", "wrn16_8", "shufflenet", "squeezenet", "kth_aa
 
 @pytest.mark.parametrize("name", zoo_names() if HEAVY else QUICK)
 def test_every_argument_of_the_zoo(name: str) -> None:
-    """In PyTorch the outputs are the same; in Keras, written from the same plan, the weights are as many."""
+    """In PyTorch shapes and outputs are the same; in Keras, written from the same plan, small ones have as many weights."""
     source = zoo_source(name)
     assert source is not None
     graph = with_settings(source)
     assert graph is not None
     written, in_keras = emit(graph), archdsl_keras.emit(graph)
     usual = getattr(execute(written), written.name)
-    layers = getattr(execute(in_keras), in_keras.name) if HEAVY or graph.layers < 60 else None
+    layers = getattr(execute(in_keras), in_keras.name) if graph.layers < 60 else None
     for argument, default in arguments(usual).items():
         for value in others(default):
             as_set = with_settings(source, **{argument: value})
@@ -245,7 +245,7 @@ def assert_same_output(usual, written, graph: Graph, given) -> None:  # type: ig
     with torch.device("meta"):
         model, wanted = usual(**given), other()
     assert shapes(model) == shapes(wanted), given
-    if cost(graph).params > 10**7 or not HEAVY:
+    if cost(graph).params > 3 * 10**6 or not HEAVY:
         return
     model, wanted = usual(**given).eval(), other().eval()
     wanted.load_state_dict(model.state_dict())
