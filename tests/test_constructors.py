@@ -10,6 +10,7 @@ from math import prod
 import keras
 import pytest
 import torch
+from effort import HEAVY
 
 import archdsl_keras
 from archdsl.code.load import execute
@@ -19,7 +20,6 @@ from archdsl.graph.graph import Graph
 from archdsl.language.resources import zoo_names, zoo_source
 from archdsl.language.source import Source
 from archdsl_torch import emit
-from tests.effort import HEAVY
 
 DENSENET = """
 block layer(k) { f = in -> bn -> relu -> conv(4*k, 1) -> bn -> relu -> conv(k, 3)
@@ -208,7 +208,7 @@ QUICK = ("lenet5", "mobilenetv2", "wrn16_8", "shufflenet", "squeezenet", "kth_aa
 
 @pytest.mark.parametrize("name", zoo_names() if HEAVY else QUICK)
 def test_every_argument_of_the_zoo(name: str) -> None:
-    """In PyTorch shapes and outputs are the same; in Keras, written from the same plan, small ones have as many weights."""
+    """In PyTorch shapes and outputs are the same; in Keras, written from the same plan, weights are as many."""
     source = zoo_source(name)
     assert source is not None
     graph = with_settings(source)
