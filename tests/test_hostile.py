@@ -119,7 +119,6 @@ WRONG = {
     "file_outside": 'use "/etc/passwd" (x)\n' + model("a: x"),
     "no_such_library": "use std.nothing (x)\n" + model("a: x"),
     "two_of_a_name": "block a { out = in }\nblock a { out = in }\n" + model("b: a"),
-    "op_as_block": "block conv { out = in }\n" + model("b: conv"),
     "label_twice": model("a: relu", "a: bn"),
     "no_model": "block b { out = in }\n",
     "python": "import torch\nclass Net(nn.Module):\n    def __init__(self): pass\n",

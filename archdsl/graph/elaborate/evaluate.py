@@ -212,7 +212,7 @@ def _report_bad_call(body: Body, node: ast.Call, func: Value) -> None:
 
 def _report_hidden(body: Body, value: Value, node: ast.Expr) -> bool:
     """Report a name that is applied or called and is not what it means elsewhere; False where it is no such name."""
-    if not isinstance(node, ast.Name) or node.name not in VOCABULARY | body.file.blocks.keys():
+    if not isinstance(node, ast.Name) or node.name not in VOCABULARY.keys() | body.file.blocks.keys():
         return False
     kind = "block" if node.name in body.file.blocks else "op" if node.name in OPS else "function"
     bound, span = body.places[node.name]

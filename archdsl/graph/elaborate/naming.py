@@ -7,7 +7,7 @@ for each conditional a number.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -19,7 +19,8 @@ __all__ = ["FUNCTIONS", "VOCABULARY", "name_applications", "name_expression", "s
 FUNCTIONS = frozenset(
     ["range", "zip", "enumerate", "len", "min", "max", "sum", "abs", "round", "floor", "ceil", "sqrt"]
 )  # fmt: skip
-VOCABULARY = frozenset({*OPS, *FUNCTIONS, "share"})  # words of the language, where no name of the author's hides them
+# Words of the language, where no name of the author's hides them; an op may be added at any time.
+VOCABULARY = ChainMap[str, object](OPS, dict.fromkeys((*FUNCTIONS, "share")))  # type: ignore[arg-type]
 # What is applied and can hold no weights is marked by a dot: it does not count as an application.
 _OPERATORS = {"+": ".add", "-": ".sub", "*": ".mul", "/": ".div"}
 _CHOICE = ".choice"

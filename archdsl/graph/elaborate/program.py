@@ -45,7 +45,7 @@ class Declared:
     def later(self) -> set[str]:
         """What its lines bind that means nothing above them; a block or a word of the language still does."""
         bound = {n.name for s in self.node.body for n in ast.bound(s)}
-        return bound - self.file.blocks.keys() - VOCABULARY
+        return bound - self.file.blocks.keys() - VOCABULARY.keys()
 
 
 @dataclass(eq=False)
