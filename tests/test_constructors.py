@@ -100,6 +100,20 @@ HIDDEN = {  # each has a number that is built in and no longer shows what it cam
 }
 
 
+OPEN = {  # the fuzzer's: what is still not honest (docs/decisions/0010)
+    "neighbours in a list that are equal by chance": """model m(base=5) {
+  input [3, 4, 4]
+  a: conv(base, 3)
+  b: [conv(ceil(in.c*q), 1) -> conv(in.c, 1) for q in [1/3, 0.25]] -> conv(base, 1)
+}""".replace("in.c", "a.c"),
+    "a condition that all bodies of a class settle": """use std.residual (basic)
+model m(p=1) {
+  input [3, 4, 4]
+  a: basic(4*p) -> basic(8)
+}""",
+}
+
+
 def hidden(name: str) -> str:
     before = """block wide(k, j=floor(k*0.4), op=bn) { out = in -> conv(k, 3) -> conv(j, 3) -> op }
 block grow() { out = concat(in, in -> conv(2, 3)) }
@@ -135,6 +149,12 @@ def test_an_argument_does_what_the_setting_does(name: str) -> None:
 @pytest.mark.parametrize("name", HIDDEN)
 def test_no_argument_leaves_a_hidden_number_behind(name: str) -> None:
     is_honest(Source("hidden.arch", hidden(name)))
+
+
+@pytest.mark.parametrize("name", OPEN)
+@pytest.mark.xfail(strict=True, reason="open")
+def test_what_is_not_honest_yet(name: str) -> None:
+    is_honest(Source("open.arch", OPEN[name]))
 
 
 def is_honest(source: Source) -> dict[str, int]:
