@@ -96,16 +96,13 @@ HIDDEN = {  # each has a number that is built in and no longer shows what it cam
     "a size that a repeat made": "s: grow * n -> conv(floor(c*0.5), 1)",
     "a size that a repeat made, in a repeat": "s: (grow * n -> conv(4, 1)) * c",
     "a size that a recursion made": "s: nest(n) -> conv(8, 1)",
+    "ops in a list that are equal by chance": "s: [conv(ceil(c*q), 3) for q in [1/3, 0.3]]",
+    "flows in a list that are equal by chance": "s: [conv(ceil(c*q), 3) -> conv(c, 1) for q in [1/3, 0.3]]",
     "a fraction of a fraction": "s: conv(floor(floor(c*0.7)*n/3), 1)",
 }
 
 
 OPEN = {  # the fuzzer's: what is still not honest (docs/decisions/0010)
-    "neighbours in a list that are equal by chance": """model m(base=5) {
-  input [3, 4, 4]
-  a: conv(base, 3)
-  b: [conv(ceil(in.c*q), 1) -> conv(in.c, 1) for q in [1/3, 0.25]] -> conv(base, 1)
-}""".replace("in.c", "a.c"),
     "a condition that all bodies of a class settle": """use std.residual (basic)
 model m(p=1) {
   input [3, 4, 4]

@@ -14,8 +14,8 @@ from effort import FEW, HEAVY
 HERE = Path(__file__).parent
 CASES = sorted((HERE.parent / "cases").glob("*.arch"))
 SPECS = 300 if HEAVY else 10 if FEW else 25
-# Columns of a list beside a number of channels that they hang on, and conditions of a block that are settled by chance,
-# still leave arguments that are not honest: this kind of fault is overlooked until they do not.
+# Conditions of a block that are settled by chance still leave arguments that are not honest (decision 0010): this kind
+# of fault is overlooked until they do not.
 OPEN = re.compile(r"constructor: (count|values|shape)")
 
 

@@ -17,6 +17,7 @@ from archdsl.graph.elaborate.values import (
     Template,
     Tensor,
     Value,
+    causes,
     describe,
     holds_shared,
     holds_tensor,
@@ -26,6 +27,7 @@ from archdsl.graph.graph import Call, Chain, Graph, Node, Ref, Select, Share, St
 from archdsl.language.diagnostics import Label
 from archdsl.language.errors.names import MissingArgument
 from archdsl.language.errors.values import NegativeRepeat, NotATensor, SharedMisfit
+from archdsl.language.expr import Expr
 from archdsl.language.ops.op import Op, Reject, Shape
 from archdsl.language.schema import missing, parameters
 from archdsl.language.source import Span
@@ -213,13 +215,17 @@ def _chain(body: Body, template: Repeat, type: TensorType, span: Span) -> tuple[
     """A chain and the type that it ends with."""
     steps: list[Step] = []
     if isinstance(template.item, tuple) and template.times is None:
+        last: tuple[Expr, ...] = ()
         for item in template.item:
             found = _target(body, item, type, item.span if isinstance(item, Template) else span)
             if isinstance(found, Poison):
                 return POISON
             target, type = found
             if target is not None:
-                _append(steps, target, 1, type)
+                written = tuple(causes(item))
+                if _append(steps, target, 1, type) and written != last:  # equal to the one before by chance
+                    body.owner.graph.settled.update(*(cause.all_names() for cause in (*last, *written)))
+                last = written
         return Chain(tuple(steps), None), type
     times = _times(body, template)
     if times is None:
@@ -255,11 +261,13 @@ def _as_repeated(body: Body, template: Repeat, type: TensorType, span: Span) -> 
     return type.with_shape(*(size if size == after else size.chosen_by(times) for size, after in sizes))
 
 
-def _append(steps: list[Step], target: Target, count: int, type: TensorType) -> None:
+def _append(steps: list[Step], target: Target, count: int, type: TensorType) -> bool:
+    """Add an item, or another one to equal ones; whether it was that."""
     if steps and steps[-1].target == target and steps[-1].types == (type,):
         steps[-1] = replace(steps[-1], count=steps[-1].count + count)
-    else:
-        steps.append(Step(target, count, (type,)))
+        return True
+    steps.append(Step(target, count, (type,)))
+    return False
 
 
 def _target(body: Body, item: Value, type: TensorType, span: Span) -> Found:
@@ -302,7 +310,7 @@ def _op_target(body: Body, item: ApplyOp, type: TensorType, span: Span) -> Found
 def _flow_target(body: Body, item: Value, type: TensorType, span: Span) -> Found:
     """A parenthesised flow as one item: a body of its own, in the names of this one."""
     # Types are equal by value; but a flow speaks the names of its block, so how its input is written counts as well.
-    memo = ("flow", id(body.owner), key(item), type, tuple(d.expr for d in type.shape))
+    memo = ("flow", id(body.owner), key(item), tuple(causes(item)), type, tuple(d.expr for d in type.shape))
     known = body.session.bodies.get(memo)
     if known is not None:
         return known  # type: ignore[no-any-return]
