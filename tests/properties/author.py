@@ -371,7 +371,8 @@ class Author:
         options = [
             f"conv({c}, {k})", f"conv({c}, k={k}, bias=true)", f"conv({c}, {k}, groups={c})",
             f"conv({c}, 3, dilation=2)", f"conv({c}, [1, 3]) -> conv({c}, [{k}, 1])", "bn", "bn(eps=1e-3)", "layernorm",
-            "l2norm", 'standardize("h w")', "standardize(0)", "scale(0.5)", "prelu", "softmax", "groupnorm(1)",
+            "l2norm", 'standardize("h w")', "standardize(0)", "scale(0.5)", "prelu", "softmax",
+            f"pad_channels({c} + 1) -> groupnorm(1) -> slice(0, {c})",
             "maxpool(3, 1)", "avgpool(3, 1, padding=1, count_zeros=false)", f"dropout({rate})", f"droppath(p={rate})",
             f"leaky_relu({self.value('ratio', scope)})", f"elu({self.ratio(scope)})",
             f"pad(1) -> conv({c}, 3, padding=0)", "upsample(scale=2) -> maxpool(2)", "id", "[]",
@@ -381,7 +382,8 @@ class Author:
         options += [f"conv({self.whole(scope)}, {self.pick('1', k)}) -> {self.pick('bn -> ', '')}conv({c}, {k})"] * 5
         if self.even:
             options += [
-                f"conv({c}, 3, groups={r})", f"groupnorm({r})", f"slice(0, {c} / 2) -> pad_channels({c})",
+                f"conv({c}, 3, groups={r})", f"pad(1) -> groupnorm({r}) -> conv({c}, 3, padding=0)",
+                f"slice(0, {c} / 2) -> pad_channels({c})",
                 f'permute("(g c) h w -> (c g) h w", g={r})',
                 f'reshape("(g c) h w -> g c h w", g={r}) -> softmax(axis=1) -> reshape("g c h w -> (g c) h w")',
             ]  # fmt: skip

@@ -13,7 +13,7 @@ from effort import FEW, HEAVY
 
 HERE = Path(__file__).parent
 CASES = sorted((HERE.parent / "cases").glob("*.arch"))
-SPECS = 300 if HEAVY else 10 if FEW else 25
+SPECS = 200 if HEAVY else 10 if FEW else 25
 # Conditions of a block that are settled by chance still leave arguments that are not honest (decision 0010): this kind
 # of fault is overlooked until they do not.
 OPEN = re.compile(r"constructor: (count|values|shape)")
