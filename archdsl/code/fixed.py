@@ -31,8 +31,9 @@ def fix_names(found: Partition, fixed: Fixed, lost: Mapping[Class, Set[str]]) ->
     silent: dict[Graph, set[str]] = {}  # callers must not let them vary either, even where a class has many values
     settled: dict[Graph, set[str]] = {}
     for cls in found.classes:
+        resizing = set(_resizing(cls))
         for body in cls.bodies:
-            silent.setdefault(body.home, set()).update(body.graph.fixed, lost.get(cls, ()), _resizing(cls))
+            silent.setdefault(body.home, set()).update(body.graph.fixed, lost.get(cls, ()), resizing)
             settled.setdefault(body.home, set()).update(_settled(cls, body))
     size = -1  # names are only ever added, so nothing has changed once there are as many as before
     while size != (size := sum(map(len, (*silent.values(), *fixed_now.values())))):
