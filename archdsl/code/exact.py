@@ -128,6 +128,10 @@ def _floating(expr: Expr, envs: Sequence[Env], values: Sequence[Number], fractio
     def made(e: Expr) -> Expr:
         if e.op not in _ROUNDING:
             return Expr(e.op, tuple(map(made, e.parts)), e.size) if e.parts else e
+        if e.op == "round" and len(e.parts) == 2:  # what it gives need not be whole, how many steps there are is
+            value, step = e.parts
+            steps = Expr("round", (Expr("/", (value, step), e.size),), e.size)
+            return Expr("*", (made(steps), made(step)), e.size)
         rounded = [e.value(env) for env in envs]
         whole = None if Fraction in map(type, rounded) else spelled(e, envs, rounded, fractions)
         if whole is None:

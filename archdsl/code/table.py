@@ -18,6 +18,7 @@ Pair = tuple[Dim, Dim]
 
 # What the sides of an operator must at least bind as (see `Code.text`).
 _MARKS = {"+": ("s", "s"), "-": ("s", "p"), "*": ("p", "p"), "/": ("p", "u")}
+_NUMBER_MARKS = _MARKS | {"*": ("p", "u")}  # `x * (n // 2)`
 
 
 def same(pair: Pair) -> Value:
@@ -72,7 +73,7 @@ def _operator(symbol: str, fresh: bool) -> Emitter:
 
 def _with_number(op: merge.WithNumber, types: Types) -> Code:
     sides = ("number", "0") if op.number_first else ("0", "number")
-    text = f" {op.symbol} ".join(f"{{{s}!{m}}}" for s, m in zip(sides, _MARKS[op.symbol], strict=True))
+    text = f" {op.symbol} ".join(f"{{{s}!{m}}}" for s, m in zip(sides, _NUMBER_MARKS[op.symbol], strict=True))
     return Code(text, values={"number": op.number}, level=_level(op.symbol), elementwise=True)
 
 
