@@ -10,7 +10,7 @@ SPEC := attention56_cifar
 FUZZ_ARGS ?= --count 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check fuzz mutate golden reference zoo clean
+.PHONY: help demo test test-all test-more check fuzz mutate golden reference zoo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ check: $(READY) ## format, lint, types and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
+
+test-more: ## run what looks further in `make test-all` than in `make test`
+	@$(MAKE) --no-print-directory test-all PYTEST_ARGS="$(PYTEST_ARGS) -m more"
 
 fuzz: $(READY) ## hold 10,000 random specs against their programs; goes on where it was stopped (FUZZ_ARGS="--seed 1 --jobs 2")
 	$(BIN)/python tests/properties/fuzz.py $(FUZZ_ARGS)

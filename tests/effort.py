@@ -6,5 +6,5 @@ import os
 
 __all__ = ["FEW", "HEAVY"]
 
-HEAVY = os.environ.get("ARCHDSL_TEST_PROFILE") == "all"  # `make test-all`
+HEAVY = os.environ.get("ARCHDSL_TEST_PROFILE") == "all"  # `make test-all`; what reads it is marked `more`
 FEW = os.environ.get("ARCHDSL_TEST_PROFILE") == "few"  # `make mutate`

@@ -179,6 +179,7 @@ def test_channels_last() -> None:
     same(gradients(module(last), module, last), gradients(module(x), module, x), 1e-14)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("backend", ["aot_eager", *(["inductor"] if HEAVY else [])])
 def test_compiles_into_one_graph(backend: str) -> None:
     module = layer(9, 8)

@@ -66,6 +66,7 @@ def naive(x: Any, dk: int, dv: int, heads: int, *tables: Any) -> Any:
     return tf.reshape(out, (len(x), height, width, dv))
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: f"{grid[0]}x{grid[1]}")
 def test_outputs_and_gradients_are_those_of_the_definition(grid: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
@@ -110,6 +111,7 @@ def test_a_compiled_step_never_holds_all_pairs(relative: str) -> None:
     assert pairs // 16 <= numbers(text) <= pairs // 8
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("policy_name", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_it_learns_and_is_saved_in_every_precision(policy_name: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy(policy_name)

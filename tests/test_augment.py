@@ -44,6 +44,7 @@ keras = load_keras()
 
 import archdsl_keras.augment  # noqa: E402
 
+pytestmark = pytest.mark.more  # compiled, where there is time
 Array = NDArray[np.float32]
 ROOT = Path(__file__).parents[1]
 CHANCE = 1e-3  # a test of a distribution fails where it is less likely than that

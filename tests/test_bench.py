@@ -74,6 +74,7 @@ def test_one_way_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(m.mode, m.how, m.ratio) for m in found.found] == [("infer", "float32", 1), ("train", "float32", 1)]
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(
     "backend", ["torch", pytest.param("keras", marks=pytest.mark.skipif(not HEAVY, reason="slow"))]
 )
@@ -87,6 +88,7 @@ def test_memory_is_that_of_the_activations(backend: str) -> None:
     assert LARGE < found["infer"] < 8 * LARGE and max(2 * LARGE, found["infer"]) < found["train"] < 16 * LARGE
 
 
+@pytest.mark.more
 @pytest.mark.skipif(not HEAVY, reason="slow")
 @pytest.mark.parametrize("backend", ["torch", "keras"])
 def test_bench_as_a_command(backend: str, run: Callable[..., Any]) -> None:

@@ -223,6 +223,7 @@ def test_fractions_are_arguments() -> None:
 QUICK = ("lenet5", "mobilenetv2", "wrn16_8", "shufflenet", "squeezenet", "kth_aa_resnet34", "report2021_attention56")
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("name", zoo_names() if HEAVY else QUICK)
 def test_every_argument_of_the_zoo(name: str) -> None:
     """In PyTorch shapes and outputs are the same; in Keras, written from the same plan, weights are as many."""

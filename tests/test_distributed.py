@@ -78,6 +78,7 @@ def test_two_processes_are_one_with_the_whole_batch(runs: Path, tmp_path: Path, 
     assert evaluate(str(runs / name))[1].loss == pytest.approx(result.loss, rel=1e-4)
 
 
+@pytest.mark.more
 @pytest.mark.skipif(not HEAVY, reason="starts four processes")
 def test_the_command_line_starts_them_and_goes_on(tmp_path: Path) -> None:
     (tmp_path / "net.arch").write_text(SPEC)
@@ -100,6 +101,7 @@ def test_the_command_line_starts_them_and_goes_on(tmp_path: Path) -> None:
     assert all(np.array_equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
+@pytest.mark.more
 @pytest.mark.skipif(not HEAVY, reason="starts two processes")
 def test_a_mistake_of_all_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "net.arch").write_text(SPEC)

@@ -39,6 +39,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return Path(shutil.copytree(DATA / f"run_0_1_0_{request.param}", tmp_path / "run"))
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("folder", BACKENDS, indirect=True)
 def test_its_weights_have_the_accuracy_that_it_recorded(folder: Path, run: Callable[..., Any]) -> None:
     recorded = json.loads((folder / "summary.json").read_text())
@@ -48,6 +49,7 @@ def test_its_weights_have_the_accuracy_that_it_recorded(folder: Path, run: Calla
     assert found["loss"] == pytest.approx(recorded["loss"], rel=1e-5)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("folder", BACKENDS, indirect=True)
 def test_it_goes_on_as_it_would_have(folder: Path, run: Callable[..., Any]) -> None:
     """The third epoch is the one of a training that was not stopped."""
@@ -78,6 +80,7 @@ def test_they_are_listed(run: Callable[..., Any]) -> None:
     assert not any(name.startswith(("recipe", "--set")) for name in compared["differences"])
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("to", BACKENDS)
 def test_its_weights_are_converted(to: str, tmp_path: Path, run: Callable[..., Any]) -> None:
     """From the file alone: the spec and the file that it uses are inside."""

@@ -84,6 +84,7 @@ def test_it_is_the_accuracy_that_the_run_reports(digits: tuple[Run, Result]) -> 
     np.testing.assert_array_equal(whole.confusion, again.confusion)
 
 
+@pytest.mark.more
 @pytest.mark.skipif(not HEAVY, reason="slow")
 def test_with_keras_it_is_too(tmp_path: Path) -> None:
     pytest.importorskip("keras")

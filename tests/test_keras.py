@@ -225,6 +225,7 @@ def test_a_repeat_of_a_thousand() -> None:
     check_learns(graph, model)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("m", [6 if HEAVY else 2])
 def test_attention452_is_built(m: int) -> None:
     """Of 452 layers flat models raise RecursionError; with m = 2 there are 164, which goes faster."""
@@ -298,6 +299,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return folders
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("framework", ["tensorflow", "torch", *(["jax"] if HEAVY else [])])
 def test_saved_models_compute_and_learn_in_a_fresh_process(framework: str, saved: list[Path]) -> None:
     ran = subprocess.run(

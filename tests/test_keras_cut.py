@@ -45,12 +45,14 @@ def stages_called(graph: Graph) -> list[str]:
     return [k.value.value for c in calls for k in c.func.keywords if k.arg == "name"]  # type: ignore[attr-defined]
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("name", [*zoo_names(), *CASES] if HEAVY else [*zoo_names()[::7], *CASES])
 def test_every_stage_is_one_layer_with_its_name(name: str) -> None:
     graph = whole(name) if name in CASES else zoo(name)
     assert {member(stage, MEMBERS) for stage in graph.stages} <= set(stages_called(graph))
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("name", ["lenet5", "gates", "tokens", "forward", *(zoo_names()[::6] if HEAVY else [])])
 def test_models_are_cut_at_every_stage(name: str) -> None:
     graph = whole(name) if name in CASES else zoo(name)

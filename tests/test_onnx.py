@@ -59,6 +59,7 @@ def pools() -> Iterator[str]:
             yield f"avgpool({k}, {s}, padding={p}, count_zeros={zeros}, ceil=true)"
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("size", [(9, 8), *([(7, 10), (8, 13)] if HEAVY else [])])
 def test_pools_that_round_up(size: tuple[int, int], tmp_path: Path) -> None:
     """All in one network, since a file takes seconds."""
@@ -69,6 +70,7 @@ def test_pools_that_round_up(size: tuple[int, int], tmp_path: Path) -> None:
     hold(api.elaborated(f"model pools {{\n  {text}\n}}")[0], tmp_path / "pools.onnx")
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("name", zoo_names()[::6] if HEAVY else ["lenet5"])
 def test_a_shipped_network_is_exported(name: str, tmp_path: Path) -> None:
     """ImageNet's networks see smaller images here."""

@@ -59,6 +59,7 @@ def test_every_op_is_in_the_table_and_in_the_battery(backend: str) -> None:
     assert EVERY.keys() - {name for name, _, _ in CASES} == set()
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("framework", ["torch", *(["jax"] if HEAVY else [])])
 def test_keras_computes_the_same_on_other_frameworks(framework: str, tmp_path: Path) -> None:
     """Evaluation of the whole battery, in a process of its own: Keras stays on the framework it is imported with.

@@ -42,6 +42,7 @@ def shapes(network: nn.Module) -> dict[str, torch.Size]:
     return {key: value.shape for key, value in network.state_dict().items()}
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_network_is_traced_copied_pickled_and_read(name: str) -> None:
     """Without memory for its numbers, and in training, where more is random."""

@@ -303,6 +303,7 @@ def test_the_outermost_repeated_blocks_are_compiled() -> None:
     assert blocks(whole) == [whole]
 
 
+@pytest.mark.more
 @pytest.mark.skipif(not HEAVY, reason="compiles for a minute")
 def test_a_compiled_network_trains_alike(tmp_path: Path) -> None:
     few = replace(STEADY, budget=Count(20))

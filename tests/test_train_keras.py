@@ -452,6 +452,7 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
+@pytest.mark.more
 @pytest.mark.skipif(not HEAVY, reason="minutes: make test-all")
 @pytest.mark.parametrize(("backend", "devices"), [("tensorflow", 1), ("jax", 1), ("jax", 2), ("torch", 1)])
 def test_every_framework_gives_the_same(
@@ -468,6 +469,7 @@ def test_every_framework_gives_the_same(
     np.testing.assert_allclose(rows[:, [0, 1, 2, 3, 5]], wanted[:, [0, 1, 2, 3, 5]], rtol=1e-4)
 
 
+@pytest.mark.more
 @pytest.mark.skipif(not HEAVY, reason="minutes: make test-all")
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_every_framework_goes_on_as_if_not_stopped(backend: str, tmp_path: Path) -> None:

@@ -206,6 +206,7 @@ def shipped() -> list[str]:
     return [name for name in zoo_names() if api.elaborated(name)[0].layers < 650] if HEAVY else ["lenet5"]
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_specs_agree(name: str) -> None:
     """ImageNet's networks see smaller images here."""

@@ -19,6 +19,7 @@ SPECS = 200 if HEAVY else 10 if FEW else 25
 OPEN = re.compile(r"constructor: (count|values|shape)")
 
 
+@pytest.mark.more
 def test_programs_compute_what_their_specs_say(tmp_path: Path) -> None:
     """In a process of its own: Keras runs in float64 there, on PyTorch."""
     pytest.importorskip("keras")
