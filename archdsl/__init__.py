@@ -8,8 +8,6 @@ The same as the command line (`archdsl --help`). Importing this imports nothing 
 loaded when it is called.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

@@ -3,8 +3,6 @@
 Exit codes: 0 fine, 1 the spec or the data is wrong, 2 the command line is wrong or an extra is missing, 130 on Ctrl-C.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import sys

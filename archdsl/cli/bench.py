@@ -1,7 +1,5 @@
 """`archdsl bench`: images a second and memory of a model, beside its framework's plain float32."""
 
-from __future__ import annotations
-
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Sequence

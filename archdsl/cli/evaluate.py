@@ -1,7 +1,5 @@
 """`archdsl eval`, `archdsl predict` and `archdsl masks`: what the best weights of a run say of images."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys

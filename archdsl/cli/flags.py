@@ -1,7 +1,5 @@
 """The arguments and flags that commands share, and what a command is."""
 
-from __future__ import annotations
-
 from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

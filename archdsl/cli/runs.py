@@ -1,7 +1,5 @@
 """`archdsl runs`: what runs there are, which differ in their seeds alone, and how others differ."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """What commands share that read a spec: which one, which model of it, with which settings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from archdsl import api

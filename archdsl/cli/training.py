@@ -1,7 +1,5 @@
 """`archdsl train`: a model, data, a recipe and where to run it."""
 
-from __future__ import annotations
-
 import sys
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence

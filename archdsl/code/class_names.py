@@ -1,7 +1,5 @@
 """What each class is called: the model and its blocks as they are, the classes of one block by what decides."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Which bodies become one class: as few classes as possible, taken to be one until their text differs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """What a backend's table says of an op: how it is constructed, and how it is applied."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Union

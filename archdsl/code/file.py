@@ -1,7 +1,5 @@
 """A generated file: its docstring, its imports, the layers it holds, its classes."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

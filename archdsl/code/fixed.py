@@ -4,8 +4,6 @@ A constructor is honest: with another value for an argument it builds what the s
 number that was rounded into a literal, or that settled a condition which is not written down, is written as it is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from archdsl.code.bodies import BodyCode, CallCode, calls

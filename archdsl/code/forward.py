@@ -1,7 +1,5 @@
 """The forward pass as statements: the author's names are variables, what has no name is nested where it is short."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A model whose statements are one node each, for frameworks that write models as calls of named layers."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Generated text as a Python module, in memory: tracebacks, debuggers and `inspect` see its lines."""
 
-from __future__ import annotations
-
 import hashlib
 import linecache
 import sys

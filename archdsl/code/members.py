@@ -1,7 +1,5 @@
 """What constructs the members of a class, as far as it is the same in every framework."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import ClassVar

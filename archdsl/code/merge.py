@@ -1,7 +1,5 @@
 """The bodies of one class laid over one another: what is applied in which order, and where members live."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace

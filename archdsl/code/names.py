@@ -1,7 +1,5 @@
 """Python names for the names of a spec: never a keyword, never one that something else already has."""
 
-from __future__ import annotations
-
 import keyword
 import re
 import unicodedata

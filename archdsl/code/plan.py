@@ -3,8 +3,6 @@
 Nothing here knows a framework. A plan says everything in the names of the spec; a backend writes it down.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Shared flows that classes hand on: which they are, and whether all of their uses are one module."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode, calls, calls_in

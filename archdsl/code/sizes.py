@@ -1,7 +1,5 @@
 """Sizes of inputs that are a parameter as well, wherever a class is built: they need no argument of their own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 from archdsl.code.bodies import BodyCode, CallCode, ChainCode, calls

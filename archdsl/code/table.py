@@ -1,7 +1,5 @@
 """What the tables of all backends have in common: how arguments are written, and what every framework writes alike."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value

@@ -1,7 +1,5 @@
 """Values of a plan: what they are, however they are written."""
 
-from __future__ import annotations
-
 from archdsl.code.code import Layer, Value
 from archdsl.language.types import Dim
 

@@ -1,7 +1,5 @@
 """Values that the bodies of a class write in many ways, as the one way that its constructor writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace

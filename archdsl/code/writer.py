@@ -1,7 +1,5 @@
 """A plan as the source of a class: all that is the same in every framework."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass

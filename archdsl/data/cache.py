@@ -1,7 +1,5 @@
 """Where downloaded data are kept, and how they get there."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

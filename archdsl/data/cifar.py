@@ -4,8 +4,6 @@ A record is a byte for each label (CIFAR-100 has the coarse one first) and 3 x 3
 Source: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images"; https://www.cs.toronto.edu/~kriz/cifar.html.
 """
 
-from __future__ import annotations
-
 import gzip
 import tarfile
 import zlib

@@ -1,7 +1,5 @@
 """`Data`: what `open_data` finds, before an image of it is decoded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, TypeGuard

@@ -4,8 +4,6 @@ Usual JPEGs are decoded by libjpeg-turbo itself (simplejpeg), everything else by
 files is the one that counts. Both decode in full, and let other threads run meanwhile; so does the resizing.
 """
 
-from __future__ import annotations
-
 import math
 import threading
 from functools import cache

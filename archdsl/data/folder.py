@@ -4,8 +4,6 @@ They are read here rather than through the `datasets` library: a damaged file ha
 table of every folder it sees into the home directory.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Data sets by name, folders of images, sets of the hub: `open_data`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """From a program to the graph of one of its models: elaborated, and legal."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from archdsl.graph.elaborate import Program, elaborate

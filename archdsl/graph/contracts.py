@@ -1,7 +1,5 @@
 """`expect` lines: what a model promises of itself, at its declared defaults and input."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache, partial

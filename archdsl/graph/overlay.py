@@ -1,7 +1,5 @@
 """Bodies of one block laid over one another, by the names of their nodes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 __all__ = ["overlay"]

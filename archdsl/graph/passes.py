@@ -5,8 +5,6 @@ changes nothing. They see one body at a time and are run by elaboration as soon 
 once for all of its uses: whoever calls it sees it whole, and a budget counts what is left.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Every op of a graph where it stands, repeats and calls unfolded: what has a value when the network runs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What a legal graph is: `verify` runs after each pass. An illegal graph is our mistake, never a user's."""
 
-from __future__ import annotations
-
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts
 from archdsl.language.ops.op import Op
 from archdsl.language.types import TensorType

@@ -12,8 +12,6 @@ Each distinct body stands once, numbered by first appearance where a block has s
 A size that the author did not write as a plain number shows both: `64{c/4}`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import reduce

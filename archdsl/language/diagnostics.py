@@ -1,7 +1,5 @@
 """What is wrong, where, and what to do: `Diagnostic`, and the `Error` classes that make it."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Libraries that are loaded when something of them is first used: a `check` needs none, and they may be missing."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -24,4 +22,4 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 else:
     np = Later("numpy")
-    NDArray = Array = Pixels = Any  # types are texts when a program runs
+    NDArray = Array = Pixels = Any  # the files that say them keep their types as texts

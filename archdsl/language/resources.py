@@ -1,7 +1,5 @@
 """Where specs come from: files, the standard library and the zoo, in a checkout or in an installed wheel."""
 
-from __future__ import annotations
-
 import re
 import sys
 from functools import cache

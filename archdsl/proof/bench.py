@@ -3,8 +3,6 @@
 Framework-free: a backend has a `bench`, which makes a `Trial`; what is timed, and how, is said here.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor

@@ -1,7 +1,5 @@
 """What a model is, in tables: by stage, by line, by block, and the elaborated spec itself."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any

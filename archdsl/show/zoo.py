@@ -3,8 +3,6 @@
 `python -m archdsl.show.zoo` (or `make zoo`) makes it anew in a checkout, with docs/zoo.md and its drawings.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable

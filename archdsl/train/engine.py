@@ -1,7 +1,5 @@
 """`archdsl train`: from a spec, data and a recipe to a run, and on from it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

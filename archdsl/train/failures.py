@@ -1,7 +1,5 @@
 """What a training can end in, or cannot begin with, whatever the framework: diagnostics at the place to blame."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from pathlib import Path

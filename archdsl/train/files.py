@@ -1,7 +1,5 @@
 """How a run's files get on the disk: whole or not at all, and there before they take their name."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

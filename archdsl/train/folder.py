@@ -10,8 +10,6 @@ last.*  last.previous.*               the backend's own state, to go on from, an
 summary.json  summary.md              how it ended, for programs and for papers
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

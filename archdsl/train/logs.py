@@ -1,7 +1,5 @@
 """Where the figures of a run go besides its metrics.csv: TensorBoard always, W&B and MLflow where asked."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from hashlib import sha256

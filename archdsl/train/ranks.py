@@ -1,7 +1,5 @@
 """Which of several processes this is that train one network together, and how many there are."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 Nothing is elaborated and no framework is imported: a folder of a thousand runs is read in a second.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

@@ -1,7 +1,5 @@
 """`Settings`: on what machine and how carefully a recipe is run; none of it is part of the recipe."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Files of weights: safetensors, with the spec inside as metadata (docs/weights.md)."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

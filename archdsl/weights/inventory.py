@@ -4,8 +4,6 @@ A key is the graph's path, `.0` for `[0]`, then the name that the op gives the w
 `conv3.attention.T.0.f.conv1.weight`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from archdsl.graph.graph import Graph

@@ -1,7 +1,5 @@
 """Random weights to compare frameworks with (docs/decisions/0014)."""
 
-from __future__ import annotations
-
 from hashlib import sha256
 from math import prod
 

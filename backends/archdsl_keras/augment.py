@@ -4,8 +4,6 @@ What a word means is its docstring (archdsl/language/recipe/words.py). Everythin
 for every backend of Keras: TensorFlow has neither its affine transform nor its gamma distribution there.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Images on their way to the network, as batches for `fit`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

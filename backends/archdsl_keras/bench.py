@@ -1,7 +1,5 @@
 """Steps of a network to be timed, for `archdsl bench`. Imports Keras."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras

@@ -1,7 +1,5 @@
 """Where a number that is not finite arose first: the step is done once more, node by node. Imports Keras."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

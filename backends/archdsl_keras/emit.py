@@ -1,7 +1,5 @@
 """The table: how each op is written in Keras. Batch first, channels last: axis 0 of the spec is the last one here."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction

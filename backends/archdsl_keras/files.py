@@ -1,7 +1,5 @@
 """Trained networks as files of Keras: weights alone, or the whole model."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Mapping

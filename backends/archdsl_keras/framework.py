@@ -1,7 +1,5 @@
 """Keras, imported quietly, and with a sentence where it cannot work."""
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """Logits of trained weights in evaluation. Imports Keras."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 

@@ -1,7 +1,5 @@
 """The learner that `archdsl.train.course` leads: the steps of an epoch are one `fit`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

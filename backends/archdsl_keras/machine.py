@@ -1,7 +1,5 @@
 """What `Settings` come to on this machine: device, precision, several devices, a lack of memory."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The optimizers and learning rates of a recipe, as Keras applies them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """A plan as Keras source: one layer a class, and the model."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import chain

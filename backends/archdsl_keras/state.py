@@ -3,8 +3,6 @@
 It holds weights, optimizer, averages, the number of steps, and the sums of the epoch that runs.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What one step computes: a network with its recipe, as a `keras.Model` that `fit` trains."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain

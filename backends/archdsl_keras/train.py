@@ -1,7 +1,5 @@
 """Training with Keras: what a recipe, settings and images come to, and the course that they take."""
 
-from __future__ import annotations
-
 import keras
 
 from archdsl.code.backend import Artifact

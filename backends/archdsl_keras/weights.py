@@ -3,8 +3,6 @@
 Keras has the channels last: kernels are (height, width, in, out), matrices (in, out).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import prod
 from typing import Any

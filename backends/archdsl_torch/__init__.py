@@ -3,8 +3,6 @@
 Importing this package imports no framework; building, training and evaluating do.
 """
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING
 

@@ -4,8 +4,6 @@ What a word means is its docstring (archdsl/language/recipe/words.py). All numbe
 generators, and no draw makes the processor wait for a GPU.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

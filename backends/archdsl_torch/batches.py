@@ -1,7 +1,5 @@
 """Images on their way to the network, as batches on its device."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

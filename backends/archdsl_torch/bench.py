@@ -1,7 +1,5 @@
 """Steps of a network to be timed, for `archdsl bench`. Imports PyTorch."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

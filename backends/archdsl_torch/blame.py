@@ -1,7 +1,5 @@
 """Where a number that is not finite arose first: the step is run again, with every node looked at."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from typing import Any

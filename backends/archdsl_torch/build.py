@@ -1,7 +1,5 @@
 """A network from its generated text."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from archdsl.code.backend import Artifact

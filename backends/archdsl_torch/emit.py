@@ -1,7 +1,5 @@
 """The table: how each op is written in PyTorch. Batch first, channels second; no default that differs is relied on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any

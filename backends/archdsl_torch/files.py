@@ -1,7 +1,5 @@
 """Trained weights as a file of PyTorch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Logits of trained weights in evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import numpy as np

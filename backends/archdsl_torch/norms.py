@@ -1,7 +1,5 @@
 """Batch norm whose statistics are those of the whole batch, where several processes have a part of it each."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

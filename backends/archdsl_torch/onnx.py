@@ -1,7 +1,5 @@
 """Trained networks as ONNX files: exported by PyTorch, checked with onnxruntime. Imports both."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence

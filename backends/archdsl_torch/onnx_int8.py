@@ -1,7 +1,5 @@
 """ONNX files in 8 bits: static quantisation after training, by onnxruntime, and what it costs in accuracy."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from pathlib import Path

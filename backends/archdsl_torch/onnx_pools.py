@@ -4,8 +4,6 @@ ONNX counts a last window that begins beyond the image, and what a mean over one
 depends on the program that runs it, and its version.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any

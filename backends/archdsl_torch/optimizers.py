@@ -1,7 +1,5 @@
 """A recipe's optimizer, and the average that it keeps of the weights."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any

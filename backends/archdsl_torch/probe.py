@@ -1,7 +1,5 @@
 """What the generated PyTorch network computes, for `archdsl verify` and `archdsl masks`. Imports PyTorch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any

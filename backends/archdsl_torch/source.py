@@ -1,7 +1,5 @@
 """A plan as PyTorch source: one `nn.Module` a class."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from archdsl.code.members import Node, is_list

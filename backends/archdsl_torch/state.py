@@ -1,7 +1,5 @@
 """The state that a training leaves behind and goes on from, laid out as Lightning's checkpoints are."""
 
-from __future__ import annotations
-
 import pickle
 from io import BytesIO
 from pathlib import Path

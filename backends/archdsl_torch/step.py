@@ -1,7 +1,5 @@
 """What one step computes: a network with its recipe, on its devices."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

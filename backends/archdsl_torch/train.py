@@ -1,7 +1,5 @@
 """Training with PyTorch: what a recipe, settings and images come to, and the course that they take."""
 
-from __future__ import annotations
-
 import logging
 import os
 import warnings

@@ -1,7 +1,5 @@
 """Weights between a generated PyTorch network, or its state dict, and the graph's keys."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Graph -> the text of a Python file."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator
 

@@ -4,8 +4,6 @@
 that is wrong comes back as diagnostics; what already failed is silent.
 """
 
-from __future__ import annotations
-
 import gc
 import sys
 from collections.abc import Iterator, Mapping

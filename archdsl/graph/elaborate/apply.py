@@ -1,7 +1,5 @@
 """What happens when data flows into an op, a block, a flow or a repeat: nodes of the graph."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

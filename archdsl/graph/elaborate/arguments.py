@@ -1,7 +1,5 @@
 """Calls: which parameter each argument fills, whether it fits, and what to say where it does not."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

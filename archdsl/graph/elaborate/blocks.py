@@ -1,7 +1,5 @@
 """Blocks: parameters to values, bodies to graphs, once for equal arguments and input types."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial

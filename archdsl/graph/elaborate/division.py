@@ -1,7 +1,5 @@
 """Fractions: where one came from, and what to say where a whole number was wanted."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from archdsl.graph.elaborate.body import Body

@@ -1,7 +1,5 @@
 """Expressions to values, in one body."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

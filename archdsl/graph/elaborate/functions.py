@@ -1,7 +1,5 @@
 """The built-in functions: numbers and lists, nothing that reaches outside."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Models: input, settings from outside, stages, contracts."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

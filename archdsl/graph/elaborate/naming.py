@@ -5,8 +5,6 @@ place of the text where an op or block is applied, its name within its statement
 for each conditional a number.
 """
 
-from __future__ import annotations
-
 from collections import ChainMap, Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """`+ - * / // % **` and comparisons, between numbers, tensors and lists."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 from archdsl.graph.elaborate.apply import apply_op

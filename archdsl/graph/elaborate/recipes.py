@@ -4,8 +4,6 @@ A recipe is read line by line: nothing flows through it. Its words and their par
 archdsl.language.recipe.words; numbers, conditions and lists are worked out as in models.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any

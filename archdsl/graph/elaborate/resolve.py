@@ -3,8 +3,6 @@
 It runs over every declaration, used or not, so that a library of blocks is checked as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 
 from archdsl.graph.elaborate.naming import VOCABULARY

@@ -1,7 +1,5 @@
 """The catalogue of mistakes: one class each, by theme; docs/architecture.md numbers them."""
 
-from __future__ import annotations
-
 import inspect
 import pkgutil
 from functools import cache

@@ -1,7 +1,5 @@
 """Activations: the same rule for every number, and softmax. Shapes stay as they are; MACs are 0."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import ClassVar

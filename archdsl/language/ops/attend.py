@@ -1,7 +1,5 @@
 """Two-dimensional attention with relative positions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Which axes a tensor has and which of them a setting means."""
 
-from __future__ import annotations
-
 from archdsl.language.errors.shapes import AxisMissing, GroupsDoNotDivide, WrongInput
 from archdsl.language.ops.op import Reject
 from archdsl.language.types import Dim, TensorType, axis_names

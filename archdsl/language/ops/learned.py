@@ -1,7 +1,5 @@
 """Learned tensors that are no layer's: parameters and scales."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import ClassVar

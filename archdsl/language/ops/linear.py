@@ -1,7 +1,5 @@
 """Dense layers and products of tensors."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import prod
 from typing import ClassVar

@@ -14,8 +14,6 @@ The operators broadcast by one table; batch is never written:
 It holds with the sides exchanged, and both sides may stretch. `[c]` counts as `[c, 1, …]`.
 """
 
-from __future__ import annotations
-
 from fractions import Fraction
 from typing import ClassVar
 

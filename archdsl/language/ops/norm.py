@@ -1,7 +1,5 @@
 """Norms. All of them work on [c], [c, n] and [c, h, w]; axis 0 is the channels."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fractions import Fraction
 from math import prod

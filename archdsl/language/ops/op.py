@@ -4,8 +4,6 @@ An op describes; it holds no weights and knows no framework. `OPS` is the regist
 elaborator, did-you-mean and the documentation read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, fields
 from fractions import Fraction

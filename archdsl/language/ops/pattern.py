@@ -1,7 +1,5 @@
 """Patterns that name axes: `"(g c) h w -> g c h w"`. Parsing, solving for sizes, and what they come down to."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Pools: windows, the whole image, and `reduce` over named axes."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Noise of training: what passes unchanged in evaluation."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from archdsl.language.errors.shapes import NothingPasses

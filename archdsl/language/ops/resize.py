@@ -1,7 +1,5 @@
 """Larger and smaller images: upsampling and padding."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from archdsl.language.errors.shapes import PaddingTooLarge, SizeTooSmall, WhichSetting

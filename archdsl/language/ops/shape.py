@@ -1,7 +1,5 @@
 """The same numbers in another arrangement, and parts of them. None has weights or multiply-adds."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from archdsl.language.errors.shapes import SizesDoNotAdd, SliceOutside, TooManyParts, WhichSetting

@@ -1,7 +1,5 @@
 """What cannot both be in a recipe, or not with the images and the model at hand."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass

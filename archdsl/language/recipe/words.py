@@ -5,8 +5,6 @@ are pixels in 0..1 as [channels, height, width] until they are normalised, which
 `mixup` and `cutmix`. Where nothing else is said, numbers are drawn for each image anew.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

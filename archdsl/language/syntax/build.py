@@ -1,7 +1,5 @@
 """The grammar's rules -> `ast` nodes: one method a rule, given what the rule's parts came to."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from typing import Any
 

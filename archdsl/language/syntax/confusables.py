@@ -1,7 +1,5 @@
 """Signs, words and characters that people bring from elsewhere, and what is written here in their place."""
 
-from __future__ import annotations
-
 import unicodedata
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Expressions -> documents for the pretty printer: parentheses, spaces, places to break, comments kept."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """The one canonical layout of a spec."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 

@@ -4,8 +4,6 @@ A piece ends at a newline or `;` that counts, or at a brace. Newlines inside `( 
 after or before an operator, `->`, `if` or `else`, or after `:` and `=`.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Which sentence a piece that cannot be read deserves, decided by what stands around the place it fails at."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Text -> `ast.Spec`, with every independent mistake reported. The only file that imports lark."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache

@@ -1,7 +1,5 @@
 """Pictures of a model, by Graphviz: `dot` gives the text, `draw` the bytes of a file."""
 
-from __future__ import annotations
-
 from archdsl.graph.cost import cost
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError

@@ -1,7 +1,5 @@
 """A figure as Graphviz DOT. The same figure gives the same bytes, and nothing of a spec is markup."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack

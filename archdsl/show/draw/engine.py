@@ -1,7 +1,5 @@
 """DOT to a picture: which programs can, and what to say when none does."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, distribution

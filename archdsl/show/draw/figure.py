@@ -4,8 +4,6 @@ A panel is a model or a block. All bodies of a block are one panel: sizes that d
 author wrote them, or as a range; where a condition went both ways, both ways are drawn and say when.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

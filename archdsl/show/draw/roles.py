@@ -5,8 +5,6 @@ skip: what enters a sum beside a longer way from the same tensor.
 trunk: the rest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """How a picture says things: several bodies of one block in one set of words, figures a person reads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 

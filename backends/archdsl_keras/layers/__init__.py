@@ -3,8 +3,6 @@
 Their source is copied into the generated files that need them, and only there.
 """
 
-from __future__ import annotations
-
 from archdsl.code.file import layer_source
 
 __all__ = ["LAYERS", "source"]
