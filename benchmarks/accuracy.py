@@ -6,8 +6,6 @@ the same machine, images, augmentation, batch, and one-cycle schedule: the rate 
 steps and falls linearly to 0. The accuracy is that of the last epoch on the held-out images, of both.
 """
 
-from __future__ import annotations
-
 import csv
 import subprocess
 import sys

@@ -5,8 +5,6 @@ is CUDA, also 32x32 at batch 128 in bfloat16 and whole steps of AA-WRN-28-10; wi
 small size, and the report says so.
 """
 
-from __future__ import annotations
-
 import copy
 import subprocess
 import sys

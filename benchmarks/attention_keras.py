@@ -5,8 +5,6 @@ queries in one block. Every figure is of one forward and backward pass. Memory i
 the process grows by at most; times are processor time in one thread, both forms in turn in one process.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -5,8 +5,6 @@ A batch is 128 images of 3 x 32 x 32 (CIFAR's), in one process and one thread, e
 lines that one would write by hand; for PyTorch, other words against kornia's own classes.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable

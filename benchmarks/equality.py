@@ -9,8 +9,6 @@ with aligned corners. Its CBAM looks at the largest before the mean, the paper's
 here keeps its layers and weights and joins them as the papers do.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from typing import Any

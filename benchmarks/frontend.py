@@ -4,8 +4,6 @@ Four figures, all in one run: a cold `check` against importing its two libraries
 paper against building it, growth with the length of a spec, and the memory of a large graph.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import resource

@@ -6,8 +6,6 @@ files in the system's cache. The figure is images for each second of processor t
 together: other work on the machine changes it less than the clock's.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from pathlib import Path

@@ -5,8 +5,6 @@ model with Keras's own batch norm and `same` padding. Both have the same paramet
 `train_on_batch` with SGD, in one thread.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

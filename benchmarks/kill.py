@@ -5,8 +5,6 @@ resumed after each. It has to end with the same metrics.csv (but for seconds) an
 A process of its own is forked for each, because importing PyTorch would take most of the time.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random

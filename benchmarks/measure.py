@@ -1,7 +1,5 @@
 """How the benchmarks measure: interleaved pairs in one run, medians, and a page that says on what."""
 
-from __future__ import annotations
-
 import os
 import platform
 from collections.abc import Callable, Sequence

@@ -5,8 +5,6 @@ an argument, a condition, a text. Of all these breaks a seeded sample is tried, 
 function. What `[tool.mutmut]` of pyproject.toml leaves out of the tests takes long or starts processes.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import sys

@@ -8,8 +8,6 @@ networks also run as one would train them, against pytorchcv's in eager float32.
 its own.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from contextlib import nullcontext

@@ -7,8 +7,6 @@ because other work on the machine changes it least. On a GPU, by the clock, the 
 float32, images from a `DataLoader` and augmented there.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from dataclasses import replace

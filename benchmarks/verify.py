@@ -6,8 +6,6 @@ replaces its line in `results/verify.md`; the other lines stay. Where float32 is
 measured too.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

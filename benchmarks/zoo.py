@@ -9,8 +9,6 @@ Lines are those of code: no blank lines, comments or docstrings. They are counte
 tests), and all that it stands on (the library's blocks; what pytorchcv's module imports from other modules of it).
 """
 
-from __future__ import annotations
-
 import ast
 import importlib.util
 import inspect

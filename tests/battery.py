@@ -4,8 +4,6 @@ Run as a program it writes what the Keras backend computes in evaluation, on whi
 float32, the first of each op in float64 too.
 """
 
-from __future__ import annotations
-
 import sys
 from math import prod
 from typing import Any

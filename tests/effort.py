@@ -1,7 +1,5 @@
 """How much is tested: everything, what takes no minutes, or what each of many broken copies can be tried on."""
 
-from __future__ import annotations
-
 import os
 
 __all__ = ["FEW", "HEAVY"]

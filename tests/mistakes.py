@@ -1,7 +1,5 @@
 """What a refusal says: how tests catch diagnostics."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

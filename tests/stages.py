@@ -4,8 +4,6 @@ The steps are those of `archdsl.code.plan`: survey, partition, names, structure,
 the spec is written with it: `16{c/4}`.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction

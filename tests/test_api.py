@@ -1,7 +1,5 @@
 """The same as the command line, from Python."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Attention with relative positions in generated PyTorch: every form against an oracle, and what it keeps in memory."""
 
-from __future__ import annotations
-
 import copy
 import warnings
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Attention in Keras: exact on every grid, and never with the logits of all pairs in memory."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Augmentation in both frameworks, held to what the words say by numpy and scipy alone."""
 
-from __future__ import annotations
-
 import colorsys
 import math
 import os

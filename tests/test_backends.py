@@ -1,7 +1,5 @@
 """A backend is a package with an entry point: the one that docs/backends.md prints, installed and used."""
 
-from __future__ import annotations
-
 import importlib
 import re
 import sys

@@ -1,7 +1,5 @@
 """`archdsl bench`: fair turns, honest medians, memory that is the network's."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The command line: what each command promises to scripts."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """Generated source: what it looks like, and that it is the network of the graph."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """config.json of a run: read as it is written, and what is wrong with one is said in a sentence."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

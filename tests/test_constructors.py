@@ -1,7 +1,5 @@
 """Constructors are honest: `Model(p=v)` is the network that the spec gives with `--set p=v`."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Iterator
 from fractions import Fraction

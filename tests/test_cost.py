@@ -1,7 +1,5 @@
 """What a model costs: counts by hand, memory against what PyTorch keeps, and sums that agree."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The course of a training, with a learner of plain Python that writes down what it is asked for."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math

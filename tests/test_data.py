@@ -3,8 +3,6 @@
 Cases of the codes E0802 to E0812 and E0880 to E0889 stand here, because a spec alone cannot show them.
 """
 
-from __future__ import annotations
-
 import errno
 import io
 import tarfile

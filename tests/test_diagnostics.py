@@ -1,7 +1,5 @@
 """How a diagnostic looks, to people and to programs."""
 
-from __future__ import annotations
-
 import pytest
 
 from archdsl.language.diagnostics import Diagnostic, Frame, Label, nearest, render, to_json

@@ -1,7 +1,5 @@
 """Two processes that train one network together on a processor (gloo): as one process with the whole batch does."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

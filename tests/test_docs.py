@@ -5,8 +5,6 @@ have exactly that finding, `sh` runs its `archdsl` commands, `python` runs, `tex
 without a declaration is wrapped: as the body of a block where it binds `out`, else as a model's on [64, 32, 32].
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

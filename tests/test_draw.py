@@ -1,7 +1,5 @@
 """Pictures: structure told apart, each block once, nothing of a spec taken for markup, the same bytes every time."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import xml.etree.ElementTree as ET

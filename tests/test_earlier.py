@@ -4,8 +4,6 @@ Both trained the spec in their folder, which uses a second file, for two of thre
 Pictures, TensorBoard's files and the state before the last were left out to keep them small.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

@@ -1,7 +1,5 @@
 """What happens to a recipe, data and settings before a backend trains, with one that only notes what it is given."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ A case is checked with `archdsl check`. A first line `# args: …` gives flags, 
 in it.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 import shlex

@@ -1,7 +1,5 @@
 """`archdsl eval` and `archdsl predict`: the run's own accuracy again, and figures that scikit-learn gives too."""
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

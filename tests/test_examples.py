@@ -17,8 +17,6 @@ with PyTorch's words.
     }
 """
 
-from __future__ import annotations
-
 import doctest
 import inspect
 from collections.abc import Iterator

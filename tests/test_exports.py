@@ -1,7 +1,5 @@
 """The public names, and that importing them costs nothing."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from importlib import import_module

@@ -1,7 +1,5 @@
 """Hostile and hopeless input: a sentence and exit code 1, in bounded time and memory, and nothing half done."""
 
-from __future__ import annotations
-
 import ast
 import re
 import resource

@@ -1,7 +1,5 @@
 """Generated Keras source as Keras sees it: built, saved, trained, on every framework that it runs on."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

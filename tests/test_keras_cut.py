@@ -1,7 +1,5 @@
 """Generated Keras models as Keras users use them: cut, given a new head, saved, quantised, of any size and dtype."""
 
-from __future__ import annotations
-
 import ast
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The plan of the house: which wings there are, and that imports go one way (docs/architecture.md, decision 0003)."""
 
-from __future__ import annotations
-
 import ast
 import re
 from functools import cache

@@ -1,7 +1,5 @@
 """Attention masks: found by the structure of any model, computed alike in both frameworks, laid over the image."""
 
-from __future__ import annotations
-
 from io import BytesIO
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Names: in its block a name is the author's, whatever the language or the library calls by it."""
 
-from __future__ import annotations
-
 import ast
 import re
 from functools import cache

@@ -1,7 +1,5 @@
 """Data flow once: in one command a text is parsed once, a model elaborated once, a recipe worked out once."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Callable

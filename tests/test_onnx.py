@@ -1,7 +1,5 @@
 """What ONNX files compute, in onnxruntime, beside the PyTorch program that they are made of."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re

@@ -1,7 +1,5 @@
 """Every op: its examples, its figures against the framework's own layers, and what it refuses."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Every op in every backend: the same outputs, gradients and statistics from the same weights, in every setting."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What each pass over a body does: its graph before and after, as text, and what holds of all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

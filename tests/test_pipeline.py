@@ -1,7 +1,5 @@
 """The steps of code generation: what each comes to, that nobody changes it, and when bodies are no class."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache

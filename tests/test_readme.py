@@ -1,7 +1,5 @@
 """What the README shows is what archdsl does. (That its fences run is for test_docs.)"""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

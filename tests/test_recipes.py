@@ -1,7 +1,5 @@
 """Recipes: from their text to values and back, which one is meant, and what cannot be."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction

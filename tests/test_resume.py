@@ -1,7 +1,5 @@
 """Trainings that end before their time and go on: to the last bit as if nothing had been, whenever that is."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

@@ -1,7 +1,5 @@
 """`archdsl runs` and summary.md: runs read off their folders, grouped by all but the seed, compared, for papers."""
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Learning rates, held to numbers worked out by hand from the papers' formulas, in floats and in Keras's tensors."""
 
-from __future__ import annotations
-
 import math
 import os
 from typing import Any

@@ -1,7 +1,5 @@
 """One schema for all that has parameters: an op, a recipe's word and settings hear the same of the same value."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

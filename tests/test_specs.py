@@ -1,7 +1,5 @@
 """The zoo and the library: what is shipped checks, and has the published numbers of parameters."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The canonical text of a graph, and what `verify` refuses."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 

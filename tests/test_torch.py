@@ -1,7 +1,5 @@
 """Generated programs in the hands of PyTorch's and Python's own tools: fx, copy, pickle, inspect."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import pickle

@@ -3,8 +3,6 @@
 Cases of the codes E0811 to E0835 stand here and in test_resume.py, because a spec alone cannot show them.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import math

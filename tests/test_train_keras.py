@@ -1,7 +1,5 @@
 """Training with Keras: the same recipe, data and run as PyTorch's, held to PyTorch's numbers on shared weights."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

@@ -1,7 +1,5 @@
 """`archdsl verify`: what differs is found and named at its node and line, and what is shipped agrees."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable

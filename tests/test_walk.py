@@ -1,7 +1,5 @@
 """docs/walk.md shows every stage from text to source; here each listing is printed anew."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields

@@ -3,8 +3,6 @@
 Cases of E0901, E0902, E0903, E0904 and E0905 stand here, because a spec alone cannot show them.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import sys

@@ -1,7 +1,5 @@
 """The built wheel in an empty environment: specs, library and grammar are inside, and no framework is needed."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import zipfile

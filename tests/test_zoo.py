@@ -1,7 +1,5 @@
 """The list of shipped networks: the index, its page and its drawings are those of the specs as they are."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

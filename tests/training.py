@@ -1,7 +1,5 @@
 """What tests of training share: a tiny network, a quick recipe, and how mistakes are caught."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ freely; what changes it (other widths, blocks that grow, lists of them) is follo
 back. Lines of ops with random settings are in chains.py.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Lines of ops: one of the registry after another, each with random settings, its shape known by its own rule."""
 
-from __future__ import annotations
-
 from random import Random
 from typing import Any
 

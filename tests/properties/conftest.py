@@ -1,7 +1,5 @@
 """How long the property tests look: `fast`, or `all` with ARCHDSL_TEST_PROFILE=all."""
 
-from __future__ import annotations
-
 import os
 
 from effort import FEW, HEAVY

@@ -5,8 +5,6 @@ parameter of its model, which are set from outside (`--set p=v`) and given to th
 without them (`Model(p=v)`).
 """
 
-from __future__ import annotations
-
 import inspect
 import linecache
 import os

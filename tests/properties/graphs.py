@@ -1,7 +1,5 @@
 """The graph of a text that is known to be right."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from archdsl.graph.elaborate import elaborate, load

@@ -5,8 +5,6 @@ weights show as different numbers. The rules say only what NumPy and PyTorch cal
 for values, and tensors where somebody wants gradients.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence

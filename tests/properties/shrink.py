@@ -1,7 +1,5 @@
 """A spec made smaller as long as it keeps its fault: by its syntax tree, so that most of what is tried is a spec."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """The specs of author.py and chains.py for hypothesis, and the same as somebody in a hurry typed them."""
 
-from __future__ import annotations
-
 from author import Spec, structured
 from chains import chained
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The cost of a network is that of its ops, one after another."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

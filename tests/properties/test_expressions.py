@@ -1,7 +1,5 @@
 """Expressions of sizes: their text in the language and in Python says what they are, with few parentheses."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import pytest

@@ -1,7 +1,5 @@
 """Random specs and kept ones, each held against its own programs: values, counts, settings and constructors."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

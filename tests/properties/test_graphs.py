@@ -1,7 +1,5 @@
 """What holds of every graph, and of the text that is generated from it."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Weights of drawn specs: the graph's keys are those of the built network, and what is put in comes back."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import given
 from strategies import Spec, specs

@@ -1,7 +1,5 @@
 """What the graph says and what the built network does are the same: shapes, counts, keys, numbers."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 

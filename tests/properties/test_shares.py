@@ -1,7 +1,5 @@
 """Shared flows that are handed on: one set of weights, wherever they are used, in the graph, its price and its code."""
 
-from __future__ import annotations
-
 import pytest
 from graphs import graph_of
 from interpreter import interpret

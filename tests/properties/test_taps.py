@@ -1,7 +1,5 @@
 """Every node of a network is shown, whatever is written: in blocks, lists, branches and shared flows."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from graphs import graph_of

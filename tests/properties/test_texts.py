@@ -1,7 +1,5 @@
 """Texts: the layout keeps the meaning, and whatever is read ends in findings, never in a traceback."""
 
-from __future__ import annotations
-
 import json
 
 from hypothesis import example, given

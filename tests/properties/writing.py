@@ -1,7 +1,5 @@
 """The same spec, written another way: spaces, line ends, trailing commas, comments."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """The canonical layout: same meaning, stable, comments kept."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

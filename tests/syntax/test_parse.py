@@ -1,7 +1,5 @@
 """From text to tree: statement ends, precedence, words, comments that document, and what is left after a mistake."""
 
-from __future__ import annotations
-
 import re
 from fractions import Fraction
 from typing import Any
