@@ -21,9 +21,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import archdsl
-from archdsl_torch.layers.attention import Attention2d
-from archdsl_torch.layers.relative_attention import RelativeAttention2d
-from archdsl_torch.layers.tiled_attention import TiledAttention
+from archdsl_torch.layers.attend import Attention2d, RelativeAttention2d, TiledAttention
 
 DK, DV, HEADS = 20, 2, 8  # a head's dims, and heads: the first group of AA-WRN-28-10
 FORMS = ("naive", "augmented", "rebuilt", "tiled")

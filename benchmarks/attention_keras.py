@@ -80,7 +80,7 @@ def prepare(framework: str, dtype: str) -> None:
 
 def attention(size: int, dtype: str, block: int | None) -> Any:
     """The layer, with weights as large as its input."""
-    from archdsl_keras.layers.relative_attention import RelativeAttention2d
+    from archdsl_keras.layers.attend import RelativeAttention2d
 
     layer = RelativeAttention2d(DK, DV, HEADS, dtype=dtype)
     layer.build((None, size, size, 2 * DK + DV))

@@ -19,8 +19,7 @@ import numpy as np  # noqa: E402 (Keras is imported quietly, and first)
 import tensorflow as tf  # noqa: E402
 
 import archdsl  # noqa: E402
-from archdsl_keras.layers.attention import Attention2d  # noqa: E402
-from archdsl_keras.layers.relative_attention import RelativeAttention2d  # noqa: E402
+from archdsl_keras.layers.attend import Attention2d, RelativeAttention2d  # noqa: E402
 
 GRIDS = [(1, 1), (3, 5), (8, 8), (5, 13), (1, 70), (67, 1), (9, 16), *([(32, 32), (56, 40)] if HEAVY else [])]
 SPEC = """model small {

@@ -312,7 +312,7 @@ def test_saved_models_compute_and_learn_in_a_fresh_process(framework: str, saved
 
 STRIDED = """
 import keras, numpy as np, sys, tensorflow as tf
-from archdsl_keras.layers.conv2d import Conv2D
+from archdsl_keras.layers.conv import Conv2D
 Layer = {"generated": Conv2D, "plain": keras.layers.Conv2D}[sys.argv[1]]
 draw = np.random.default_rng(3)
 for _ in range(200):

@@ -150,7 +150,7 @@ def plain(config: dict[str, object]) -> dict[str, object]:
 def test_batch_norm_of_one_value_keeps_finite_statistics() -> None:
     """There is no unbiased variance of one value, which PyTorch refuses; in Keras sizes are not known before."""
     pytest.importorskip("keras")
-    from archdsl_keras.layers.batch_norm import BatchNorm
+    from archdsl_keras.layers.norm import BatchNorm
 
     layer = BatchNorm()
     x = np.ones((1, 4), "float32")

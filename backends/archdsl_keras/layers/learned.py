@@ -1,9 +1,9 @@
-"""A learned tensor."""
+"""Learned tensors and factors."""
 
 import keras
 from keras import layers, ops
 
-__all__ = ["Learned"]
+__all__ = ["Learned", "Scale"]
 
 
 class Learned(layers.Layer):
@@ -23,3 +23,18 @@ class Learned(layers.Layer):
     def get_config(self):
         start = keras.initializers.serialize(self.initializer)
         return {**super().get_config(), "shape": self.shape, "initializer": start}
+
+
+class Scale(layers.Layer):
+    """One learned factor a channel."""
+
+    def __init__(self, init=1, **kwargs):
+        super().__init__(**kwargs)
+        self.init = init
+
+    def build(self, input_shape):
+        start = keras.initializers.Constant(self.init)
+        self.scale = self.add_weight(input_shape[-1:], start, name="scale")
+
+    def call(self, x):
+        return x * self.scale

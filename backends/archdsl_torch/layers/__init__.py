@@ -8,19 +8,19 @@ from archdsl.code.file import layer_source
 __all__ = ["LAYERS", "source"]
 
 LAYERS = {
-    "Attention2d": "attention",
-    "DropPath": "drop_path",
-    "LayerNormChannels": "layer_norm_channels",
-    "LinearChannels": "linear_channels",
-    "LinearFlat": "linear_flat",
-    "RelativeAttention2d": "relative_attention",
-    "RelativeLogits": "relative_logits",
-    "Scale": "scale",
-    "Standardize": "standardize",
-    "TiledAttention": "tiled_attention",
-    "padded_attention": "attention",
-    "relative_terms": "tiled_attention",
-    "split_heads": "attention",
+    "Attention2d": "attend",
+    "DropPath": "regularize",
+    "LayerNormChannels": "norm",
+    "LinearChannels": "linear",
+    "LinearFlat": "linear",
+    "RelativeAttention2d": "attend",
+    "RelativeLogits": "attend",
+    "Scale": "learned",
+    "Standardize": "norm",
+    "TiledAttention": "attend",
+    "padded_attention": "attend",
+    "relative_terms": "attend",
+    "split_heads": "attend",
 }
 
 

@@ -1,9 +1,9 @@
-"""Batch normalisation."""
+"""Norms."""
 
 import keras
 from keras import layers, ops
 
-__all__ = ["BatchNorm"]
+__all__ = ["BatchNorm", "Standardize", "l2_normalize"]
 
 
 class BatchNorm(layers.Layer):
@@ -40,3 +40,27 @@ class BatchNorm(layers.Layer):
             self.moving_variance.assign(running[1] + unbiased * new)
         x = ops.batch_normalization(x, mean, variance, -1, beta, gamma, self.epsilon)
         return ops.cast(x, self.compute_dtype)
+
+
+class Standardize(layers.Layer):
+    """To mean 0 and variance 1 along `axis`, with nothing learned."""
+
+    def __init__(self, axis, epsilon=1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.epsilon = epsilon
+
+    def call(self, x):
+        wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+        centred = wide - ops.mean(wide, self.axis, keepdims=True)
+        variance = ops.mean(ops.square(centred), self.axis, keepdims=True)
+        return ops.cast(centred * ops.rsqrt(variance + self.epsilon), x.dtype)
+
+
+def l2_normalize(x, axis, epsilon=1e-12):
+    """`x` divided by its Euclidean length along `axis`, or by `epsilon` if larger."""
+    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    square = ops.sum(ops.square(wide), axis, keepdims=True)
+    length = ops.sqrt(ops.where(square > 0, square, 1))  # at 0 a root has no gradient
+    length = ops.where(square > 0, ops.maximum(length, epsilon), epsilon)
+    return ops.cast(wide / length, x.dtype)

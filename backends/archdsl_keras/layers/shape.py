@@ -1,8 +1,15 @@
-"""Axes by name, as in einops."""
+"""The same numbers in another arrangement."""
 
-from keras import ops
+from keras import layers, ops
 
-__all__ = ["rearrange"]
+__all__ = ["Flatten", "rearrange"]
+
+
+class Flatten(layers.Flatten):
+    """All numbers of an example as one axis, the channels varying slowest."""
+
+    def call(self, inputs):
+        return super().call(ops.moveaxis(inputs, -1, 1))
 
 
 def rearrange(x, pattern, /, **sizes):

@@ -1,9 +1,15 @@
-"""Dense layers on images of one pixel."""
+"""Dense layers."""
 
 import keras
 from keras import layers, ops
 
-__all__ = ["DenseFlat"]
+__all__ = ["Dense", "DenseFlat"]
+
+
+def Dense(units, **kwargs):
+    """A dense layer, whose weights start uniform within 1/sqrt(inputs)."""
+    start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    return layers.Dense(units, kernel_initializer=start, **kwargs)
 
 
 class DenseFlat(layers.Dense):

@@ -1,8 +1,15 @@
-"""To mean 0 and variance 1, with nothing learned."""
+"""Norms."""
 
 from torch import nn
 
-__all__ = ["Standardize"]
+__all__ = ["LayerNormChannels", "Standardize"]
+
+
+class LayerNormChannels(nn.LayerNorm):
+    """Layer normalisation over the channels of (batch, channels, *)."""
+
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class Standardize(nn.Module):

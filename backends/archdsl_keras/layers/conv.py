@@ -1,0 +1,138 @@
+"""Convolutions with explicit padding."""
+
+import keras
+from keras import layers, ops
+
+from archdsl_keras.layers.axes import pair
+
+__all__ = ["Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "StridedDilatedConv2D"]
+
+
+class Conv2D(layers.Conv2D):
+    """A convolution with `padding` zeros on either side.
+
+    Keras's "same" pads one more at the end where strides are 2. Weights start normal
+    (He et al. 2015).
+    """
+
+    def __init__(self, filters, kernel_size, padding=0, use_bias=False, **kwargs):
+        scale = 2 * kwargs.get("groups", 1)
+        start = keras.initializers.VarianceScaling(
+            scale, "fan_out", "untruncated_normal"
+        )
+        kwargs = {"kernel_initializer": start, **kwargs}
+        super().__init__(filters, kernel_size, use_bias=use_bias, **kwargs)
+        self.zeros = pair(padding)
+        around = zip(self.zeros, self.kernel_size, self.dilation_rate, strict=True)
+        symmetric = all(2 * zeros == (k - 1) * d for zeros, k, d in around)
+        self.padding = "same" if symmetric and self.strides == (1, 1) else "valid"
+
+    def convolution_op(self, inputs, kernel):
+        strides = self.strides
+        if self.padding == "valid" and any(self.zeros):
+            inputs = ops.pad(inputs, ((0, 0), *((n, n) for n in self.zeros), (0, 0)))
+        if self.kernel_size == (1, 1) and strides != (1, 1):
+            # What is not read goes first: else TensorFlow's gradient (2.21, on
+            # processors) overwrites memory.
+            inputs, strides = inputs[:, :: strides[0], :: strides[1]], (1, 1)
+        rate = self.dilation_rate
+        return ops.conv(inputs, kernel, strides, self.padding, dilation_rate=rate)
+
+    def compute_output_shape(self, input_shape):
+        batch, *sizes, channels = input_shape
+        if self.padding == "valid":
+            around = zip(sizes, self.zeros, strict=True)
+            sizes = [size and size + 2 * zeros for size, zeros in around]
+        return super().compute_output_shape((batch, *sizes, channels))
+
+    def get_config(self):
+        return {**super().get_config(), "padding": self.zeros}
+
+
+class StridedDilatedConv2D(Conv2D):
+    """A dilated convolution with strides, which Keras refuses.
+
+    It is computed at all positions, and every `strides`-th is kept.
+    """
+
+    def __init__(self, filters, kernel_size, strides=1, **kwargs):
+        super().__init__(filters, kernel_size, **kwargs)
+        self.steps = pair(strides)
+
+    def convolution_op(self, inputs, kernel):
+        outputs = super().convolution_op(inputs, kernel)
+        return outputs[:, :: self.steps[0], :: self.steps[1]]
+
+    def compute_output_shape(self, input_shape):
+        batch, *sizes, channels = super().compute_output_shape(input_shape)
+        steps = zip(sizes, self.steps, strict=True)
+        sizes = (size and (size - 1) // step + 1 for size, step in steps)
+        return batch, *sizes, channels
+
+    def get_config(self):
+        return {**super().get_config(), "strides": self.steps}
+
+
+class DepthwiseConv2D(layers.DepthwiseConv2D):
+    """A convolution of each channel by itself, with `padding` zeros on either side.
+
+    Weights start normal (He et al. 2015).
+    """
+
+    def __init__(self, kernel_size, padding=0, use_bias=False, **kwargs):
+        start = keras.initializers.VarianceScaling(2, "fan_out", "untruncated_normal")
+        kwargs = {"depthwise_initializer": start, **kwargs}
+        super().__init__(kernel_size, use_bias=use_bias, **kwargs)
+        self.zeros = pair(padding)
+        around = zip(self.zeros, self.kernel_size, self.dilation_rate, strict=True)
+        symmetric = all(2 * zeros == (k - 1) * d for zeros, k, d in around)
+        self.padding = "same" if symmetric and self.strides == (1, 1) else "valid"
+
+    def call(self, inputs):
+        if self.padding == "valid" and any(self.zeros):
+            inputs = ops.pad(inputs, ((0, 0), *((n, n) for n in self.zeros), (0, 0)))
+        return super().call(inputs)
+
+    def compute_output_shape(self, input_shape):
+        batch, *sizes, channels = input_shape
+        if self.padding == "valid":
+            around = zip(sizes, self.zeros, strict=True)
+            sizes = [size and size + 2 * zeros for size, zeros in around]
+        return super().compute_output_shape((batch, *sizes, channels))
+
+    def get_config(self):
+        return {**super().get_config(), "padding": self.zeros}
+
+
+class Conv2DTranspose(layers.Conv2DTranspose):
+    """The adjoint of a convolution; `padding` rows and columns are cut from every side.
+
+    Weights start normal (He et al. 2015).
+    """
+
+    def __init__(self, filters, kernel_size, padding=0, use_bias=False, **kwargs):
+        start = keras.initializers.VarianceScaling(2, "fan_in", "untruncated_normal")
+        kwargs = {"kernel_initializer": start, **kwargs}
+        super().__init__(filters, kernel_size, use_bias=use_bias, **kwargs)
+        self.cut = pair(padding)
+
+    def call(self, inputs):
+        # Zeros make a kernel as large as its strides: TensorFlow's gradient (2.21, on
+        # processors) overwrites memory where it is one pixel.
+        windows = zip(self.strides, self.kernel_size, strict=True)
+        zeros = [max(s - k, 0) for s, k in windows]
+        kernel = ops.pad(self.kernel, (*((0, n) for n in zeros), (0, 0), (0, 0)))
+        outputs = ops.conv_transpose(inputs, kernel, self.strides)
+        ends = (-(cut + n) or None for cut, n in zip(self.cut, zeros, strict=True))
+        rows, columns = map(slice, self.cut, ends)
+        outputs = outputs[:, rows, columns]
+        return self.activation(outputs + self.bias if self.use_bias else outputs)
+
+    def compute_output_shape(self, input_shape):
+        batch, *sizes, _ = input_shape
+        windows = zip(sizes, self.strides, self.kernel_size, self.cut, strict=True)
+        sizes = (n and (n - 1) * s + k - 2 * cut for n, s, k, cut in windows)
+        return batch, *sizes, self.filters
+
+    def get_config(self):
+        return {**super().get_config(), "padding": self.cut}

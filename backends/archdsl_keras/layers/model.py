@@ -1,0 +1,82 @@
+"""What models are made of, and what makes Keras save them."""
+
+import inspect
+
+import keras
+from keras import layers, ops
+
+__all__ = ["Block", "Chain", "Network", "register"]
+
+PACKAGE = "archdsl"  # a generated file has its own
+
+
+def register(cls):
+    """Let `cls` be saved by its name, and the layers that it makes have its dtype."""
+    start = cls.__init__
+
+    def __init__(self, *args, **kwargs):
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(keras.dtype_policies.get(kwargs.get("dtype")))
+        try:
+            start(self, *args, **kwargs)
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    __init__.__signature__ = inspect.signature(start)
+    cls.__init__ = __init__
+    return keras.saving.register_keras_serializable(PACKAGE)(cls)
+
+
+class Block(layers.Layer):
+    """A layer made of layers, which are built when they are first called."""
+
+    def build(self, input_shape):
+        """Do nothing: else Keras would trace `call` once more to find out."""
+
+
+class Chain(Block):
+    """Layers one after another: any number of them, on images of any size.
+
+    `keras.Sequential` is for one size, and for less than a thousand layers.
+    """
+
+    def __init__(self, *layers, **kwargs):
+        super().__init__(**kwargs)
+        self.layers = list(layers)
+
+    def call(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def get_config(self):
+        saved = map(keras.saving.serialize_keras_object, self.layers)
+        return {**super().get_config(), "layers": list(saved)}
+
+    @classmethod
+    def from_config(cls, config):
+        made = map(keras.saving.deserialize_keras_object, config.pop("layers"))
+        return cls(*made, **config)
+
+
+class Network(keras.Model):
+    """A functional model that is saved as the arguments of its constructor.
+
+    Outputs are float32 where layers compute in less.
+    """
+
+    def __init__(self, inputs, outputs, name=None, trainable=None, dtype=None):
+        wide = keras.backend.result_type(outputs.dtype, "float32")
+        if outputs.dtype != wide:
+            outputs = ops.cast(outputs, wide)
+        super().__init__(inputs, outputs, name=name, trainable=trainable)
+
+    def get_config(self):
+        quantised = {
+            layer.path: layer.dtype_policy
+            for layer in self._flatten_layers()
+            if layer.quantization_mode
+        }
+        policy = keras.dtype_policies.DTypePolicyMap(self.dtype_policy, quantised)
+        dtype = {"dtype": policy} if quantised else {}
+        return {**super().get_config(), **dtype, **self.arguments}

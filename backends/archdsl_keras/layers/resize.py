@@ -1,0 +1,60 @@
+"""Larger and smaller images."""
+
+import keras
+from keras import layers, ops
+
+from archdsl_keras.layers.axes import pair
+
+__all__ = ["BilinearUpSampling2D", "replicate", "resize_bilinear", "resize_nearest"]
+
+
+def resize_bilinear(x, size):
+    """`x` with `size` rows and columns, read between its pixels.
+
+    Pixels have half-pixel centres and are clamped to the image. Keras's own resize
+    computes in float32 whatever the dtype.
+    """
+    wide = keras.backend.result_type(x.dtype, "float32")
+    for axis, new in enumerate(size, 1):
+        old = ops.shape(x)[axis]
+        scale = ops.cast(old, wide) / ops.cast(new, wide)
+        at = (ops.arange(new, dtype=wide) + 0.5) * scale - 0.5
+        at = ops.clip(at, 0, ops.cast(old - 1, wide))
+        weights = ops.relu(1 - ops.abs(at[:, None] - ops.arange(old, dtype=wide)))
+        pattern = "bhwc,ih->biwc" if axis == 1 else "bhwc,iw->bhic"
+        x = ops.einsum(pattern, x, ops.cast(weights, x.dtype))
+    return x
+
+
+def resize_nearest(x, size):
+    """`x` with `size` rows and columns; row i was row floor(i * (old / new)).
+
+    That is computed in float32, as PyTorch does it.
+    """
+    for axis, new in enumerate(size, 1):
+        old = ops.shape(x)[axis]
+        scale = ops.cast(old, "float32") / ops.cast(new, "float32")
+        rows = ops.floor(ops.arange(new, dtype="float32") * scale)
+        x = ops.take(x, ops.minimum(ops.cast(rows, "int32"), old - 1), axis)
+    return x
+
+
+def replicate(x, rows, columns):
+    """`x` with its first and last row repeated so often, and its columns alike."""
+    for axis, (before, after) in enumerate((rows, columns), 1):
+        size = ops.shape(x)[axis]
+        at = ops.clip(ops.arange(-before, size + after), 0, size - 1)
+        x = ops.take(x, at, axis)
+    return x
+
+
+class BilinearUpSampling2D(layers.Layer):
+    """An image enlarged by whole factors, read between its pixels."""
+
+    def __init__(self, size, **kwargs):
+        super().__init__(**kwargs)
+        self.factors = pair(size)
+
+    def call(self, x):
+        sizes = zip(ops.shape(x)[1:3], self.factors, strict=True)
+        return resize_bilinear(x, [n * factor for n, factor in sizes])
