@@ -106,14 +106,14 @@ def _side_inputs(template: ApplyOp) -> dict[str, Tensor]:
 def apply_op(
     body: Body, site: object, op: Op, inputs: Mapping[str, Tensor], span: Span, template: ApplyOp | None = None
 ) -> Value:
-    """A node for one op; several outputs come as a tuple."""
+    """A node for one op; outputs that are a list come as a tuple."""
     types = _shape(body, op, inputs, span, template)
     if isinstance(types, Poison):
         return POISON
     if op.name == "id":
         return next(iter(inputs.values()))
     outputs = body.add(site, op, types, dict(inputs), span)  # type: ignore[arg-type]
-    return outputs[0] if len(outputs) == 1 else outputs
+    return outputs if op.listed else outputs[0]
 
 
 def _shape(
@@ -299,8 +299,8 @@ def _op_target(body: Body, item: ApplyOp, type: TensorType, span: Span) -> Found
     types = _shape(body, op, {"x": entry}, span, item)
     if isinstance(types, Poison):
         return POISON
-    if len(types) > 1:
-        body.session.report(NotATensor("what flows on", f"{len(types)} tensors", "name them: `a, b = …`"), span)
+    if op.listed:
+        body.session.report(NotATensor("what flows on", f"a list of {len(types)}", "name them: `a, b = …`"), span)
         return POISON
     return (None, type) if op.name == "id" else (op, types[0])
 

@@ -90,7 +90,7 @@ class Split(Op):
     """Several tensors of one: `q, k, v = in -> split(3)` in equal parts, `split([16, 16, 32])` of these sizes.
 
     `n` is the number of parts or the list of their sizes, `sizes` the list by its own name. Along `axis`, the
-    channels by default, in order.
+    channels by default, in order. The parts are a list, also where there is one.
 
     Errors: E0204 (n does not divide), E0212 (sizes do not add up), E0208 (no such axis), E0214 (n and sizes),
     E0218 (too many).
@@ -100,6 +100,7 @@ class Split(Op):
     axis: Axis = parameter("axis", 0)
     sizes: tuple[Dim, ...] | None = parameter("ints", low=1, auto=True)
 
+    listed = True
     examples: ClassVar = [
         ((6, 5, 5), {"n": 3}, [(2, 5, 5), (2, 5, 5), (2, 5, 5)]),
         ((6, 5), {"n": (1, 5)}, [(1, 5), (5, 5)]),
