@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archdsl.code.backend import HEADER, Artifact
+from archdsl.code.layout import WIDTH, layout
 from archdsl.code.load import execute
 from archdsl.code.names import Names, camel, identifier
-from archdsl.code.python import WIDTH, call_doc, comment, docstring, if_else, layout, literal, number, show
+from archdsl.code.python import comment, docstring, if_else, literal, number, show
 from archdsl.graph.cost import cost
 from archdsl.graph.elaborate import elaborate, load
 from archdsl.graph.graph import Graph
@@ -36,6 +38,7 @@ from archdsl_torch.source import RESERVED
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*/model.arch"))
 CASES = {path.parent.name: path for path in GOLDEN}
+FOUND = sorted((Path(__file__).parent / "cases").glob("*.arch"))
 EMITTERS: dict[str, Callable[[Graph], Artifact]] = {"keras": emit_keras, "torch": emit}
 
 
@@ -72,15 +75,17 @@ def test_generated_source(case: str, backend: str, golden: Callable[[str, Path],
     golden(EMITTERS[backend](graph_of(CASES[case].read_text())).text, CASES[case].with_name(f"{backend}.py"))
 
 
+@cache
+def shipped() -> dict[str, str]:
+    """The source of every shipped network, by its name and backend."""
+    graphs = {name: graph_of(getattr(zoo_source(name), "text", ""), name) for name in zoo_names()}
+    return {f"{name} {backend}": write(g).text for name, g in graphs.items() for backend, write in EMITTERS.items()}
+
+
 def test_shipped_networks_are_written_as_before(golden: Callable[[str, Path], None]) -> None:
     """A line that changes: read what `archdsl compile NAME --to BACKEND` wrote before, and writes now."""
-    lines = []
-    for name in zoo_names():
-        graph = graph_of(getattr(zoo_source(name), "text", ""), name)
-        for backend, write in EMITTERS.items():
-            text = write(graph).text
-            digest = sha256(text.encode()).hexdigest()[:16]
-            lines.append(f"{name} {backend}: {text.count(chr(10))} lines, {digest}\n")
+    digests = {name: sha256(text.encode()).hexdigest()[:16] for name, text in shipped().items()}
+    lines = [f"{name}: {text.count(chr(10))} lines, {digests[name]}\n" for name, text in shipped().items()]
     golden("".join(lines), Path(__file__).parent / "golden" / "shipped.txt")
 
 
@@ -95,12 +100,19 @@ def test_golden_networks_run_train_and_count(case: str) -> None:
     assert all(p.grad is not None for p in model.parameters())
 
 
-@pytest.mark.parametrize("command", [["check", "--isolated", "--no-cache"], ["format", "--isolated", "--check"]])
+@pytest.mark.parametrize("command", [["check", "--extend-select=E501"], ["format", "--check", "--line-length=88"]])
 def test_generated_source_is_clean_and_formatted(command: list[str], tmp_path: Path) -> None:
-    for case, path in CASES.items():
-        for backend, write in EMITTERS.items():
-            (tmp_path / f"{case}_{backend}.py").write_text(write(graph_of(path.read_text())).text)
-    ran = subprocess.run([sys.executable, "-m", "ruff", *command, str(tmp_path)], capture_output=True, text=True)
+    """As ruff is without settings: every shipped network, the golden ones, what the fuzzer found, and single lines."""
+    texts = {**shipped(), **{f"layouts {i}": f"{line}\n" for i, line in enumerate(laid_out("")) if "\\" not in line}}
+    for path in (*CASES.values(), *FOUND):
+        texts |= {
+            f"{path.parent.name} {path.stem} {b}": w(graph_of(path.read_text())).text for b, w in EMITTERS.items()
+        }
+    for name, text in texts.items():
+        (tmp_path / f"{name.replace(' ', '_')}.py").write_text(text)
+    rules = ["--ignore=F821,B018"] if command[0] == "check" else []  # single lines know no names
+    full = [sys.executable, "-m", "ruff", *command, *rules, "--isolated", "--no-cache", str(tmp_path)]
+    ran = subprocess.run(full, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
@@ -418,6 +430,15 @@ CALLS = [
     "(alpha_is_long_enough + beta_is_long_enough + gamma_is_long_enough + delta_is_long_enough)",
     "short(1, 2)",
     "longer_than_half_of_a_line_but_it_fits_in_one(1, 2)",
+    "self.first_branch(values_are_long) + self.second_branch(values_are_long) * self.third_branch(values)",
+    "self.first_branch(values_are_long_enough_to_break).unflatten(1, (heads, -1)).chunk(number_of_chunks, 1)",
+    "self.first_branch(values_are_long_enough_to_break)[:, start_is_long:stop_is_longer].mean((2, 3)) + rest",
+    "self.with_a_condition(values_are_long) if self.the_condition_holds else self.without_it(values_are_long)",
+    "values_are_long_enough_to_break[:, start_is_so_long_that_it_fills_a_line:stop_is_longer_than_the_start]",
+    "self.keyword(name=alpha_is_long_enough * beta_is_long_enough + gamma_is_long_enough * delta_is_so_too, b=1)",
+    '[Unit(width_of_the_input, width, name=f"{i}") for i, width in enumerate((64, 128, 256, 512, 1024, 2048))]',
+    "a_name_that_is_long.enough_to_fill_the_line.and_stands_in_parentheses.on_one_of_its",
+    'Chain(*[BiasedBasicUnit(64, 64, name=f"{i}") for i in range(3)], name="second_and_last")(inputs)',
 ]
 WORDS = [
     "One line.",
@@ -438,9 +459,13 @@ BRANCHES = [
 ]
 
 
+def laid_out(*suffixes: str) -> list[str]:
+    return ["\n".join(layout(text, WIDTH, "x = ", suffix)) for text in CALLS for suffix in suffixes]
+
+
 def test_layouts(golden: Callable[[str, Path], None]) -> None:
     """Calls as `ruff format` lays them out at 88, docstrings and comments wrapped, branches."""
-    shown = ["\n".join(layout(call_doc(text), WIDTH, "x = ", suffix)) for text in CALLS for suffix in ("", ",")]
+    shown = laid_out("", ",")
     shown += ["\n".join([*docstring(text), *docstring(text, 44), *comment(text)]) for text in WORDS]
     shown += ["\n".join(if_else("x", "not x", then, other)) for then, other in BRANCHES]
     shown += [literal(v) for v in ('é\u200b\U000e0001\x00\r\n"\\', (1,), (1, "a"), (), None, True, Fraction(1, 8))]

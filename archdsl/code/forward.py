@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from archdsl.code.layout import WIDTH, layout
 from archdsl.code.names import identifier
-from archdsl.code.python import WIDTH, Bracket, Doc, Text, call_doc, flat, if_else, layout, literal, wrap
+from archdsl.code.python import if_else, literal, wrap
 from archdsl.code.structure import Instruction
 from archdsl.code.taps import TAP
 from archdsl.code.written import ClassPlan, Val, Written, WrittenCode
@@ -21,7 +22,9 @@ Coded = Instruction[WrittenCode | None]
 ROOM = WIDTH - 8  # for a statement of a method
 _HOLE = re.compile(r"\{(\w+)(?:!(\w))?\}")
 _CALL = re.compile(r"\{self\}\((.*)\)")
-_WANTED = {None: CHOICE, "a": ATOM, "s": SUM, "p": PRODUCT, "u": UNARY}
+_WANTED = {"a": ATOM, "s": SUM, "p": PRODUCT, "u": UNARY}
+_ENDS = {"f": "{} ", "t": " {}"}  # of a slice: it has room beside its colon where either is not simple
+_SIMPLE = re.compile(r"-?\w+")
 
 
 class Dialect(Protocol):
@@ -45,7 +48,7 @@ class Dialect(Protocol):
     def member(self, path: tuple[str, ...]) -> str:
         """A member of the class, by the spec's names."""
 
-    def applied(self, path: tuple[str, ...], args: str) -> Doc:
+    def applied(self, path: tuple[str, ...], args: str) -> str:
         """The call of a member."""
 
     def remarks(self, node: str) -> list[str]:
@@ -73,12 +76,6 @@ class _Piece:
     batchless: bool = False
     fresh: bool = False
     is_variable: bool = False
-    doc: Doc | None = None
-
-    @property
-    def layout(self) -> Doc:
-        """How it is broken where it is too long for a line."""
-        return self.doc or call_doc(self.text)
 
 
 def forward(
@@ -100,7 +97,9 @@ def forward(
     lines = writer.block(list(plan.instructions), 0)
     results = [writer.final(ref) for ref in plan.outputs]
     text = ", ".join(wrap(p.text, p.level, CHOICE) for p in results)
-    return [*lines, *layout(results[0].layout if len(results) == 1 else call_doc(text), ROOM, ends)]
+    if len(results) > 1 and len(ends + text) > ROOM:
+        text = f"({text})"
+    return [*lines, *layout(text, ROOM, ends)]
 
 
 class _Forward:
@@ -178,17 +177,16 @@ class _Forward:
         if step.code is None:
             assert step.member is not None
             args = ", ".join(wrap(self._with_batch(p).text, p.level, CHOICE) for p in inputs)
-            doc, level = self.dialect.applied(step.member, args), ATOM
+            text, level = self.dialect.applied(step.member, args), ATOM
         else:
-            doc, level = self._formatted(step, step.code, inputs)
+            text, level = self._formatted(step, step.code, inputs)
         code = step.code.code if step.code else None
         batchless = code is not None and (code.batchless or (code.elementwise and all(p.batchless for p in inputs)))
         reads = [r for p in inputs for r in p.reads]
         if self.dialect.tapped:
-            doc, level = Bracket(f"{TAP}(self, {literal(self._shown_as(step))})(", (doc,)), ATOM
+            text, level = f"{TAP}(self, {literal(self._shown_as(step))})({text})", ATOM
         fresh = code is not None and code.fresh
-        name, layout = step.statement or "out", None if isinstance(doc, Text) else doc
-        return _Piece(flat(doc), level, reads, name, step.ranks[0], batchless, fresh, doc=layout)
+        return _Piece(text, level, reads, step.statement or "out", step.ranks[0], batchless, fresh)
 
     def _shown_as(self, step: Coded) -> str:
         """What a tap calls a value: its node, or the statement that is a line of modules, whose items are nodes.
@@ -200,7 +198,7 @@ class _Forward:
             return ""
         return member if member and step.node.startswith(f"{member}.") else step.node
 
-    def _formatted(self, step: Coded, written: WrittenCode, inputs: list[_Piece]) -> tuple[Doc, int]:
+    def _formatted(self, step: Coded, written: WrittenCode, inputs: list[_Piece]) -> tuple[str, int]:
         code = written.code
         shown = [p if code.elementwise else self._with_batch(p) for p in inputs]
         if any(code.trailing):
@@ -209,20 +207,23 @@ class _Forward:
         def fill(hole: re.Match[str]) -> str:
             name, mark = hole.groups()
             if name.isdigit():
-                return wrap(shown[int(name)].text, shown[int(name)].level, _WANTED[mark])
+                return wrap(shown[int(name)].text, shown[int(name)].level, _WANTED.get(mark, CHOICE))
             if name == "self":
                 assert step.member is not None
                 return self.dialect.member(step.member)
             if name == "args":
                 return self.dialect.arguments(written.args)
-            return wrap(*self.dialect.value(written.values[name]), _WANTED[mark])
+            text, level = self.dialect.value(written.values[name])
+            if mark in _ENDS and not all(_SIMPLE.fullmatch(self.dialect.value(v)[0]) for v in written.values.values()):
+                return _ENDS[mark].format(text)
+            return wrap(text, level, _WANTED.get(mark, CHOICE))
 
         if (call := _CALL.fullmatch(code.text)) and step.member is not None:
             return self.dialect.applied(step.member, _HOLE.sub(fill, call[1])), code.level
         text = _HOLE.sub(fill, code.text).replace("(, ", "(").replace(", )", ")").replace(self.dialect.idle, "")
         if code.inplace and not code.stateful and self._overwrites(step, inputs[0]):
             text = f"{text[:-1]}, {code.inplace.name}={literal(code.inplace.value)})"
-        return Text(text), code.level
+        return text, code.level
 
     def _overwrites(self, step: Coded, piece: _Piece) -> bool:
         """Whether nobody else could see the input, neither another reader nor the backward pass of what made it."""
@@ -272,7 +273,7 @@ class _Forward:
         self._bind(ref, name, piece)
 
     def _write(self, name: str, piece: _Piece) -> None:
-        self.lines += layout(piece.layout, self.room, f"{name} = ")
+        self.lines += layout(piece.text, self.room, f"{name} = ")
 
     def _unpack(self, step: Coded, piece: _Piece) -> None:
         """`q, k, v = …`: the author's names where the statement's name is made of as many."""
@@ -348,7 +349,7 @@ class _Forward:
         sides = []
         for lines, side in zip(branches, pieces, strict=True):
             same = side.text == name
-            sides.append([*lines, *([] if same else layout(call_doc(side.text), self.room - 4, f"{name} = "))])
+            sides.append([*lines, *([] if same else layout(side.text, self.room - 4, f"{name} = "))])
         opposite = f"not {cond}" if re.fullmatch(r"[\w.]+", cond) else f"not ({cond})"
         self.lines += if_else(cond, opposite, *sides)
         self._bind(ref, name, piece)

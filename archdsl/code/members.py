@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from archdsl.code.forward import ROOM
+from archdsl.code.layout import layout
 from archdsl.code.names import Names, member
-from archdsl.code.python import Bracket, Doc, Text, comment, layout, literal, prefixed, show, wrap
+from archdsl.code.python import comment, literal, show, wrap
 from archdsl.code.structure import Guard, Leaf, Tree, common, leaves
 from archdsl.code.written import Built, ClassPlan, Column, Const, Many, Member, New, Numbered, Val, shown
 from archdsl.language.expr import ATOM, SUM, Expr
@@ -49,18 +50,18 @@ class MemberWriter(ABC):
         """How one of a group's `nodes` is reached from it: `.mask`, `[0]`."""
 
     @abstractmethod
-    def group(self, items: Sequence[tuple[str, Doc]], is_list: bool) -> Doc:
+    def group(self, items: Sequence[tuple[str, str]], is_list: bool) -> str:
         """Members under one name."""
 
     @abstractmethod
-    def line(self, items: Sequence[tuple[str, Doc]], name: str) -> Doc:
+    def line(self, items: Sequence[tuple[str, str]], name: str) -> str:
         """Modules one after another, with what each is called; `name` is the text of the line's own name."""
 
     @abstractmethod
-    def row(self, items: tuple[Doc, ...], name: str) -> Doc:
+    def row(self, items: Sequence[str], name: str) -> str:
         """Modules one after another, numbered."""
 
-    def named(self, args: Sequence[Doc], name: str) -> Sequence[Doc]:
+    def named(self, args: Sequence[str], name: str) -> Sequence[str]:
         """The arguments of a member, with its name where the framework wants that."""
         return args
 
@@ -78,9 +79,13 @@ class MemberWriter(ABC):
         """What a member is called, from the last part of its path."""
         return member(part, self.taken)
 
+    def attribute(self, part: str) -> str:
+        """What a member of the class itself is called."""
+        return self.called(part)
+
     def member(self, path: tuple[str, ...]) -> str:
         node: Node | None = self.top.get(path[0])
-        text = f"self.{self.called(path[0])}"
+        text = f"self.{self.attribute(path[0])}"
         for part in path[1:]:
             nodes = node.children if isinstance(node, Tree) else ()
             text += self.inside(part, nodes)
@@ -149,7 +154,7 @@ class MemberWriter(ABC):
             return node.guards == guards and self.nests(node.content, beside)
         return all(self._stands_inside(child, guards, node.children) for child in node.children)
 
-    def _group(self, node: Tree[Built], children: Sequence[Node], path: tuple[str, ...]) -> Doc:
+    def _group(self, node: Tree[Built], children: Sequence[Node], path: tuple[str, ...]) -> str:
         docs = [
             self._leaf(c, (*path, c.name)) if isinstance(c, Leaf) else self._group(c, c.children, (*path, c.name))
             for c in children
@@ -157,10 +162,10 @@ class MemberWriter(ABC):
         names = [self.called(c.name) for c in children]
         return self.group(list(zip(names, docs, strict=True)), bool(children) and is_list(node.children))
 
-    def _leaf(self, leaf: Leaf[Built], path: tuple[str, ...]) -> Doc:
+    def _leaf(self, leaf: Leaf[Built], path: tuple[str, ...]) -> str:
         return self._built(leaf.content, self.label("-".join(map(self.called, path))), _NONE)
 
-    def _built(self, built: Built, name: str, columns: Elements) -> Doc:
+    def _built(self, built: Built, name: str, columns: Elements) -> str:
         """What builds a member; `name` is the text of its own name."""
         if isinstance(built, New):
             return self._new(built, columns, name)
@@ -171,7 +176,7 @@ class MemberWriter(ABC):
         docs = [self._built(b, self.label(n), columns) for n, (_, b) in zip(called, built.items, strict=True)]
         return self.line(list(zip(called, docs, strict=True)), name)
 
-    def _items(self, row: Numbered, columns: Elements) -> Iterator[Doc]:
+    def _items(self, row: Numbered, columns: Elements) -> Iterator[str]:
         at = 0
         for item in row.items:
             if isinstance(item, Many):
@@ -181,24 +186,24 @@ class MemberWriter(ABC):
                 yield self._built(item, literal(str(at)), columns)
                 at += 1
 
-    def _many(self, many: Many, start: int, columns: Elements) -> Doc:
+    def _many(self, many: Many, start: int, columns: Elements) -> str:
         """`*[item for …]`; the items are numbered from `start`."""
         names = Names(self._in_force | set(self.loops))
         known = [names.give(c, c.hint) for c, _ in many.columns]
-        source = self._source(many) if known else Text(self._range(many.times, start if self.numbered else 0, columns))
+        source = self._source(many) if known else self._range(many.times, start if self.numbered else 0, columns)
         targets = ", ".join(known) or "_"
         index = ""
         if self.numbered:
             index = names.give("number", *"ijk")
             if known:
-                source = Bracket("enumerate(", (source,))
+                source = f"enumerate({source})"
             targets = f"{index}, ({targets})" if len(known) > 1 else ", ".join((index, *known))
         loops = [*known, index]
         self.loops += loops
         inner = {**columns, **dict(zip((c for c, _ in many.columns), known, strict=True))}
         item = self._built(many.item, f'f"{{{index}}}"', inner)
         del self.loops[-len(loops) :]
-        return Bracket("*[", (item, prefixed(f"for {targets} in ", source)), "]", "")
+        return f"*[{item} for {targets} in {source}]"
 
     @property
     def _in_force(self) -> frozenset[str]:
@@ -218,33 +223,28 @@ class MemberWriter(ABC):
         stop = str(int(text) + start) if isinstance(times, Const) else f"{wrap(text, level, SUM)} + {start}"
         return f"range({start}, {stop})"
 
-    def _source(self, many: Many) -> Doc:
+    def _source(self, many: Many) -> str:
         """The rows of the columns."""
         lists = [v for _, v in many.columns]
         if len(lists) == 1:
             return self._list(lists[0])
         rows = [v.value for v in lists if isinstance(v, Const)]
         if len(rows) == len(lists):
-            return Bracket("(", tuple(Text(literal(row)) for row in zip(*rows, strict=True)))
-        return Bracket("zip(", tuple(map(self._list, lists)))
+            return f"({', '.join(literal(row) for row in zip(*rows, strict=True))})"
+        return f"zip({', '.join(map(self._list, lists))})"
 
-    def _list(self, value: Val) -> Doc:
+    def _list(self, value: Val) -> str:
         """What is iterated over; a column of equal steps is a range."""
         steps = _steps(value.value) if isinstance(value, Const) else None
-        return Text(f"range({steps.start}, {steps.stop}, {steps.step})") if steps else self._argument(value, _NONE)
+        return f"range({steps.start}, {steps.stop}, {steps.step})" if steps else self._value(value)[0]
 
-    def _argument(self, value: Val, columns: Elements) -> Doc:
-        if isinstance(value, Const) and isinstance(value.value, tuple) and len(value.value) > 1:
-            return Bracket("(", tuple(Text(literal(v)) for v in value.value))
-        return Text(self._value(value, columns)[0])
-
-    def _new(self, new: New, columns: Elements, name: str = "") -> Doc:
+    def _new(self, new: New, columns: Elements, name: str = "") -> str:
         args = []
         for arg, keyword in shown(new.args):
             value = arg.value
-            doc = self._new(value, columns) if isinstance(value, New) else self._argument(value, columns)
-            args.append(prefixed(f"{keyword}=", doc) if keyword else doc)
-        return Bracket(f"{new.cls}(", tuple(self.named(args, name) if name else args))
+            text = self._new(value, columns) if isinstance(value, New) else self._value(value, columns)[0]
+            args.append(f"{keyword}={text}" if keyword else text)
+        return f"{new.cls}({', '.join(self.named(args, name) if name else args)})"
 
 
 def _steps(values: object) -> range | None:

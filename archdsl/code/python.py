@@ -1,21 +1,17 @@
-"""Python text: expressions with as few parentheses as they need, and lines laid out as `ruff format` does."""
+"""Python text: expressions with as few parentheses as they need, and the lines of comments and conditionals."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
+from archdsl.code.layout import WIDTH, indented
 from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, SUM, UNARY, Expr, Number
 
-__all__ = [
-    "WIDTH", "Bracket", "Doc", "Env", "Text", "call_doc", "comment", "docstring", "flat", "if_else", "indented",
-    "layout", "literal", "number", "prefixed", "show", "wrap",
-]  # fmt: skip
+__all__ = ["Env", "comment", "docstring", "if_else", "literal", "number", "show", "wrap"]
 
-WIDTH = 88
 _WRAPPED = 60  # a line of a comment longer than this was wrapped by its author's editor
 Env = Mapping[str, Number]
 
@@ -64,9 +60,10 @@ def _escape(c: str) -> str:
 def show(expr: Expr, names: Callable[[str], str]) -> tuple[str, int]:
     """Python text of `expr` and how tightly it binds; `names` says what a name is called.
 
+        >>> from archdsl.code.layout import WIDTH, indented
     >>> from archdsl.language.expr import combine, numeral, symbol
-    >>> show(combine("//", combine("+", symbol("in.c"), symbol("c")), numeral(4)), {"in.c": "x", "c": "y"}.get)[0]
-    '(x + y) // 4'
+        >>> show(combine("//", combine("+", symbol("in.c"), symbol("c")), numeral(4)), {"in.c": "x", "c": "y"}.get)[0]
+        '(x + y) // 4'
     """
     if expr.is_number:
         text = number(expr.args[0])  # type: ignore[arg-type]
@@ -86,125 +83,6 @@ def show(expr: Expr, names: Callable[[str], str]) -> tuple[str, int]:
     if row.form == "prefix":
         return row.text + texts[0], row.level
     return f" {expr.op} ".join(texts), row.level
-
-
-@dataclass(frozen=True)
-class Text:
-    """Text that is never broken."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Bracket:
-    """`head(items)tail`: on one line where it fits. `joint` separates the items: a comma, or nothing for
-    the parts of a comprehension."""
-
-    head: str
-    items: tuple[Doc, ...]
-    tail: str = ")"
-    joint: str = ","
-
-
-Doc = Text | Bracket
-
-
-def flat(doc: Doc) -> str:
-    """`doc` on one line.
-
-    >>> flat(Bracket("Conv(", (Text("3"), Text("64"))))
-    'Conv(3, 64)'
-    """
-    if isinstance(doc, Text):
-        return doc.text
-    inner = f"{doc.joint} ".join(flat(i) for i in doc.items)
-    return f"{doc.head}{inner}{doc.tail}"
-
-
-def layout(doc: Doc, room: int, prefix: str = "", suffix: str = "") -> list[str]:
-    """The lines of `prefix doc suffix`, broken at brackets, outermost first, where they are longer than `room`.
-
-    >>> layout(Bracket("Conv(", (Text("3"), Text("64"))), 14, "conv=", ",")
-    ['conv=Conv(', '    3, 64', '),']
-    """
-    line = prefix + flat(doc) + suffix
-    if len(line) <= room or isinstance(doc, Text) or not doc.items:
-        return [line]
-    body = f"{doc.joint} ".join(flat(i) for i in doc.items)
-    lines = [prefix + doc.head]
-    if len(body) <= room - 4 and not _is_literal(doc):
-        lines.append(" " * 4 + body)
-    else:
-        comma = doc.joint if len(doc.items) > 1 else ""
-        for item in doc.items:
-            lines += indented(layout(item, room - 4, "", comma))
-    return [*lines, doc.tail + suffix]
-
-
-def prefixed(text: str, doc: Doc) -> Doc:
-    """`text` right before `doc`: `name=`, `*`.
-
-    >>> flat(prefixed("conv=", Bracket("Conv(", (Text("3"),))))
-    'conv=Conv(3)'
-    """
-    if isinstance(doc, Text):
-        return Text(text + doc.text)
-    return Bracket(text + doc.head, doc.items, doc.tail, doc.joint)
-
-
-def call_doc(text: str) -> Doc:
-    """A text that ends in a bracket, so that it can be broken there.
-
-    >>> doc = call_doc("concatenate((self.first(x), self.second(x)), axis=1)")
-    >>> [flat(item) for item in doc.items]
-    ['(self.first(x), self.second(x))', 'axis=1']
-    """
-    if len(text) < WIDTH // 2 or text[-1] not in ")]" or (text.startswith("(") and _opening(text) == 0):
-        return Text(text)
-    at = _opening(text)
-    return Bracket(text[: at + 1], tuple(call_doc(i) for i in _items(text[at + 1 : -1])), text[-1])
-
-
-def _opening(text: str) -> int:
-    """Where the bracket that ends `text` begins."""
-    stack: list[int] = []
-    opened = 0
-    for at, c in _outside_strings(text):
-        if c in "([{":
-            stack.append(at)
-        elif c in ")]}":
-            opened = stack.pop()
-    return opened
-
-
-def _items(text: str) -> Iterable[str]:
-    """What stands between the commas of a bracket."""
-    depth, start = 0, 0
-    for at, c in _outside_strings(text):
-        depth += (c in "([{") - (c in ")]}")
-        if c == "," and depth == 0:
-            yield text[start:at].strip()
-            start = at + 1
-    if text[start:].strip():
-        yield text[start:].strip()
-
-
-def _outside_strings(text: str) -> Iterable[tuple[int, str]]:
-    """Every character that is not inside a string, with its place."""
-    inside = escaped = False
-    for at, c in enumerate(text):
-        if inside:
-            inside = escaped or c != '"'
-            escaped = c == "\\" and not escaped
-        elif c == '"':
-            inside = True
-        else:
-            yield at, c
-
-
-def _is_literal(doc: Bracket) -> bool:
-    """Whether it is a tuple, list or dict of several items: those have a line each once they are broken."""
-    return doc.joint == "," and len(doc.items) > 1 and not re.search(r"[\w)\]][(\[]$", doc.head)
 
 
 def docstring(text: str, indent: int = 0) -> list[str]:
@@ -256,15 +134,6 @@ def _safe(text: str) -> str:
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else _escape(c) for c in text)
-
-
-def indented(lines: Iterable[str], by: int = 4) -> list[str]:
-    """Lines moved to the right; empty ones stay empty.
-
-    >>> indented(["if deep:", "", "x = self.mask(x)"])
-    ['    if deep:', '', '    x = self.mask(x)']
-    """
-    return [" " * by + line if line else line for line in lines]
 
 
 def if_else(cond: str, opposite: str, then: list[str], other: list[str]) -> Iterable[str]:

@@ -7,22 +7,10 @@ from itertools import groupby
 from typing import ClassVar
 
 from archdsl.code.forward import ROOM, forward
+from archdsl.code.layout import WIDTH, indented, layout
 from archdsl.code.members import Guarded, MemberWriter
 from archdsl.code.names import Names
-from archdsl.code.python import (
-    WIDTH,
-    Bracket,
-    Doc,
-    Text,
-    call_doc,
-    docstring,
-    if_else,
-    indented,
-    layout,
-    literal,
-    show,
-    wrap,
-)
+from archdsl.code.python import docstring, if_else, literal, show, wrap
 from archdsl.code.written import ClassPlan, New, Val, Written, shown
 from archdsl.graph.graph import Ref
 from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, Expr
@@ -102,19 +90,19 @@ class ClassWriter(MemberWriter):
             start = f"super().__init__({', '.join(self.passed_on)})"
             out += [*indented(self._signature()), *indented([start, *body], 8), ""]
         args = ", ".join(["self", *self.entries.values()])
-        return [*out, f"    def {self.method}({args}):", *indented(statements, 8)]
+        method = layout(f"def {self.method}({args})", WIDTH - 4, "", ":")
+        return [*out, *indented(method), *indented(statements, 8)]
 
     def _signature(self, *more: str) -> list[str]:
-        items: list[Doc] = [Text("self")]
+        items = ["self"]
         for spec in self.plan.args:
             default = f"={literal(spec.default.value)}" if spec.default is not None else ""
-            items.append(Text(self._name(spec.key) + default))
-        items += map(Text, (*more, *self.passed_on))
-        return layout(Bracket("def __init__(", tuple(items)), WIDTH - 4, "", ":")
+            items.append(self._name(spec.key) + default)
+        return layout(f"def __init__({', '.join((*items, *more, *self.passed_on))})", WIDTH - 4, "", ":")
 
     def _locals(self) -> Iterator[str]:
         for local in self.locals:
-            yield from layout(call_doc(self._value(local.value)[0]), ROOM, f"{self._name(local.key)} = ")
+            yield from layout(self._value(local.value)[0], ROOM, f"{self._name(local.key)} = ")
 
     # --- names and values ---
 
@@ -146,8 +134,8 @@ class ClassWriter(MemberWriter):
     def condition(self, key: str) -> str:
         return self.tests[key].forward
 
-    def applied(self, path: tuple[str, ...], args: str) -> Doc:
-        return Text(f"{self.member(path)}({args})")
+    def applied(self, path: tuple[str, ...], args: str) -> str:
+        return f"{self.member(path)}({args})"
 
     def remarks(self, node: str) -> list[str]:
         return []

@@ -264,8 +264,8 @@ def split(op: shape.Split, types: Types) -> Code:
 
 def slice_(op: shape.Slice, types: Types) -> Code:
     axis = axis_of(op.name, op.axis, types[0])
-    start = "" if op.a == 0 else "{a}"
-    stop = "" if op.b == types[0].shape[axis] and op.b.expr is None else "{b}"
+    start = "" if op.a == 0 else "{a!f}"
+    stop = "" if op.b == types[0].shape[axis] and op.b.expr is None else "{b!t}"
     return Code(f"{{0!a}}[{':, ' * axis or '..., '}{start}:{stop}]", values={"a": op.a, "b": op.b})
 
 

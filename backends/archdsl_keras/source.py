@@ -1,5 +1,6 @@
 """A plan as Keras source: one layer a class, and the model."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import chain
@@ -7,9 +8,10 @@ from typing import Any
 
 from archdsl.code.forward import ROOM, forward
 from archdsl.code.gather import statement
+from archdsl.code.layout import indented, layout
 from archdsl.code.members import Node, is_list
 from archdsl.code.names import member
-from archdsl.code.python import Bracket, Doc, Text, comment, docstring, indented, layout, literal, prefixed
+from archdsl.code.python import comment, docstring, literal
 from archdsl.code.structure import Leaf, Tree
 from archdsl.code.writer import ClassWriter
 from archdsl.code.written import ClassPlan
@@ -26,10 +28,13 @@ RESERVED = frozenset(
 
 
 class _Members(frozenset[str]):
-    """Names that layers and models have already; what begins with `_` is Keras's own, in every version."""
+    """Names that layers and models have already; what begins with `_` is Keras's own, in every version.
+
+    `item0` is the first item of a stage that is a list.
+    """
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or (isinstance(name, str) and name.startswith("_"))
+        return super().__contains__(name) or (isinstance(name, str) and bool(re.match(r"_|item\d+$", name)))
 
 
 # With each of the frameworks that Keras runs on, and once a model is trained: no member may be called so.
@@ -76,19 +81,22 @@ class KerasClass(ClassWriter):
     def inside(self, part: str, nodes: Sequence[Node]) -> str:
         return f"[{part}]" if is_list(nodes) else f"[{literal(self.called(part))}]"
 
-    def group(self, items: Sequence[tuple[str, Doc]], is_list: bool) -> Doc:
+    def group(self, items: Sequence[tuple[str, str]], is_list: bool) -> str:
         if is_list:
-            return Bracket("[", tuple(doc for _, doc in items), "]")
-        return Bracket("{", tuple(prefixed(f"{literal(name)}: ", doc) for name, doc in items), "}")
+            return f"[{', '.join(text for _, text in items)}]"
+        return f"{{{', '.join(f'{literal(name)}: {text}' for name, text in items)}}}"
 
-    def line(self, items: Sequence[tuple[str, Doc]], name: str) -> Doc:
-        return self.row(tuple(doc for _, doc in items), name)
+    def line(self, items: Sequence[tuple[str, str]], name: str) -> str:
+        return self.row([text for _, text in items], name)
 
-    def row(self, items: tuple[Doc, ...], name: str) -> Doc:
-        return Bracket("Chain(", (*items, Text(f"name={name}")))
+    def row(self, items: Sequence[str], name: str) -> str:
+        return f"Chain({', '.join((*items, f'name={name}'))})"
 
-    def named(self, args: Sequence[Doc], name: str) -> Sequence[Doc]:
-        return [*args, Text(f"name={name}")]
+    def named(self, args: Sequence[str], name: str) -> Sequence[str]:
+        return [*args, f"name={name}"]
+
+    def attribute(self, part: str) -> str:
+        return f"item{part}" if part.isdigit() else super().attribute(part)
 
     def label(self, name: str) -> str:
         return literal(_label(name))
@@ -129,7 +137,7 @@ class KerasModel(KerasClass):
     def lines(self, doc: str, ends_with: Sequence[str] = ()) -> list[str]:
         sizes = rotated(self.plan.cls.graph.entries[0].types[0].sizes)
         again = (layout(self._made(path), ROOM, f"{name} = ") for path, name in self.again.items())
-        kept = Bracket("{", tuple(Text(f"{literal(name)}: {name}") for name in self.args), "}")
+        kept = ", ".join(f"{literal(name)}: {name}" for name in self.args)
         body = [
             *self._locals(),
             f"{self.inputs} = keras.Input(input_shape)",
@@ -137,16 +145,15 @@ class KerasModel(KerasClass):
             *forward(self.plan, self, self.entries, pinned=False, passes="x", ends=f"{self.outputs} = "),
             f"super().__init__({self.inputs}, {self.outputs}, **kwargs)",
             *(f"self.{self.called(path[-1])} = {self.again[path]}" for path in self.kept),
-            *layout(kept, ROOM, "self.arguments = "),
+            *layout(f"{{{kept}}}", ROOM, "self.arguments = "),
         ]
         head = ["@register", f"class {self.plan.name}({self.base()}):", *((*docstring(doc, 4), "") if doc else ())]
         return [*head, *indented(self._signature(f"input_shape={literal(sizes)}")), *indented(body, 8)]
 
-    def applied(self, path: tuple[str, ...], args: str) -> Doc:
+    def applied(self, path: tuple[str, ...], args: str) -> str:
         if path in self.again:
-            return Text(f"{self.again[path]}({args})")
-        made = self._made(path)
-        return Bracket(made.head, made.items, f"{made.tail}({args})", made.joint)
+            return f"{self.again[path]}({args})"
+        return f"{self._made(path)}({args})"
 
     def member(self, path: tuple[str, ...]) -> str:
         return self.again[path] if path in self.again else super().member(path)
@@ -154,16 +161,14 @@ class KerasModel(KerasClass):
     def remarks(self, node: str) -> list[str]:
         return comment(doc) if (doc := self.docs.pop(statement(node), "")) else []
 
-    def _made(self, path: tuple[str, ...]) -> Bracket:
+    def _made(self, path: tuple[str, ...]) -> str:
         """The constructor of a member."""
         members: Sequence[Node] = self.plan.members
         for name in path:
             found = next(node for node in members if node.name == name)
             members = found.children if isinstance(found, Tree) else ()
         assert isinstance(found, Leaf)
-        made = self._leaf(found, path)
-        assert isinstance(made, Bracket)
-        return made
+        return self._leaf(found, path)
 
     def _attribute(self, key: str) -> str:
         """The constructor calls the stages: it knows its arguments as they are."""
@@ -203,6 +208,8 @@ def _step(whole: Any, path: list[str]) -> tuple[Any, list[str]]:
         return whole[name], rest
     if name.isdigit():
         row = _gathered(whole)
+        if hasattr(row, f"item{name}"):
+            return getattr(row, f"item{name}"), rest
         return (row if isinstance(row, list) else row.layers)[int(name)], rest
     layers = {layer.name: layer for layer in getattr(whole, "layers", ())}
     for end in range(1, len(path) + 1):

@@ -183,8 +183,8 @@ def split(op: shape.Split, types: Types) -> Code:
 
 def slice_(op: shape.Slice, types: Types) -> Code:
     axis = axis_of(op.name, op.axis, types[0]) + 1
-    start = "" if op.a == 0 else "{a}"
-    stop = "" if op.b == types[0].shape[axis - 1] and op.b.expr is None else "{b}"
+    start = "" if op.a == 0 else "{a!f}"
+    stop = "" if op.b == types[0].shape[axis - 1] and op.b.expr is None else "{b!t}"
     return Code(f"{{0!a}}[{':, ' * axis}{start}:{stop}]", values={"a": op.a, "b": op.b})
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from archdsl.code.members import Node, is_list
-from archdsl.code.python import Bracket, Doc, Text, prefixed
+from archdsl.code.python import literal
 from archdsl.code.structure import Leaf
 from archdsl.code.writer import ClassWriter
 from archdsl.code.written import Built, New
@@ -48,15 +48,13 @@ class TorchClass(ClassWriter):
             return f".{self.called(part)}"
         return f"[{part}]" if is_list(nodes) else f'["{part}"]'
 
-    def group(self, items: Sequence[tuple[str, Doc]], is_list: bool) -> Doc:
+    def group(self, items: Sequence[tuple[str, str]], is_list: bool) -> str:
         if not items:
-            return Text("nn.ModuleDict()")
+            return "nn.ModuleDict()"
         if is_list:
-            docs = tuple(doc for _, doc in items)
-            kind = "Parameter" if all(isinstance(d, Bracket) and d.head == "nn.Parameter(" for d in docs) else "Module"
-            return Bracket(f"nn.{kind}List(", (Bracket("[", docs, "]"),))
-        named = tuple(prefixed(f'"{name}": ', doc) for name, doc in items)
-        return Bracket("nn.ModuleDict(", (Bracket("{", named, "}"),))
+            kind = "Parameter" if all(text.startswith("nn.Parameter(") for _, text in items) else "Module"
+            return f"nn.{kind}List([{', '.join(text for _, text in items)}])"
+        return f"nn.ModuleDict({{{', '.join(f'{literal(name)}: {text}' for name, text in items)}}})"
 
     def nests(self, built: Built, group: Sequence[Node]) -> bool:
         """Lists and dictionaries of modules take no parameters; a list of parameters does."""
@@ -64,12 +62,11 @@ class TorchClass(ClassWriter):
             is_list(group) and all(isinstance(m, Leaf) and _is_parameter(m.content) for m in group)
         )
 
-    def line(self, items: Sequence[tuple[str, Doc]], name: str) -> Doc:
-        named = tuple(prefixed(f"{part}=", doc) for part, doc in items)
-        return Bracket("nn.Sequential(", (Bracket("OrderedDict(", named),))
+    def line(self, items: Sequence[tuple[str, str]], name: str) -> str:
+        return f"nn.Sequential(OrderedDict({', '.join(f'{part}={text}' for part, text in items)}))"
 
-    def row(self, items: tuple[Doc, ...], name: str) -> Doc:
-        return Bracket("nn.Sequential(", items)
+    def row(self, items: Sequence[str], name: str) -> str:
+        return f"nn.Sequential({', '.join(items)})"
 
     def size(self, entry: str, axis: int, rank: int) -> str:
         return f"{entry}.shape[{axis + 1}]"

@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator
 
 from archdsl.code.backend import Artifact
 from archdsl.code.file import artifact, class_lines, emitter, held
+from archdsl.code.layout import indented
 from archdsl.code.plan import plan
-from archdsl.code.python import docstring, indented
+from archdsl.code.python import docstring
 from archdsl.graph.graph import Graph
 from archdsl_torch.emit import EMIT
 from archdsl_torch.layers import LAYERS, source

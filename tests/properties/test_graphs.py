@@ -118,7 +118,7 @@ def _emitted_under(seed: str, paths: list[str]) -> str:
 
 
 def test_generated_text_is_clean(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """As ruff sees it, with the rules that any project would have on."""
+    """As ruff sees it, with the rules that any project would have on, and in its layout."""
     folder = tmp_path_factory.mktemp("generated")
 
     @given(structured_specs())
@@ -127,9 +127,10 @@ def test_generated_text_is_clean(tmp_path_factory: pytest.TempPathFactory) -> No
         (folder / f"m{len(list(folder.iterdir()))}.py").write_text(emitted(spec.text), encoding="utf-8")
 
     write()
-    rules = ["--select", "E4,E7,E9,F,I,B,UP,W", "--line-length", "100", "--isolated", "--no-cache"]
-    done = subprocess.run([sys.executable, "-m", "ruff", "check", *rules, str(folder)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-4000:]
+    for command in (["check", "--select", "E,F,I,B,UP,W"], ["format", "--check"]):
+        full = [sys.executable, "-m", "ruff", *command, "--line-length=88", "--isolated", "--no-cache", str(folder)]
+        done = subprocess.run(full, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-4000:]
 
 
 @given(specs())
