@@ -1,12 +1,13 @@
 """What each class is called: the model and its blocks as they are, the classes of one block by what decides."""
 
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from archdsl.code.bodies import BodyCode
 from archdsl.code.classes import Class, Partition, origin
-from archdsl.code.names import Names, camel
+from archdsl.code.names import LONGEST, Names, camel, shortened
 from archdsl.graph.graph import Argument, BlockValue
 from archdsl.language.expr import Number
 from archdsl.language.types import Dim
@@ -14,7 +15,7 @@ from archdsl.language.types import Dim
 __all__ = ["ClassNames", "Fixed", "name_classes"]
 
 _SAID = 3  # a flow of so many applications is named by them
-_LISTED = 4  # so many values of a parameter are named one by one
+_WORD = 24  # a longer word is no part of a name
 
 Fixed = Mapping[Class, Mapping[str, Number]]
 
@@ -34,19 +35,35 @@ def name_classes(found: Partition, reserved: frozenset[str]) -> ClassNames:
     ['Tiny', 'UnitBlock']
     """
     names = Names(reserved)
+    called: dict[Class, str] = {}
     fixed: dict[Class, Mapping[str, Number]] = {}
-    model = camel(found.model.graph.block)
-    called = {found.model: names.give(found.model, model, model + "Model")}
+
+    def call(cls: Class, name: str, kind: str) -> None:
+        wanted = name + kind if name in reserved or name == called.get(found.model) else name
+        numbered = (shortened(wanted, str(n)) for n in range(2, len(found.classes) + 2))
+        called[cls] = names.give(cls, shortened(wanted), *numbered)
+
+    call(found.model, camel(found.model.graph.block), "Model")
     by_block: dict[Hashable, list[Class]] = {}
     for cls in found.classes[:-1]:
         by_block.setdefault(origin(cls.bodies[0]), []).append(cls)
     for classes in by_block.values():
-        base = _base(classes[0])
-        alone = [(classes[0], "", dict[str, Number]())]
-        for cls, suffix, values in _variants(classes) if len(classes) > 1 else alone:
-            fixed[cls] = values
-            called[cls] = names.give(cls, base + suffix, base + suffix + "Block")
+        base, chosen = _base(classes[0]), _deciding(classes) if len(classes) > 1 else []
+        # The first that has several values of what decides is the usual one: it has the block's name alone.
+        usual = next((c for c in classes if any(len({_word(b, n) for b in c.bodies}) > 1 for n in chosen)), None)
+        for cls in classes:
+            words = _words(cls, chosen, classes)
+            fixed[cls] = _fixed(cls, words)
+            call(cls, base if cls is usual else _fitting(base, words.values()), "Block")
     return ClassNames(called, fixed)
+
+
+def _fitting(name: str, words: Iterable[str]) -> str:
+    """A name with those words that it has room for."""
+    for word in words:
+        if len(word) <= _WORD and len(name + word) <= LONGEST:
+            name += word
+    return name
 
 
 def _base(cls: Class) -> str:
@@ -58,18 +75,32 @@ def _base(cls: Class) -> str:
     return camel(f"{body.home.block}_{what}")
 
 
-def _variants(classes: list[Class]) -> list[tuple[Class, str, dict[str, Number]]]:
-    """A suffix for each class of one block: the fewest parameters that tell them apart, input sizes last."""
+def _words(cls: Class, chosen: Sequence[str], classes: Sequence[Class]) -> dict[str, str]:
+    """What can be said of one of the classes of a block, by what it is the only value of."""
+    values = {n: {_word(b, n) for b in cls.bodies} for n in chosen if not _is_default(cls, n, classes)}
+    return {n: _part_name(cls, n, *found) for n, found in values.items() if len(found) == 1}
+
+
+def _deciding(classes: Sequence[Class]) -> list[str]:
+    """The fewest parameters that tell classes apart, how many tensors a list holds after them, input sizes last."""
     bodies = [b for c in classes for b in c.bodies]
-    params = [p for p in bodies[0].params if len({_word(b, p) for b in bodies}) > 1]
-    params.sort(key=lambda p: isinstance(bodies[0].params[p], Dim))  # what is built says more than how large it is
-    sizes = [n for n in bodies[0].env if "." in n and len({b.env.get(n) for b in bodies}) > 1]
+    lists = list(dict.fromkeys(name for b in bodies for name in _lists(b)))
+    named = [p for p in bodies[0].params if p not in lists]
+    named.sort(key=lambda p: isinstance(bodies[0].params[p], Dim))  # what is built says more than how large it is
+    params, sizes = (
+        [n for n in names if len({_word(b, n) for b in bodies}) > 1]
+        for names in ([*named, *(f"{name}[]" for name in lists)], [n for n in bodies[0].env if "." in n])
+    )
     for chosen in _choices(params, sizes):
-        values = [[tuple(_word(b, n) for n in chosen) for b in c.bodies] for c in classes]
-        seen = [set(v) for v in values]
-        if sum(len(s) for s in seen) == len(set().union(*seen)):
-            return _suffixes(classes, chosen)
-    return _suffixes(classes, [*params, *sizes][:2])
+        seen = [{tuple(_word(b, n) for n in chosen) for b in c.bodies} for c in classes]
+        if sum(map(len, seen)) == len(set().union(*seen)):
+            return chosen
+    return [*params, *sizes][:2]
+
+
+def _lists(body: BodyCode) -> dict[str, int]:
+    """How many tensors each list holds that a block is given."""
+    return dict(Counter(entry.name.partition("[")[0] for entry in body.home.entries if "[" in entry.name))
 
 
 def _choices(params: list[str], sizes: list[str]) -> Iterable[list[str]]:
@@ -88,7 +119,9 @@ def _choices(params: list[str], sizes: list[str]) -> Iterable[list[str]]:
 
 
 def _word(body: BodyCode, name: str) -> str:
-    """The value of a parameter or size, as a word for a class name."""
+    """The value of a parameter or size, or how many tensors a list holds, as a word for a class name."""
+    if name.endswith("[]"):
+        return str(_lists(body).get(name[:-2], 0))
     value = body.env.get(name) if name in body.env else body.params.get(name)
     if isinstance(value, BlockValue):
         text = value.text if value.text.isprintable() and len(value.text) <= 24 else value.name
@@ -107,39 +140,23 @@ def _said(value: Argument) -> str:
     return value.name if isinstance(value, BlockValue) else str(value)
 
 
-def _suffixes(classes: list[Class], chosen: list[str]) -> list[tuple[Class, str, dict[str, Number]]]:
-    result = []
-    plain_left = 1
-    for cls in classes:
-        words, fixed = [], {}
-        for n in chosen:
-            if _is_default(cls, n, classes):
-                continue
-            values = list(dict.fromkeys(_word(b, n) for b in cls.bodies))
-            if len(values) == 1 and n in cls.bodies[0].graph.params and n in cls.bodies[0].env:
-                fixed[n] = cls.bodies[0].env[n]
-            words.append((n, values))
-        if plain_left and any(len(v) > 1 for _, v in words):
-            plain_left -= 1
-            result.append((cls, "", fixed))
-        else:
-            result.append((cls, "".join(_part_name(cls, n, v) for n, v in words), fixed))
-    return result
+def _fixed(cls: Class, said: Iterable[str]) -> dict[str, Number]:
+    """The numbers that a class's name says."""
+    body = cls.bodies[0]
+    return {n: body.env[n] for n in said if n in body.graph.params and n in body.env}
 
 
-def _is_default(cls: Class, name: str, classes: list[Class]) -> bool:
+def _is_default(cls: Class, name: str, classes: Sequence[Class]) -> bool:
     """Whether this class alone is the one that the parameter's default makes: it needs no word for it."""
     usual = [c for c in classes if name in c.graph.params and not any(name in b.given for b in c.bodies)]
     return usual == [cls] and isinstance(cls.graph.params[name], BlockValue)
 
 
-def _part_name(cls: Class, name: str, values: list[str]) -> str:
-    joined = "Or".join(values) if len(values) <= _LISTED else f"{values[0]}To{values[-1]}"
-    value = cls.bodies[0].params.get(name)
-    if isinstance(value, BlockValue | str):
-        return camel(joined)
+def _part_name(cls: Class, name: str, value: str) -> str:
+    if isinstance(cls.bodies[0].params.get(name), BlockValue | str):
+        return camel(value)
     if name.startswith("in."):
-        return "In" + ("" if name == "in.c" else camel(name[3:])) + joined
-    if values in (["Not"], [""]):
-        return f"{'Without' if values == ['Not'] else 'With'}{camel(name)}"
-    return camel(name.replace(".", "_")) + joined
+        return "In" + ("" if name == "in.c" else camel(name[3:])) + value
+    if value in ("Not", ""):
+        return f"{'Without' if value else 'With'}{camel(name)}"
+    return camel(name.replace(".", "_")) + value

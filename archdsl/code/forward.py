@@ -268,7 +268,7 @@ class _Forward:
 
     def _assign(self, ref: Ref, piece: _Piece, *wanted: str) -> None:
         self._read(piece)
-        name = self._free(*(wanted or (piece.name,)), ref.node.rpartition(".")[2])
+        name = self._free(*(wanted or (piece.name,)), _spare(ref.node))
         self._write(name, piece)
         self._bind(ref, name, piece)
 
@@ -345,7 +345,7 @@ class _Forward:
             return
         self._read(piece)
         ref = Ref(step.node)
-        name = self._free(*self._wanted(step, ref), ref.node.rpartition(".")[2])
+        name = self._free(*self._wanted(step, ref), _spare(ref.node))
         sides = []
         for lines, side in zip(branches, pieces, strict=True):
             same = side.text == name
@@ -353,3 +353,10 @@ class _Forward:
         opposite = f"not {cond}" if re.fullmatch(r"[\w.]+", cond) else f"not ({cond})"
         self.lines += if_else(cond, opposite, *sides)
         self._bind(ref, name, piece)
+
+
+def _spare(node: str) -> str:
+    """What a value is called whose statement's name is taken: after what makes it, an item of a list by its numbers."""
+    found = re.search(r"[^.]+((\.\d+)*)$", node if not node[0].isdigit() else f"out.{node}")
+    assert found is not None
+    return found[0].replace(".", "_")

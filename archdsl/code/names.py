@@ -3,10 +3,11 @@
 import keyword
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-__all__ = ["Names", "camel", "identifier", "member", "size_name"]
+__all__ = ["LONGEST", "Names", "camel", "identifier", "member", "others", "shortened", "size_name"]
 
+LONGEST = 40  # letters of a class's name, and of an argument's that is not the author's
 # What generated code calls, functions of expressions among it.
 _BUILTINS = frozenset(["super", "range", "zip", "enumerate", "dict", "min", "max", "abs", "round", "float", "Fraction"])
 _PRIVATE = re.compile(r"^_(0*)_")  # and what such names become
@@ -59,6 +60,33 @@ def camel(text: str) -> str:
         joint = "_" if name[-1:].isdigit() and part[0].isdigit() else ""
         name += joint + part[0].upper() + part[1:]
     return identifier(name or "Block")
+
+
+def shortened(name: str, end: str = "") -> str:
+    """A name with `end` behind it, of so many of its words as there is room for.
+
+    >>> shortened("Unit", "2"), shortened("Res2", "3")
+    ('Unit2', 'Res2_3')
+    >>> shortened("BottleneckWithSqueezeAndExcitationAndMore", "2")
+    'BottleneckWithSqueezeAndExcitationAnd2'
+    """
+    end = f"_{end}" if end and name[-1].isdigit() else end
+    room = LONGEST - len(end)
+    if len(name) > room:
+        words = [m.start() for m in re.finditer(r"[A-Z_]", name[: room + 1]) if m.start() > room // 2]
+        name = name[: max(words, default=room)].rstrip("_")
+    return name + end
+
+
+def others(name: str, place: str) -> Iterator[str]:
+    """What else to call something that stands at `place` of a spec, where its name is taken.
+
+    >>> list(others("channels", "conv"))[:3], next(others("conv_channels", "conv"))
+    (['conv_channels', 'channels2', 'channels3'], 'conv_channels2')
+    """
+    if place.isidentifier() and not name.startswith(place) and len(f"{place}_{name}") <= LONGEST:
+        yield f"{place}_{name}"
+    yield from (shortened(name, str(n)) for n in range(2, 1000))
 
 
 def size_name(entry: str, axis: str) -> str:

@@ -9,7 +9,7 @@ from archdsl.code.bodies import BodyCode
 from archdsl.code.classes import Class, fractions
 from archdsl.code.code import Arg, Code, Layer, Lent, Value
 from archdsl.code.exact import as_any_number, is_any_number, spelled
-from archdsl.code.names import Names, size_name
+from archdsl.code.names import Names, others, size_name
 from archdsl.code.values import constant, literal
 from archdsl.code.written import ArgSpec, Column, Const, Constructor, Local, New, Val, Written, WrittenCode
 from archdsl.language.expr import Expr, Number, numeral, symbol
@@ -63,6 +63,7 @@ class Wording:
         self._any: set[str] = set()  # names that are read where any number is taken
         self._whole: set[str] = set()  # and where only a whole one is
         self._hoists: dict[str, dict[BodyCode, Value]] = {}
+        self._hints: dict[str, str] = {}  # what those who build the class may call a hoisted value, before all else
         self._columns: Columns | None = None
 
     # --- where values stand ---
@@ -239,12 +240,10 @@ class Wording:
         for known, of in self._hoists.items():
             if of == every and known in _CHANNELS and hint in _CHANNELS:
                 return self.read(symbol(known))
-        name = f"#{hint}"
+        keys = (f"#{name}" for name in (hint, *others(hint, self._place)))
+        name = next(key for key in keys if self._hoists.get(key, every) == every)
+        self._hints[name] = hint
         self._places.setdefault(name, self._place)
-        if name in self._hoists and self._hoists[name] != every:
-            name = f"#{self._place}_{hint}"
-        while name in self._hoists and self._hoists[name] != every:
-            name += "_"
         self._hoists[name] = every
         return self.read(symbol(name))
 
@@ -319,10 +318,14 @@ class Wording:
         given += [(n, n, self._default(n), n in first and self._default(n) is None) for n in named]
         given += [(n, n.strip("#"), None, n in _CHANNELS) for n in (*rest, *hoists) if n not in own]
         specs = [
-            ArgSpec(key, hint, names.give(key, hint, f"{self._places.get(key, '')}_{hint}".strip("_")), default, lead)
-            for key, hint, default, lead in given
+            ArgSpec(key, self._hints.get(key, name), names.give(key, name, *self._others(key)), default, lead)
+            for key, name, default, lead in given
         ]
         return (*(s for s in specs if s.default is None), *(s for s in specs if s.default is not None))
+
+    def _others(self, key: str) -> Iterator[str]:
+        """What else an argument may be called whose name nobody wrote."""
+        return others(self._hints[key], self._places[key]) if key in self._hints else iter(())
 
     def _default(self, name: str) -> Const | None:
         if self.cls.is_flow:

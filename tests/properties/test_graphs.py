@@ -14,6 +14,7 @@ from interpreter import weight_shapes
 from strategies import Spec, specs, structured_specs
 
 from archdsl import api
+from archdsl.code.names import LONGEST
 from archdsl.graph.cost import cost
 from archdsl.graph.graph import Call, Graph, bodies, parts
 from archdsl.graph.passes import complete
@@ -25,6 +26,7 @@ SOURCE_OF_ALL = """
 import sys
 from pathlib import Path
 from archdsl import api
+from archdsl.code.names import LONGEST
 for path in sys.argv[1:]:
     sys.stdout.write(api.compile(Path(path).read_text(encoding="utf-8")).text)
 """
@@ -124,7 +126,9 @@ def test_generated_text_is_clean(tmp_path_factory: pytest.TempPathFactory) -> No
     @given(structured_specs())
     @settings(max_examples=12)
     def write(spec: Spec) -> None:
-        (folder / f"m{len(list(folder.iterdir()))}.py").write_text(emitted(spec.text), encoding="utf-8")
+        text = emitted(spec.text)
+        assert max(map(len, re.findall(r"(?<=^class )\w+|\w+(?=[,=)])", text, re.M))) <= LONGEST
+        (folder / f"m{len(list(folder.iterdir()))}.py").write_text(text, encoding="utf-8")
 
     write()
     for command in (["check", "--select", "E,F,I,B,UP,W"], ["format", "--check"]):

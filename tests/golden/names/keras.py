@@ -207,7 +207,7 @@ class Train(Block):
 
 
 @register
-class TrainBlock(Block):
+class Train2(Block):
     """the same name in a class"""
 
     def __init__(self, c, **kwargs):
@@ -236,7 +236,7 @@ class Class(Network):
         inputs = keras.Input(input_shape)
         x = Chain(
             Train(float_, name="train_"),
-            TrainBlock(float_, name="Train"),
+            Train2(float_, name="Train"),
             F(4, name="F"),
             name="def_",
         )(inputs)

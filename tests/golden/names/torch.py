@@ -59,7 +59,7 @@ class Train(nn.Module):
         return self.conv(torch_)
 
 
-class TrainBlock(nn.Module):
+class Train2(nn.Module):
     """the same name in a class"""
 
     def __init__(self, c):
@@ -85,7 +85,7 @@ class Class(nn.Module):
     def __init__(self, float_=4):
         super().__init__()
         self.def_ = nn.Sequential(
-            OrderedDict(train_=Train(4, float_), Train=TrainBlock(float_), F=FBlock(4))
+            OrderedDict(train_=Train(4, float_), Train=Train2(float_), F=FBlock(4))
         )
         self.type_ = nn.Sequential(
             OrderedDict(
