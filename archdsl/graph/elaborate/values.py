@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeGuard
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from archdsl.graph.graph import Argument, BlockValue, Choice, Ref
 from archdsl.language.expr import Expr
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Function", "Repeat", "Sequence", "Shared", "Template",
     "Tensor", "Value", "as_argument", "causes", "describe", "holds_shared", "holds_tensor", "is_op_list", "is_template",
-    "is_tensor_list", "key", "literal", "name_of", "renamed", "shares_in", "show", "tensors_in",
+    "is_tensor_list", "key", "literal", "name_of", "renamed", "shares_in", "show",
 ]  # fmt: skip
 
 
@@ -149,76 +150,67 @@ def is_tensor_list(value: Value) -> TypeGuard[tuple[Tensor, ...]]:
     return isinstance(value, tuple) and bool(value) and all(isinstance(v, Tensor) for v in value)
 
 
-def tensors_in(value: Value) -> Iterator[Tensor]:
-    """Every tensor that `value` holds, however deep."""
+def _parts(value: Value) -> Iterator[Value]:
+    """What a list, a template or a count of repeats is directly made of."""
     match value:
-        case Tensor():
-            yield value
         case tuple():
-            for v in value:
-                yield from tensors_in(v)
+            yield from value
         case ApplyOp() | ApplyBlock():
-            for b in value.args.values():
-                yield from tensors_in(b.value)
+            yield from (bound.value for bound in value.args.values())
         case Sequence():
-            yield from tensors_in(value.items)
-        case Repeat() | Chosen() | Shared():
-            yield from tensors_in(value.item)
+            yield from value.items
+        case Repeat():
+            yield value.item
+            if value.times is not None:
+                yield value.times
+        case Chosen() | Shared():
+            yield value.item
+
+
+def _remade(value: Value, change: Callable[[Any], Any]) -> Any:
+    """The same with each of its parts changed."""
+    match value:
+        case tuple():
+            return tuple(map(change, value))
+        case ApplyOp() | ApplyBlock():
+            return replace(value, args={n: Bound(change(b.value), b.span) for n, b in value.args.items()})
+        case Sequence():
+            return replace(value, items=tuple(map(change, value.items)))
+        case Repeat():
+            return replace(value, item=change(value.item), times=value.times and change(value.times))
+        case Chosen() | Shared():
+            return replace(value, item=change(value.item))
+    return value
+
+
+def _all(value: Value) -> Iterator[Value]:
+    """A value and everything in it, however deep, outermost first."""
+    yield value
+    for part in _parts(value):
+        yield from _all(part)
 
 
 def holds_tensor(value: Value) -> bool:
     """Whether it is, or holds, a tensor."""
-    return next(tensors_in(value), None) is not None
+    return any(isinstance(v, Tensor) for v in _all(value))
 
 
 def holds_shared(value: Value) -> bool:
-    """Whether applying it uses weights that live elsewhere."""
-    match value:
-        case Shared():
-            return True
-        case tuple():
-            return any(holds_shared(v) for v in value)
-        case Sequence():
-            return holds_shared(value.items)
-        case Repeat() | Chosen():
-            return holds_shared(value.item)
-    return False
+    """Whether applying it uses weights that live elsewhere; what a block is given is the block's to apply."""
+    if isinstance(value, ApplyBlock):
+        return False
+    return isinstance(value, Shared) or any(map(holds_shared, _parts(value)))
 
 
 def shares_in(value: Value) -> Iterator[Shared]:
     """Every `share` that applying `value` uses, or that it hands on."""
-    match value:
-        case Shared():
-            yield value
-            yield from shares_in(value.item)
-        case tuple():
-            for v in value:
-                yield from shares_in(v)
-        case ApplyBlock():
-            for b in value.args.values():
-                yield from shares_in(b.value)
-        case Sequence():
-            yield from shares_in(value.items)
-        case Repeat() | Chosen():
-            yield from shares_in(value.item)
+    return (v for v in _all(value) if isinstance(v, Shared))
 
 
 def renamed(value: Value, change: Callable[[Shared], Shared]) -> Value:
     """The same with every `share` in it changed."""
-    match value:
-        case Shared():
-            return change(replace(value, item=renamed(value.item, change)))  # type: ignore[arg-type]
-        case tuple():
-            return tuple(renamed(v, change) for v in value)
-        case ApplyBlock():
-            return replace(value, args={n: Bound(renamed(b.value, change), b.span) for n, b in value.args.items()})
-        case Sequence():
-            return replace(value, items=tuple(renamed(v, change) for v in value.items))
-        case Repeat():
-            return replace(value, item=renamed(value.item, change))
-        case Chosen():
-            return replace(value, item=renamed(value.item, change))
-    return value
+    made: Value = _remade(value, partial(renamed, change=change))
+    return change(made) if isinstance(made, Shared) else made
 
 
 def key(value: Value) -> Hashable:
@@ -265,45 +257,17 @@ def literal(value: Value) -> Value:
     match value:
         case Dim():
             return value.rerooted(None)
-        case tuple():
-            return tuple(literal(v) for v in value)
-        case ApplyOp() | ApplyBlock():
-            return replace(value, args={n: Bound(literal(b.value), b.span) for n, b in value.args.items()})
-        case Sequence():
-            return replace(value, items=tuple(literal(v) for v in value.items))
-        case Repeat():
-            return replace(value, item=literal(value.item), times=value.times and value.times.rerooted(None))
         case Chosen():
             return literal(value.item)
-        case Shared():
-            return replace(value, item=literal(value.item))  # type: ignore[arg-type]  # a template stays one
-    return value
+    return _remade(value, literal)  # type: ignore[no-any-return]
 
 
 def causes(value: Value) -> Iterator[Expr]:
     """What the numbers in a value were made of, and the conditions that chose its parts."""
-    match value:
-        case Dim():
-            if value.formula is not None:
-                yield value.formula
-        case tuple():
-            for v in value:
-                yield from causes(v)
-        case ApplyOp() | ApplyBlock():
-            for b in value.args.values():
-                yield from causes(b.value)
-        case Sequence():
-            yield from causes(value.items)
-        case Repeat():
-            yield from causes(value.item)
-            if value.times is not None:
-                yield from causes(value.times)
-        case Chosen():
-            if value.choice.formula is not None:
-                yield value.choice.formula
-            yield from causes(value.item)
-        case Shared():
-            yield from causes(value.item)
+    for v in _all(value):
+        formula = v.formula if isinstance(v, Dim) else v.choice.formula if isinstance(v, Chosen) else None
+        if formula is not None:
+            yield formula
 
 
 def name_of(value: Value) -> str:
