@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.code.backend import Artifact, Backend, Export, backends, find_backend
 from archdsl.graph.graph import Graph
-from archdsl.language.diagnostics import Diagnostic, Label, SpecError
+from archdsl.language.diagnostics import Diagnostic, Label, SpecError, listed
 from archdsl.language.errors.files import NoModel, WhichModel
 from archdsl.language.resources import read_spec
 from archdsl.language.source import Source
@@ -116,7 +116,7 @@ def find(name: str) -> Backend:
     try:
         return find_backend(name)
     except KeyError:
-        known = ", ".join(f"`{b}`" for b in backends()) or "none"
+        known = listed(backends()) or "none"
         raise ValueError(f"there is no backend `{name}`; installed: {known}") from None
 
 

@@ -8,7 +8,7 @@ from archdsl.data.dataset import NAMED, Data
 from archdsl.data.drawn import open_digits, open_synthetic
 from archdsl.data.folder import open_folder, open_imagenet
 from archdsl.data.hub import open_hub
-from archdsl.language.diagnostics import SpecError
+from archdsl.language.diagnostics import SpecError, listed
 from archdsl.language.errors.data import OneClass
 from archdsl.language.errors.recipes import WordNotKnown
 from archdsl.language.recipe.words import Cifar10, Cifar100, Digits, Folder, Hub, Imagenet, Synthetic, Word
@@ -38,7 +38,7 @@ def open_data(source: Word | str, at: Span | None = None, say: Say = lambda line
     at = at or flag("data", str(source))
     word = _word(source) if isinstance(source, str) else source
     if type(word) not in OPENERS:
-        known = ", ".join(f"`{each.name}`" for each in OPENERS)
+        known = listed(each.name for each in OPENERS)
         raise SpecError([WordNotKnown("archdsl", word.name, known).at(at)])
     found = OPENERS[type(word)](word, at, say)
     first = found.train.labels[0]

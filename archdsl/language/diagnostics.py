@@ -10,8 +10,8 @@ from typing import Any, ClassVar, dataclass_transform
 
 from archdsl.language.source import Span
 
-__all__ = ["Diagnostic", "Error", "Frame", "Label", "SpecError", "closest", "nearest", "refuse", "render",
-           "to_json"]  # fmt: skip
+__all__ = ["Diagnostic", "Error", "Frame", "Label", "SpecError", "closest", "listed", "nearest", "refuse",
+           "render", "to_json"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,11 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     found = get_close_matches(word, list(known), n=5, cutoff=0.6)
     numbered = [f for f in found if f[-1:].isdigit()] if word[-1:].isdigit() else []
     return next(iter(numbered or found), None)
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words of the language for a sentence; an empty string where there are none."""
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

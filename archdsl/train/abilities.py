@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from archdsl.code.backend import Artifact, Backend, Probe, Trial
 from archdsl.data import Normalise, Split
 from archdsl.graph.graph import Graph
-from archdsl.language.diagnostics import Diagnostic, SpecError
+from archdsl.language.diagnostics import Diagnostic, SpecError, listed
 from archdsl.language.errors.outputs import BackendCannot
 from archdsl.language.errors.recipes import WordNotKnown
 from archdsl.language.later import Array, NDArray, Pixels, np
@@ -157,6 +157,6 @@ def unknown_words(recipe: Recipe, backend: Backend) -> Iterator[Diagnostic]:
     words += [(line, getattr(recipe, line)) for line in ("schedule", "loss", "average", "stop")]
     for place, word in words:
         if word is not None and type(word) not in _OURS and not knows(type(word)):
-            known = [f"`{name}`" for name, w in LINES[word.line].items() if w in _OURS or knows(w)]
-            error = WordNotKnown(f"the backend `{backend.name}`", word.name, ", ".join(known) or "no such word")
+            known = listed(name for name, w in LINES[word.line].items() if w in _OURS or knows(w))
+            error = WordNotKnown(f"the backend `{backend.name}`", word.name, known or "no such word")
             yield error.at(recipe.place(place))

@@ -4,15 +4,13 @@ What stands in the file are the fields by their names. One that has no value yet
 version did not know has its default.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime
 from functools import cache
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from archdsl.data import Size, is_image
 from archdsl.train.settings import Settings
@@ -104,13 +102,13 @@ class RunConfig:
         return json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
-    def parse(cls, text: str) -> RunConfig:
+    def parse(cls, text: str) -> Self:
         """From the text of the file. Raises ValueError, which says what is wrong with it."""
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
             raise ValueError(f"{CONFIG} is damaged") from None
-        found: RunConfig = _read(cls, value, "")
+        found: Self = _read(cls, value, "")
         for problem in found.machine.problems():
             raise ValueError(f"of the settings in {CONFIG}, {problem.message}")
         if "model.py" not in found.files:

@@ -3,8 +3,6 @@
 A backend gives a `Trainable`, which takes steps, evaluates and keeps its state. When that happens is decided here.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -115,6 +113,35 @@ class Trainable(Protocol):
 
         The node's path, None where no node is to blame, and what is not finite, as `diverged` takes them.
         """
+
+
+class Bar:
+    """One bar on standard error for the whole training; lines that are said meanwhile go above it.
+
+    epochs, steps: of the whole training. batch: images of a step.
+    """
+
+    def __init__(self, epochs: int, steps: int, batch: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
+                   TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))  # fmt: skip
+        self.epochs, self.batch = epochs, batch
+        self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self.task = self.progress.add_task("", total=steps, figures="")
+        self.progress.start()
+
+    def epoch(self, number: int) -> None:
+        """Epoch `number`, counted from 0, begins."""
+        self.progress.update(self.task, description=f"epoch {number + 1}/{self.epochs}")
+
+    def step(self, done: int, loss: float, top1: float, rate: float) -> None:
+        """`done` steps of the whole training are done. top1: in percent. rate: the learning rate."""
+        self.progress.update(self.task, completed=done)
+        speed = (self.progress.tasks[0].speed or 0.0) * self.batch
+        text = f"loss {loss:.4f}  top-1 {top1:.2f} %  lr {rate:.3g}  {speed:,.0f} images/s"
+        self.progress.update(self.task, figures=text)
+
+    def stop(self) -> None:
+        self.progress.stop()
 
 
 class Course:
@@ -279,32 +306,3 @@ class Course:
         if (sums := self.learner.trained(alone=True)).count:
             bar.step(self.step, sums.mean_loss, sums.top1, self.rate(self.step - 1))
         self.moved = perf_counter()
-
-
-class Bar:
-    """One bar on standard error for the whole training; lines that are said meanwhile go above it.
-
-    epochs, steps: of the whole training. batch: images of a step.
-    """
-
-    def __init__(self, epochs: int, steps: int, batch: int) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
-                   TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))  # fmt: skip
-        self.epochs, self.batch = epochs, batch
-        self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self.task = self.progress.add_task("", total=steps, figures="")
-        self.progress.start()
-
-    def epoch(self, number: int) -> None:
-        """Epoch `number`, counted from 0, begins."""
-        self.progress.update(self.task, description=f"epoch {number + 1}/{self.epochs}")
-
-    def step(self, done: int, loss: float, top1: float, rate: float) -> None:
-        """`done` steps of the whole training are done. top1: in percent. rate: the learning rate."""
-        self.progress.update(self.task, completed=done)
-        speed = (self.progress.tasks[0].speed or 0.0) * self.batch
-        text = f"loss {loss:.4f}  top-1 {top1:.2f} %  lr {rate:.3g}  {speed:,.0f} images/s"
-        self.progress.update(self.task, figures=text)
-
-    def stop(self) -> None:
-        self.progress.stop()

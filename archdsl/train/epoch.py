@@ -1,13 +1,11 @@
 """What each epoch of a training came to: metrics.csv and its rows."""
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from io import StringIO
-from typing import Any
+from typing import Any, Self
 
 __all__ = ["Epoch", "best_of", "csv_text", "parse_table", "table"]
 
@@ -33,7 +31,7 @@ class Epoch:
     seconds: float
 
     @classmethod
-    def parse(cls, row: Mapping[str, str]) -> Epoch:
+    def parse(cls, row: Mapping[str, str]) -> Self:
         """A row of metrics.csv. Raises ValueError, TypeError or KeyError where it is none."""
         kinds: dict[str, Callable[[str], Any]] = {"epoch": int, "step": int}
         values = {f.name: kinds.get(f.name, float)(row[f.name]) for f in fields(cls)}

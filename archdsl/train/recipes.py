@@ -12,7 +12,7 @@ from typing import NoReturn
 from archdsl.graph.elaborate import Program, load
 from archdsl.graph.elaborate.program import Declared
 from archdsl.graph.elaborate.recipes import resolve_recipe
-from archdsl.language.diagnostics import Label, SpecError, nearest, refuse
+from archdsl.language.diagnostics import Label, SpecError, listed, nearest, refuse
 from archdsl.language.errors.recipes import NoRecipe, UnknownRecipe, WhichRecipe
 from archdsl.language.recipe import LINES, Recipe
 from archdsl.language.resources import is_file, read_source, recipe_names, recipe_source
@@ -142,7 +142,7 @@ def _readings(name: str) -> Iterator[tuple[str, str | None]]:
 def _unknown(text: str, program: Program | None) -> NoReturn:
     known = [*(_recipes(program) if program else ()), *recipe_names()]
     name, _ = _parts(text, program)
-    hint = nearest(name, known) or "there are " + ", ".join(f"`{k}`" for k in known)
+    hint = nearest(name, known) or f"there are {listed(known)}"
     raise SpecError([UnknownRecipe(name, "", hint).at(flag("recipe", text))])
 
 
@@ -160,7 +160,7 @@ def _declared(source: Source, name: str | None) -> Declared:
         error = WhichRecipe(source.name, len(recipes), ", ".join(recipes), next(iter(recipes)))
         raise SpecError([error.at(first, [Label(span, "") for span in others])])
     if name not in recipes:
-        hint = nearest(name, recipes) or "it has " + ", ".join(f"`{r}`" for r in recipes)
+        hint = nearest(name, recipes) or f"it has {listed(recipes)}"
         raise SpecError([UnknownRecipe(name, f" in {source.name}", hint).at(flag("recipe", name))])
     return recipes[name]
 

@@ -1,7 +1,5 @@
 """What a graph was made of, as a file of weights or a run keeps it: the spec, and the files that it uses."""
 
-from __future__ import annotations
-
 import json
 import os.path
 from collections.abc import Mapping
@@ -9,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path, PurePath
+from typing import Self
 
 from archdsl.graph.build import graph_of
 from archdsl.graph.elaborate import Program, load
@@ -33,7 +32,7 @@ class Bundle:
     uses: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, program: Program) -> Bundle:
+    def of(cls, program: Program) -> Self:
         main = program.main.source
         folder = Path(main.path).parent if main.path else Path.cwd()
         names = {main: PurePath(main.name).name}
@@ -55,7 +54,7 @@ class Bundle:
         return json.dumps({"files": self.files, "uses": self.uses}) if self.files else ""
 
     @classmethod
-    def from_json(cls, name: str, text: str, files: str) -> Bundle:
+    def from_json(cls, name: str, text: str, files: str) -> Self:
         """A bundle from the spec's text and what `files_json` gave. Raises ValueError for anything else."""
         try:
             found = json.loads(files) if files else {"files": {}, "uses": {}}
@@ -84,7 +83,7 @@ class Origin:
     @classmethod
     def of(
         cls, program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
-    ) -> Origin:
+    ) -> Self:
         """Of a model of a program, which is elaborated. Raises SpecError where it is wrong."""
         graph, _ = graph_of(program, model, settings, input)
         return cls(Bundle.of(program), model, settings or {}, input, graph)
@@ -107,7 +106,7 @@ class Origin:
         }
 
     @classmethod
-    def parse(cls, metadata: Mapping[str, str]) -> Origin:
+    def parse(cls, metadata: Mapping[str, str]) -> Self:
         """From what `metadata` gave. Raises ValueError for anything else."""
         try:
             settings = {str(k): str(v) for k, v in json.loads(metadata["settings"]).items()}

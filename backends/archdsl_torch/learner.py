@@ -1,7 +1,5 @@
 """The learner that `archdsl.train.course` leads."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -22,6 +20,25 @@ from archdsl_torch.step import TrainStep
 from archdsl_torch.weights import get_weights
 
 __all__ = ["Learner"]
+
+
+class Tally:
+    """Sums of an epoch that runs, kept on the device so that no step waits for it."""
+
+    def __init__(self, device: torch.device, sums: Sums) -> None:
+        self.loss = torch.tensor(sums.loss, dtype=torch.float64, device=device)
+        self.correct = torch.tensor(sums.correct, device=device)
+        self.count = sums.count
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        self.loss += loss.detach().double() * len(labels)
+        self.correct += (logits.argmax(1) == labels).sum()
+        self.count += len(labels)
+
+    @property
+    def numbers(self) -> Tensor:
+        """The three, as processes add them."""
+        return torch.stack([self.loss, self.correct.double(), self.loss.new_tensor(self.count)])
 
 
 class Learner:
@@ -90,22 +107,3 @@ class Learner:
         if self.processes > 1:
             for number in chain(self.step.network.buffers(), self.step.best.buffers()):
                 torch.distributed.broadcast(number, 0)
-
-
-class Tally:
-    """Sums of an epoch that runs, kept on the device so that no step waits for it."""
-
-    def __init__(self, device: torch.device, sums: Sums) -> None:
-        self.loss = torch.tensor(sums.loss, dtype=torch.float64, device=device)
-        self.correct = torch.tensor(sums.correct, device=device)
-        self.count = sums.count
-
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        self.loss += loss.detach().double() * len(labels)
-        self.correct += (logits.argmax(1) == labels).sum()
-        self.count += len(labels)
-
-    @property
-    def numbers(self) -> Tensor:
-        """The three, as processes add them."""
-        return torch.stack([self.loss, self.correct.double(), self.loss.new_tensor(self.count)])

@@ -1,13 +1,11 @@
 """What `Settings` come to on this machine."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import lightning
 import torch
@@ -42,7 +40,7 @@ class Machine:
     fused: bool
 
     @classmethod
-    def of(cls, settings: Settings) -> Machine:
+    def of(cls, settings: Settings) -> Self:
         """Raises SpecError where the device is missing."""
         gpu = uses_gpu(settings, torch.cuda.is_available(), "PyTorch")
         device = torch.device("cuda", local_rank()) if gpu else torch.device("cpu")

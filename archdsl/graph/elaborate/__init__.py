@@ -16,7 +16,7 @@ from archdsl.graph.elaborate.models import Contract, elaborate_model
 from archdsl.graph.elaborate.program import Program, Used, declarations, read_program
 from archdsl.graph.elaborate.resolve import resolve
 from archdsl.graph.graph import Graph
-from archdsl.language.diagnostics import Diagnostic, nearest
+from archdsl.language.diagnostics import Diagnostic, listed, nearest
 from archdsl.language.errors.models import UnknownModel
 from archdsl.language.errors.names import UnknownName
 from archdsl.language.resources import library_part
@@ -67,9 +67,7 @@ def _resolved(program: Program) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for declared in declarations(program):
         if declared.node.kind == "recipe":
-            from archdsl.graph.elaborate.recipes import (
-                check_recipe,  # its words are nothing that a model should wait for
-            )
+            from archdsl.graph.elaborate.recipes import check_recipe  # no model should wait for its words
 
             found += check_recipe(declared)
         else:
@@ -92,9 +90,7 @@ def elaborate(
     declared = program.main.own.get(model)
     if declared is None or declared.node.kind != "model":
         source = Source("--model", model)
-        hint = nearest(model, program.models) or "it has " + (
-            ", ".join(f"`{m}`" for m in program.models) or "no models"
-        )
+        hint = nearest(model, program.models) or f"it has {listed(program.models) or 'no models'}"
         return Elaborated(None, (*found, UnknownModel(model, program.main.source.name, hint).at(source.span())))
     session = Session(program.names, elaborate_block)
     graph: Graph | None = None

@@ -44,8 +44,7 @@ def apply(body: Body, template: Value, x: Value, span: Span) -> Value:
     if not isinstance(x, Tensor):
         what = "what flows on" if not isinstance(x, tuple) else "what flows on here"
         hint = "name the outputs: `a, b = …`" if isinstance(x, tuple) else ""
-        body.session.report(NotATensor(what, describe(x), hint), span)
-        return POISON
+        return body.report(NotATensor(what, describe(x), hint), span)
     match template:
         case Chosen():
             with body.within(guard=template.choice):
@@ -88,7 +87,7 @@ def make_op(body: Body, template: ApplyOp, span: Span) -> Op | None:
     known = parameters(op)
     if lacking := missing(known, template.args):
         example = f"{op.name}({', '.join(p.name for p in known if p.required)})"
-        body.session.report(MissingArgument(op.name, lacking[0].name, example), span)
+        body.report(MissingArgument(op.name, lacking[0].name, example), span)
         return None
     fields = {p.name: p.field for p in known}
     values = {
@@ -127,10 +126,9 @@ def _shape(
         at = given[reject.at].span if reject.at in given else span
         tensors = list(inputs.values())
         labels = [Label(tensors[i].span, text) for i, text in reject.labels if i < len(tensors)]
-        body.session.report(reject.error, at, labels)
-        return POISON
+        return body.report(reject.error, at, labels)
     if remark := op.remark(*(t.type for t in inputs.values())):
-        body.session.report(remark, span)
+        body.report(remark, span)
     types = found if isinstance(found, tuple) else (found,)
     return POISON if body.too_large(types, span) else types
 
@@ -165,7 +163,7 @@ def _times(body: Body, template: Repeat) -> int | None:
         not_whole(body, "the number of repeats", times, template.span)
         return None
     if int(times) < 0:
-        body.session.report(NegativeRepeat(str(times)), template.span)
+        body.report(NegativeRepeat(str(times)), template.span)
         return None
     return int(times) or int(body.decided(times))  # what is not there says nothing of how often it would be
 
@@ -279,8 +277,7 @@ def _target(body: Body, item: Value, type: TensorType, span: Span) -> Found:
                 return POISON
             call, types, listed = found
             if listed:
-                body.session.report(NotATensor("what flows on", f"{len(types)} tensors"), span)
-                return POISON
+                return body.report(NotATensor("what flows on", f"{len(types)} tensors"), span)
             return call, types[0]
         case Repeat():
             chain = _chain(body, item, type, span)
@@ -300,8 +297,7 @@ def _op_target(body: Body, item: ApplyOp, type: TensorType, span: Span) -> Found
     if isinstance(types, Poison):
         return POISON
     if op.listed:
-        body.session.report(NotATensor("what flows on", f"a list of {len(types)}", "name them: `a, b = …`"), span)
-        return POISON
+        return body.report(NotATensor("what flows on", f"a list of {len(types)}", "name them: `a, b = …`"), span)
     return (None, type) if op.name == "id" else (op, types[0])
 
 
@@ -322,7 +318,7 @@ def _flow_target(body: Body, item: Value, type: TensorType, span: Span) -> Found
         lent = {name: name for name in flow.shares}
         found = (None if end is start else Call("", {}, frozenset(), flow, lent)), end.type
     elif end is not POISON:
-        body.session.report(NotATensor("what flows on", describe(end)), span)
+        body.report(NotATensor("what flows on", describe(end)), span)
     body.session.bodies[memo] = found
     return found
 
@@ -352,8 +348,7 @@ def use(body: Body, shared: Shared, type: TensorType, span: Span) -> Found:
     here = weights(target, type)
     first = body.owner.shared.setdefault(shared.name, here)
     if first != here:
-        body.session.report(SharedMisfit(shared.name, _shapes(here), _shapes(first)), span)
-        return POISON
+        return body.report(SharedMisfit(shared.name, _shapes(here), _shapes(first)), span)
     at: Body | None = body
     while at is not None:
         lent = shared.body is None or at.outer is not None

@@ -78,9 +78,9 @@ def _report(body: Body, callee: str, p: Parameter, misfit: Misfit, node: ast.Exp
     if misfit.why == "whole" and isinstance(wrong, Dim):
         not_whole(body, f"`{p.name}` of `{callee}`", wrong, node.span)
     elif misfit.why == "range":
-        body.session.report(OutOfRange(callee, p.name, bounds(p), str(wrong)), node.span)
+        body.report(OutOfRange(callee, p.name, bounds(p), str(wrong)), node.span)
     else:
-        body.session.report(WrongKind(callee, p.name, wanted(p), _described(wrong), _hint(p, wrong, node)), node.span)
+        body.report(WrongKind(callee, p.name, wanted(p), _described(wrong), _hint(p, wrong, node)), node.span)
 
 
 def _described(value: Value) -> str:
@@ -166,7 +166,7 @@ def _written_call(callee: str, values: Values) -> str:
 
 def _report_tensor_in_op(body: Body, node: ast.Call, op: type[Op], values: Values) -> None:
     hint = f"write `{_written_call(node.func.span.text, values)}`"
-    body.session.report(BadCall(f"`{op.name}` is configured by its arguments; data flows into it", hint), node.span)
+    body.report(BadCall(f"`{op.name}` is configured by its arguments; data flows into it", hint), node.span)
 
 
 def _report_op_in_op(body: Body, node: ast.Call, op: type[Op], values: Values, value: Value) -> None:
@@ -178,7 +178,7 @@ def _report_op_in_op(body: Body, node: ast.Call, op: type[Op], values: Values, v
         rest = ", ".join(a.span.text for a, v in values if v is not value)
         after = f"{op.name}({rest})" if rest else op.name
         what, hint = f"`{op.name}` does not take an op", f"write `in -> {written} -> {after}`"
-    body.session.report(BadCall(what, hint), node.span)
+    body.report(BadCall(what, hint), node.span)
 
 
 def _give(body: Body, node: ast.Call, template: ApplyOp, tensors: list[Tensor]) -> Value:
@@ -188,8 +188,7 @@ def _give(body: Body, node: ast.Call, template: ApplyOp, tensors: list[Tensor]) 
         ports = tuple(str(i) for i in range(len(tensors)))
     if len(tensors) != len(ports) or (op.ports == ("*",) and not tensors):
         wanted = f"{len(ports)} tensors" if len(ports) > 1 else "a tensor" if op.ports else "no tensor"
-        body.session.report(BadCall(f"`{op.name}` takes {wanted}", f"{len(tensors)} were given"), node.span)
-        return POISON
+        return body.report(BadCall(f"`{op.name}` takes {wanted}", f"{len(tensors)} were given"), node.span)
     made = make_op(body, template, node.span)
     return (
         POISON

@@ -111,7 +111,7 @@ def _may_cross(body: Body, template: ApplyBlock) -> bool:
     """Whether no argument carries a tensor of this body inside an op."""
     for bound in template.args.values():
         if (isinstance(bound.value, Template) or is_op_list(bound.value)) and holds_tensor(bound.value):
-            body.session.report(TensorCrosses(template.block.name), bound.span)
+            body.report(TensorCrosses(template.block.name), bound.span)
             return False
     return True
 
@@ -273,8 +273,7 @@ def bind_names(body: Body, statement: ast.Bind) -> None:
         return
     if value is not POISON and (not isinstance(value, tuple) or len(value) != len(names)):
         found = f"{len(value)} values" if isinstance(value, tuple) else describe(value)
-        body.session.report(BadUnpack(len(names), found), statement.value.span)
-        value = POISON
+        value = body.report(BadUnpack(len(names), found), statement.value.span)
     for i, name in enumerate(names):
         _bind(body, name, value[i] if isinstance(value, tuple) else POISON)
 
@@ -297,7 +296,7 @@ def _finished(body: Body, block: Declared) -> _Elaborated | None:
         if not isinstance(value, Tensor):
             hint = "something must flow: `in -> …`" if isinstance(value, Template | tuple) else ""
             at = next(s for s in block.node.body if isinstance(s, ast.Bind) and s.names[0].name == "out")
-            body.session.report(NotATensor("`out`", describe(value), hint), at.value.span)
+            body.report(NotATensor("`out`", describe(value), hint), at.value.span)
             return None
     tensors = [v for v in outputs if isinstance(v, Tensor)]
     body.graph.outputs = tuple(t.ref for t in tensors)

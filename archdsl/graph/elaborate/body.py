@@ -15,7 +15,7 @@ from archdsl.language.errors.limits import NumberTooLarge, OverBudget
 from archdsl.language.expr import Number
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
-from archdsl.language.types import Dim, TensorType
+from archdsl.language.types import POISON, Dim, Poison, TensorType
 
 if TYPE_CHECKING:
     from archdsl.graph.elaborate.program import Declared, Scope
@@ -153,6 +153,11 @@ class Body:
         """A body for a parenthesised flow in this one."""
         return Body(self.session, graph, self.file, outer=self)
 
+    def report(self, error: Error, span: Span, labels: Iterable[Label] = ()) -> Poison:
+        """Say it (`Session.report`), and give the value of what has failed."""
+        self.session.report(error, span, labels)
+        return POISON
+
     def bind(self, name: str, value: Value, kind: str, span: Span) -> None:
         """From here on `name` is the author's; `kind` says what it is: a parameter, value, stage or variable."""
         self.scope[name] = value
@@ -236,6 +241,6 @@ class Body:
         for t in types:
             if any(s >= _LARGEST_AXIS for s in t.sizes) or t.elements >= _LARGEST_TENSOR:
                 what = f"the tensor {t}" if len(str(t)) < 80 else "a tensor"
-                self.session.report(NumberTooLarge(what, "2^31 an axis or 2^40 in all"), span)
+                self.report(NumberTooLarge(what, "2^31 an axis or 2^40 in all"), span)
                 return True
         return False

@@ -31,7 +31,7 @@ def not_whole(body: Body, what: str, value: Dim, span: Span) -> None:
     if isinstance(origin, Division):
         labels = [Label(span, f"{what} needs a whole number")] if origin.node.span != span else []
         span, hint = origin.node.span, _values_that_divide(origin)
-    body.session.report(NotWhole(what, str(value), hint), span, labels)
+    body.report(NotWhole(what, str(value), hint), span, labels)
 
 
 def _values_that_divide(division: Division) -> str:

@@ -27,7 +27,7 @@ from archdsl.graph.elaborate.values import (
     is_template,
 )  # fmt: skip
 from archdsl.graph.graph import Choice, Select
-from archdsl.language.diagnostics import Label, nearest
+from archdsl.language.diagnostics import Label, listed, nearest
 from archdsl.language.errors.names import Hidden, NotYetBound, UnknownAttribute, UnknownName
 from archdsl.language.errors.values import BadCall, BadFunction, BadIndex, NotACondition, NotAFlow
 from archdsl.language.ops import OPS
@@ -44,18 +44,6 @@ def evaluate(body: Body, node: ast.Expr) -> Value:
     return _RULES[type(node)](body, node)
 
 
-def _number(body: Body, node: ast.Number) -> Value:
-    return dim(node.value)
-
-
-def _bool(body: Body, node: ast.Bool) -> Value:
-    return Dim(node.value)
-
-
-def _string(body: Body, node: ast.String) -> Value:
-    return node.value
-
-
 def _name(body: Body, node: ast.Name) -> Value:
     name = node.name
     if name in body.scope:
@@ -66,12 +54,10 @@ def _name(body: Body, node: ast.Name) -> Value:
             return replace(value, span=node.span)
         return value.at(node) if isinstance(value, Template) else value  # an op is named after where it is applied
     if name in body.later:
-        body.session.report(NotYetBound(name), node.span)
-        return POISON
+        return body.report(NotYetBound(name), node.span)
     if name == "in":
         hint = "a model's parameters and input are known before anything flows"
-        body.session.report(UnknownName(name, hint), node.span)
-        return POISON
+        return body.report(UnknownName(name, hint), node.span)
     if name in body.file.failed and name not in body.file.own:
         return POISON
     if name in body.file.blocks:
@@ -91,11 +77,11 @@ def _attribute(body: Body, node: ast.Attr) -> Value:
             return value.type.shape[axes.index(node.name)]
         if node.name == "c":
             return value.type.c
-        hint = nearest(node.name, axes) or "it has " + ", ".join(f"`.{a}`" for a in axes)
-        body.session.report(UnknownAttribute(f"a tensor {value.type}", node.name, hint), node.name_span)
+        hint = nearest(node.name, axes) or f"it has {listed(f'.{a}' for a in axes)}"
+        body.report(UnknownAttribute(f"a tensor {value.type}", node.name, hint), node.name_span)
     else:
         hint = "only tensors have sizes: `in.c`, `in.h`, `in.w`"
-        body.session.report(UnknownAttribute(describe(value), node.name, hint), node.name_span)
+        body.report(UnknownAttribute(describe(value), node.name, hint), node.name_span)
     return POISON
 
 
@@ -105,15 +91,12 @@ def _index(body: Body, node: ast.Index) -> Value:
         return POISON
     if not isinstance(value, tuple):
         hint = "`slice(a, b)` takes channels of a tensor" if isinstance(value, Tensor) else "only lists have items"
-        body.session.report(BadIndex(f"an index into {describe(value)}", hint), node.span)
-        return POISON
+        return body.report(BadIndex(f"an index into {describe(value)}", hint), node.span)
     if not isinstance(index, Dim) or not index.is_int:
-        body.session.report(BadIndex(f"an index is a whole number, and this is {describe(index)}"), node.index.span)
-        return POISON
+        return body.report(BadIndex(f"an index is a whole number, and this is {describe(index)}"), node.index.span)
     if not -len(value) <= int(index) < len(value):
         what = f"item {index} of a list of {len(value)}"
-        body.session.report(BadIndex(what, "items count from 0"), node.index.span)
-        return POISON
+        return body.report(BadIndex(what, "items count from 0"), node.index.span)
     item = value[int(index)]
     if isinstance(item, Dim):
         return item if index.formula is None else item.chosen_by(index)
@@ -134,12 +117,11 @@ def _slice(body: Body, node: ast.Slicing) -> Value:
             value = POISON
             if end is not POISON and at is not None:
                 error = BadIndex(f"the ends of a slice are whole numbers, not {describe(end)}")
-                body.session.report(error, at.span)
+                body.report(error, at.span)
     if value is POISON:
         return POISON
     if not isinstance(value, tuple):
-        body.session.report(BadIndex(f"a slice of {describe(value)}", "only lists have items"), node.span)
-        return POISON
+        return body.report(BadIndex(f"a slice of {describe(value)}", "only lists have items"), node.span)
     return value[ends[0] : ends[1]]
 
 
@@ -169,8 +151,7 @@ def _function(body: Body, node: ast.Call, name: str, values: list[tuple[ast.Call
         value = call_function(name, args, keywords, lambda n: body.session.spend("list elements", n, node.span))
     except Misuse as misuse:
         at = node.span if misuse.position is None else node.args[misuse.position].span
-        body.session.report(misuse.error, at)
-        return POISON
+        return body.report(misuse.error, at)
     numbers = [v for v in (*args, *keywords.values()) if isinstance(v, Dim)]
     if isinstance(value, Dim):
         return value.chosen_by(*numbers) if value.formula is None else value
@@ -191,8 +172,7 @@ def _count(body: Body, node: ast.Call, unit: str) -> Value:
         found = describe(n)
         if isinstance(n, Dim) and not isinstance(n.value, bool) and n >= 0 and (n.is_int or unit != "steps"):
             return Count(n.value, unit)
-    body.session.report(BadFunction(unit, wanted, found), node.span)
-    return POISON
+    return body.report(BadFunction(unit, wanted, found), node.span)
 
 
 def _report_bad_call(body: Body, node: ast.Call, func: Value) -> None:
@@ -205,7 +185,7 @@ def _report_bad_call(body: Body, node: ast.Call, func: Value) -> None:
         hint = f"write `{args or 'in'} -> {node.func.span.text}`"
     else:
         hint = "only ops, blocks and functions take arguments"
-    body.session.report(BadCall(f"{describe(func)} cannot be called", hint), node.span)
+    body.report(BadCall(f"{describe(func)} cannot be called", hint), node.span)
 
 
 def _report_hidden(body: Body, value: Value, node: ast.Expr) -> bool:
@@ -215,14 +195,13 @@ def _report_hidden(body: Body, value: Value, node: ast.Expr) -> bool:
     kind = "block" if node.name in body.file.blocks else "op" if node.name in OPS else "function"
     bound, span = body.places[node.name]
     error = Hidden(node.name, bound, span.line, kind, describe(value))
-    body.session.report(error, node.span, [Label(span, f"`{node.name}` is this {bound}")])
+    body.report(error, node.span, [Label(span, f"`{node.name}` is this {bound}")])
     return True
 
 
 def _share(body: Body, node: ast.Call) -> Value:
     if len(node.args) != 1 or node.args[0].name is not None:
-        body.session.report(BadCall("`share` takes one flow", "write `enc = share(conv(16, 3) -> bn)`"), node.span)
-        return POISON
+        return body.report(BadCall("`share` takes one flow", "write `enc = share(conv(16, 3) -> bn)`"), node.span)
     item = evaluate(body, node.args[0].value)
     if item is POISON:
         return POISON
@@ -230,13 +209,10 @@ def _share(body: Body, node: ast.Call) -> Value:
         item = Repeat(node.args[0].span, node.args[0].value, item, None)
     if not isinstance(item, Template):
         hint = "share the flow, and let data flow through it: `enc = share(conv(16, 3))`, then `in -> enc`"
-        body.session.report(BadCall(f"`share` takes an op or a flow, not {describe(item)}", hint), node.args[0].span)
-        return POISON
+        return body.report(BadCall(f"`share` takes an op or a flow, not {describe(item)}", hint), node.args[0].span)
     if holds_tensor(item):
         hint = "share what reads its input alone, and combine the tensors outside of it"
-        error = BadCall("a shared flow cannot read another tensor", hint)
-        body.session.report(error, node.args[0].span)
-        return POISON
+        return body.report(BadCall("a shared flow cannot read another tensor", hint), node.args[0].span)
     return Shared(node.span, node, item, body.share_name(node), body)
 
 
@@ -254,8 +230,7 @@ def _flow(body: Body, node: ast.Flow) -> Value:
         hint = "begin with a tensor (`in -> …`), or with an op for a flow without a source"
         if isinstance(first, tuple) and first:
             hint = "a list of tensors is an argument: `concat([...])`"
-        body.session.report(NotAFlow(describe(first), hint), node.items[0].span)
-        return POISON
+        return body.report(NotAFlow(describe(first), hint), node.items[0].span)
     items = [as_template(body, first, node.items[0]), *rest]
     return POISON if any(i is POISON for i in items) else Sequence(node.span, node, tuple(items))
 
@@ -275,8 +250,7 @@ def as_template(body: Body, value: Value, node: ast.Expr) -> Value:
         hint = "functions calculate with numbers and lists"
     elif isinstance(value, tuple) and all(isinstance(v, Dim) for v in value):
         hint = f"a list of sizes is not a layer; write for example `[conv(c, 3) for c in {node.span.text}]`"
-    body.session.report(NotAFlow(describe(value), hint), node.span)
-    return POISON
+    return body.report(NotAFlow(describe(value), hint), node.span)
 
 
 def condition(body: Body, node: ast.Expr) -> Value:
@@ -285,8 +259,7 @@ def condition(body: Body, node: ast.Expr) -> Value:
     if value is POISON or (isinstance(value, Dim) and isinstance(value.value, bool)):
         return value
     example = f"{node.span.text} > 0" if isinstance(value, Dim) and len(node.span.text) < 30 else "depth > 1"
-    body.session.report(NotACondition(describe(value), example), node.span)
-    return POISON
+    return body.report(NotACondition(describe(value), example), node.span)
 
 
 def _if_else(body: Body, node: ast.IfElse) -> Value:
@@ -391,9 +364,7 @@ def _clauses(body: Body, node: ast.ListComp, depth: int, found: list[Value]) -> 
         return False
     if not isinstance(values, tuple):
         hint = "for example `range(n)`" if isinstance(values, Dim) else ""
-        body.session.report(
-            BadIndex(f"`for` goes through a list, and this is {describe(values)}", hint), clause.values.span
-        )
+        body.report(BadIndex(f"`for` goes through a list, and this is {describe(values)}", hint), clause.values.span)
         return False
     for value in values:
         if not _unpack(body, clause, clause.targets, value):
@@ -411,7 +382,7 @@ def _unpack(body: Body, clause: ast.Clause, targets: tuple[ast.Target, ...], val
     parts = (value,) if len(targets) == 1 else value
     if not isinstance(parts, tuple) or len(parts) != len(targets):
         what = f"{len(targets)} names for {describe(value)}"
-        body.session.report(BadIndex(what, "the items of the list do not have that many parts"), clause.span)
+        body.report(BadIndex(what, "the items of the list do not have that many parts"), clause.span)
         return False
     for target, part in zip(targets, parts, strict=True):
         if isinstance(target, ast.Name):
@@ -422,9 +393,9 @@ def _unpack(body: Body, clause: ast.Clause, targets: tuple[ast.Target, ...], val
 
 
 _RULES: dict[type, Callable[[Body, Any], Value]] = {
-    ast.Number: _number,
-    ast.Bool: _bool,
-    ast.String: _string,
+    ast.Number: lambda body, node: dim(node.value),
+    ast.Bool: lambda body, node: Dim(node.value),
+    ast.String: lambda body, node: node.value,
     ast.Name: _name,
     ast.Attr: _attribute,
     ast.Index: _index,

@@ -76,7 +76,7 @@ def _settings(body: Body, model: Declared, settings: Mapping[str, str]) -> tuple
             hint = UnknownArgument.of(model.name, name, known).hint
             shown = Source("--set", f"{name}={text}")
             called = name if name.isprintable() else name.encode("unicode_escape").decode()
-            body.session.report(UnknownSetting(model.name, called, hint), shown.span(0, len(name)))
+            body.report(UnknownSetting(model.name, called, hint), shown.span(0, len(name)))
             failed = True
             continue
         value = _setting(body, source)
@@ -112,10 +112,10 @@ def _input(body: Body, model: Declared, override: str | None) -> TensorType | No
     assert isinstance(sizes, tuple)
     for size, node in zip(sizes, declared.sizes.items, strict=True):
         if not isinstance(size, Dim) or not size.is_int or size.value < 1:
-            body.session.report(BadSizes(describe(size), "`[3, 224, 224]`: whole numbers from 1"), node.span)
+            body.report(BadSizes(describe(size), "`[3, 224, 224]`: whole numbers from 1"), node.span)
             return None
     if not 1 <= len(sizes) <= _MOST_AXES:
-        body.session.report(BadSizes(f"a list of {len(sizes)}"), declared.sizes.span)
+        body.report(BadSizes(f"a list of {len(sizes)}"), declared.sizes.span)
         return None
     type = TensorType(tuple(s for s in sizes if isinstance(s, Dim)))
     return None if body.too_large((type,), declared.sizes.span) else type
@@ -126,7 +126,7 @@ def _input_override(body: Body, text: str) -> TensorType | None:
     parts = re.split(r"[x×,]", text.strip().strip("[]").replace(" ", ""))
     if not 1 <= len(parts) <= _MOST_AXES or not all(re.fullmatch(r"[0-9]{1,9}", p) and int(p) > 0 for p in parts):
         shown = text if len(text) <= 40 else text[:37] + "..."
-        body.session.report(BadSizes(f"`{shown}`", "`--input 3x32x32`"), source.span())
+        body.report(BadSizes(f"`{shown}`", "`--input 3x32x32`"), source.span())
         return None
     type = TensorType(tuple(Dim(int(p)) for p in parts))
     return None if body.too_large((type,), source.span()) else type
@@ -145,8 +145,7 @@ def _stage(body: Body, stage: ast.Stage) -> Value:
         elif value == ():
             value = before
     if value is not POISON and not isinstance(value, Tensor):
-        body.session.report(NotAStage(describe(value), _stage_hint(stage, value)), stage.value.span)
-        value = POISON
+        value = body.report(NotAStage(describe(value), _stage_hint(stage, value)), stage.value.span)
     body.bind(name, value, "stage", stage.label.span)
     body.scope["in"] = value
     return value
@@ -175,7 +174,7 @@ def _complete(body: Body, model: Declared, stages: Mapping[str, tuple[ast.Stage,
     read = _names_read(model.node)
     for name, (stage, _) in stages.items():
         if name not in graph.stages and name not in read:
-            body.session.report(
+            body.report(
                 Unused(name, "a later stage begins with another tensor, so this one is dropped"), stage.label.span
             )
     return graph
@@ -208,8 +207,8 @@ def _contracts(body: Body, model: Declared) -> tuple[Contract, ...]:
         if isinstance(value, Dim) and not isinstance(value.value, bool):
             found.append(Contract(statement, value, args))
         else:
-            error = BadContract(f"a contract compares with a number, not with {describe(value)}")
-            body.session.report(error, statement.value.span)
+            what = f"a contract compares with a number, not with {describe(value)}"
+            body.report(BadContract(what), statement.value.span)
     return tuple(found)
 
 
@@ -217,7 +216,7 @@ def _arguments(body: Body, statement: ast.Expect) -> dict[str, Value] | None:
     """What a contract's quantity is taken of, with defaults; None, with a report, where it has no meaning."""
     name = statement.quantity.name
     if name not in _QUANTITIES:
-        body.session.report(BadContract(f"nothing is known of `{name}`"), statement.quantity.span)
+        body.report(BadContract(f"nothing is known of `{name}`"), statement.quantity.span)
         return None
     known = {p.name: p for p in _QUANTITIES[name]}
     given = fill(body.session, name, [*known.values()], statement.args)
@@ -231,6 +230,6 @@ def _arguments(body: Body, statement: ast.Expect) -> dict[str, Value] | None:
             values[param] = value if value is POISON else fitted(body, name, known[param], value, node)
     if known.keys() - values.keys():
         error = BadContract("`memory` wants to know which: `memory(train)` or `memory(infer)`")
-        body.session.report(error, statement.quantity.span)
+        body.report(error, statement.quantity.span)
         return None
     return None if len(given) < len(statement.args) or POISON in values.values() else values

@@ -13,7 +13,7 @@ from archdsl.language.errors.warnings import AddedToItself, ScaledNotRepeated
 from archdsl.language.expr import LARGEST_EXPONENT, OPERATORS, hidden
 from archdsl.language.ops.merge import Add, Div, Mul, Sub, WithNumber
 from archdsl.language.syntax import ast
-from archdsl.language.types import POISON, Dim, calculated, derived
+from archdsl.language.types import Dim, calculated, derived
 
 __all__ = ["arithmetic", "compare", "negative"]
 
@@ -27,7 +27,7 @@ def arithmetic(body: Body, node: ast.Binary, left: Value, right: Value) -> Value
         return _calculate(body, node, left, right)  # type: ignore[arg-type]
     if isinstance(left, Tensor) and isinstance(right, Tensor) and node.op in _TENSORS:
         if node.op == "+" and left.ref == right.ref:
-            body.session.report(AddedToItself(node.left.span.text, node.right.span.text), node.span)
+            body.report(AddedToItself(node.left.span.text, node.right.span.text), node.span)
         return apply_op(body, node, _TENSORS[node.op](), {"a": left, "b": right}, node.op_span)
     if node.op in _TENSORS and (
         (isinstance(left, Tensor) and _is_number(right)) or (isinstance(right, Tensor) and _is_number(left))
@@ -39,10 +39,9 @@ def arithmetic(body: Body, node: ast.Binary, left: Value, right: Value) -> Value
     if isinstance(left, tuple) and isinstance(right, Dim) and right.is_int and node.op == "*":
         body.session.spend("list elements", len(left) * max(0, int(right)), node.span)
         return left * int(right)
-    body.session.report(
+    return body.report(
         BadOperands(node.op, describe(left), describe(right), _operand_hint(node, left, right)), node.op_span
     )
-    return POISON
 
 
 def _is_number(value: Value) -> bool:
@@ -69,10 +68,9 @@ def _with_number(body: Body, node: ast.Binary, left: Value, right: Value) -> Val
     assert isinstance(number, Dim) and isinstance(tensor, Tensor)
     factor, flowing = (node.left, node.right) if number_first else (node.right, node.left)
     if node.op == "*" and isinstance(flowing, ast.Flow) and isinstance(factor, ast.Number) and factor.text.isdigit():
-        body.session.report(ScaledNotRepeated(factor.text), node.span)
+        body.report(ScaledNotRepeated(factor.text), node.span)
     if node.op == "/" and not number_first and number.value == 0:
-        body.session.report(DivisionByZero(), node.right.span)
-        return POISON
+        return body.report(DivisionByZero(), node.right.span)
     return apply_op(body, node, WithNumber(node.op, number, number_first), {"x": tensor}, node.op_span)
 
 
@@ -81,16 +79,14 @@ def negative(body: Body, node: ast.Unary, value: Value) -> Value:
     if isinstance(value, Tensor):
         return apply_op(body, node, WithNumber("*", Dim(-1), True), {"x": value}, node.span)
     if not _is_number(value):
-        body.session.report(BadOperands("-", "nothing", describe(value)), node.span)
-        return POISON
+        return body.report(BadOperands("-", "nothing", describe(value)), node.span)
     assert isinstance(value, Dim)
     return -value
 
 
 def _calculate(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
     if node.op in ("/", "//", "%") and right.value == 0:
-        body.session.report(DivisionByZero(), node.right.span)
-        return POISON
+        return body.report(DivisionByZero(), node.right.span)
     if node.op == "**":
         return _power(body, node, left, right)
     return _checked(body, node, calculated(node.op, left, right), left, right)
@@ -99,23 +95,18 @@ def _calculate(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
 def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
     halves = 2 * Fraction(right.value)
     if halves.denominator != 1:
-        body.session.report(
-            BadOperands("**", describe(left), describe(right), "an exponent is a multiple of 0.5"),
-            node.op_span,
+        return body.report(
+            BadOperands("**", describe(left), describe(right), "an exponent is a multiple of 0.5"), node.op_span
         )
-        return POISON
     if not -LARGEST_EXPONENT <= right.value <= LARGEST_EXPONENT:
-        body.session.report(NumberTooLarge("this exponent", str(LARGEST_EXPONENT)), node.right.span)
-        return POISON
+        return body.report(NumberTooLarge("this exponent", str(LARGEST_EXPONENT)), node.right.span)
     if left == 0 and right < 0:
-        body.session.report(DivisionByZero(), node.left.span)
-        return POISON
+        return body.report(DivisionByZero(), node.left.span)
     if right.is_int:
         return _checked(body, node, calculated("**", left, right), left, right)
     if left < 0:
         hint = "a negative number has no root"
-        body.session.report(BadOperands("**", describe(left), describe(right), hint), node.op_span)
-        return POISON
+        return body.report(BadOperands("**", describe(left), describe(right), hint), node.op_span)
     root = square_root(calculated("**", Dim(left.value), int(halves)))
     exact = root.chosen_by(left, right) if root.is_int else derived("**", root.value, left, right)
     return _checked(body, node, exact, left, right)
@@ -124,8 +115,7 @@ def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
 def _checked(body: Body, node: ast.Binary, result: Dim, left: Dim, right: Dim) -> Value:
     value = Fraction(result.value)
     if abs(value.numerator) >= _LARGEST or value.denominator >= _LARGEST:
-        body.session.report(NumberTooLarge("this number", "2^63"), node.span)
-        return POISON
+        return body.report(NumberTooLarge("this number", "2^63"), node.span)
     if isinstance(result.value, Fraction):
         origin = Division(node, left, right) if node.op == "/" else left.origin or right.origin
         return Dim(result.value, result.formula, origin)
@@ -135,8 +125,7 @@ def _checked(body: Body, node: ast.Binary, result: Dim, left: Dim, right: Dim) -
 def compare(body: Body, node: ast.Compare, left: Value, right: Value) -> Value:
     """`left op right` as true or false: numbers by size, everything else by `==` and `!=`."""
     if isinstance(left, Tensor) or isinstance(right, Tensor):
-        body.session.report(NotACondition("a comparison of tensors", "in.c == c"), node.span)
-        return POISON
+        return body.report(NotACondition("a comparison of tensors", "in.c == c"), node.span)
     if isinstance(left, Dim) and isinstance(right, Dim):
         if isinstance(left.value, bool) == isinstance(right.value, bool) or node.op in ("==", "!="):
             result = OPERATORS[node.op].of((left.value, right.value))
@@ -144,5 +133,4 @@ def compare(body: Body, node: ast.Compare, left: Value, right: Value) -> Value:
     elif node.op in ("==", "!=") and (type(left) is type(right) or (is_template(left) and is_template(right))):
         result = (key(left) == key(right)) == (node.op == "==")
         return Dim(result, hidden(result, (*causes(left), *causes(right))))
-    body.session.report(BadOperands(node.op, describe(left), describe(right)), node.op_span)
-    return POISON
+    return body.report(BadOperands(node.op, describe(left), describe(right)), node.op_span)

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from archdsl.graph.elaborate.naming import VOCABULARY, name_applications
-from archdsl.language.diagnostics import Diagnostic, Error, SpecError, closest, nearest
+from archdsl.language.diagnostics import Diagnostic, Error, SpecError, closest, listed, nearest
 from archdsl.language.errors.names import Duplicate, ImportCycle, NotExported, UnknownModule
 from archdsl.language.resources import library_part, read_source, std_names, std_source
 from archdsl.language.schema import Parameter
@@ -164,9 +164,7 @@ class _Loader:
             scope.unnamed |= exported.keys()
         for item in wanted:
             if item.name not in exported:
-                hint = nearest(item.name, exported) or "it has " + (
-                    ", ".join(f"`{n}`" for n in exported) or "no blocks"
-                )
+                hint = nearest(item.name, exported) or f"it has {listed(exported) or 'no blocks'}"
                 self._report(NotExported(use.path, item.name, hint), item.span)
                 scope.failed.add(item.alias)
             elif item.alias in scope.blocks and scope.blocks[item.alias] is not exported[item.name]:
@@ -197,7 +195,7 @@ class _Loader:
             hint = nearest(use.path, known)
             if not hint and package != "std":
                 hint = f'a file is named in quotes: `use "{use.path}.arch"`'
-            hint = hint or "the library has " + ", ".join(f"`{k}`" for k in known)
+            hint = hint or f"the library has {listed(known)}"
             self._report(UnknownModule("part of the library called", use.path, hint), use.path_span)
         return source
 

@@ -16,7 +16,7 @@ from archdsl.graph.elaborate.program import Declared
 from archdsl.graph.elaborate.resolve import resolve_expression
 from archdsl.graph.elaborate.values import Function, Value
 from archdsl.graph.graph import Graph
-from archdsl.language.diagnostics import Diagnostic, Error, Label, SpecError, nearest
+from archdsl.language.diagnostics import Diagnostic, Error, Label, SpecError, listed, nearest
 from archdsl.language.errors.models import ForeignStatement, UnknownLine
 from archdsl.language.errors.names import Duplicate, MissingArgument, UnknownName
 from archdsl.language.errors.syntax import BadHeader
@@ -85,7 +85,7 @@ def check_values(recipe: Recipe) -> Iterator[tuple[str, Error]]:
             found = (e for p in parameters(type(word)) for e in _misfits(word.name, p, getattr(word, p.field)))
             yield from ((place, error) for error in found)
         else:
-            yield place, UnknownName(str(word), f"`{line}` takes {_listed(LINES[line])}")
+            yield place, UnknownName(str(word), f"`{line}` takes {listed(LINES[line])}")
 
 
 def _words_of(recipe: Recipe) -> Iterator[tuple[str, str, Word]]:
@@ -192,7 +192,7 @@ class _RecipeReader:
                 continue
             label = statement.label
             if label.name not in LABELS:
-                hint = nearest(label.name, LABELS) or "it knows " + _listed(LABELS)
+                hint = nearest(label.name, LABELS) or "it knows " + listed(LABELS)
                 self._report(UnknownLine(label.name, hint), label.span)
             elif label.name in lines:
                 first = lines[label.name].label.span
@@ -261,7 +261,7 @@ class _RecipeReader:
         """`sgd(lr=0.1)` or `hflip`: a word of the line with its arguments; None where it has failed."""
         func = node.func if isinstance(node, ast.Call) else node
         none = ("none",) if line in OPTIONAL else ()
-        takes = f"`{line}` takes {_listed((*words, *none))}"
+        takes = f"`{line}` takes {listed((*words, *none))}"
         if isinstance(func, ast.Name) and func.name in words:
             return self._filled(words[func.name], node)
         if isinstance(func, ast.Name):
@@ -319,7 +319,3 @@ def _called(node: ast.Expr) -> Iterator[ast.Name]:
             yield from _called(node.func)
         case ast.Name():
             yield node
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(f"`{w}`" for w in words)

@@ -1,10 +1,9 @@
 """E01xx: names that are unknown, taken, reserved or unused, and arguments that do not fit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from typing import Self
 
-from archdsl.language.diagnostics import Error, nearest
+from archdsl.language.diagnostics import Error, listed, nearest
 
 
 class UnknownName(Error):
@@ -91,10 +90,9 @@ class UnknownArgument(Error):
     hint: str = ""
 
     @classmethod
-    def of(cls, callee: str, name: str, known: Sequence[str]) -> UnknownArgument:
+    def of(cls, callee: str, name: str, known: Sequence[str]) -> Self:
         """For something with these parameters."""
-        listed = "it has " + ", ".join(f"`{k}`" for k in known) if known else "it has none"
-        return cls(callee, name, nearest(name, known) or listed)
+        return cls(callee, name, nearest(name, known) or f"it has {listed(known) or 'none'}")
 
 
 class TooManyArguments(Error):
@@ -109,12 +107,12 @@ class TooManyArguments(Error):
     advice: str
 
     @classmethod
-    def of(cls, callee: str, names: Sequence[str]) -> TooManyArguments:
+    def of(cls, callee: str, names: Sequence[str]) -> Self:
         """For something with these parameters."""
         if not names:
             return cls(callee, "no arguments", f"write `{callee}`")
         most = f"{len(names)} arguments" if len(names) > 1 else "1 argument"
-        return cls(callee, most, "its parameters are " + ", ".join(f"`{n}`" for n in names))
+        return cls(callee, most, f"its parameters are {listed(names)}")
 
 
 class ArgumentTwice(Error):
@@ -143,7 +141,7 @@ class MissingArgument(Error):
     example: str
 
     @classmethod
-    def of(cls, callee: str, name: str, required: Sequence[str]) -> MissingArgument:
+    def of(cls, callee: str, name: str, required: Sequence[str]) -> Self:
         """For something that cannot do without these."""
         return cls(callee, name, f"{callee}({', '.join(f'{r}=…' for r in required)})")
 
