@@ -2,7 +2,7 @@
 
 import json
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from typing import Any
 
 from rich.table import Table
 
@@ -30,23 +30,13 @@ _SAID = {"infer": "inference", "train": "training step"}
 
 
 def bench(
-    spec: str,
-    settings: Sequence[str],
-    input: str | None,
-    model: str | None,
-    backend: str,
-    batch: int,
-    seconds: float,
-    device: str,
-    precision: str,
-    compile: str,
-    format: str,
+    backend: str, batch: int, seconds: float, device: str, precision: str, compile: str, format: str, **which: Any
 ) -> int:
     chosen = Settings(device=device, precision=precision, compile=compile)
     if problems := chosen.problems():
         raise SpecError(problems)
     framework = find_backend(backend)
-    graph = open_graph(spec, model, settings, input)
+    graph = open_graph(**which)
     with api.needs(framework.extra):
         refuse_lone_values(graph, batch, Source("--batch", str(batch)).span())
         found = measure(graph, framework, batch, chosen, seconds)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archdsl import api
 from archdsl.cli.flags import FILES, FORMAT, SPEC, SPEC_FLAGS, SPECS, TO, Command, flag, positive
@@ -38,21 +38,11 @@ def check(specs: Sequence[str], settings: Sequence[str], input: str | None, mode
     return exit_code(found)
 
 
-def show(
-    spec: str,
-    settings: Sequence[str],
-    input: str | None,
-    model: str | None,
-    format: str,
-    batch: int,
-    dtype: str,
-    cost_by: str,
-    expand: bool,
-) -> int:
+def show(format: str, batch: int, dtype: str, cost_by: str, expand: bool, **which: Any) -> int:
     from archdsl.graph.cost import cost
     from archdsl.show import summary
 
-    graph = open_graph(spec, model, settings, input)
+    graph = open_graph(**which)
     costs = cost(graph, batch, dtype)
     if expand:
         say(summary.expand(graph, costs))
@@ -65,15 +55,7 @@ def show(
     return 0
 
 
-def draw(
-    spec: str,
-    settings: Sequence[str],
-    input: str | None,
-    model: str | None,
-    output: str,
-    level: Level,
-    format: str | None,
-) -> int:
+def draw(output: str, level: Level, format: str | None, **which: Any) -> int:
     from archdsl.show.draw import FORMATS
     from archdsl.show.draw import draw as picture
 
@@ -82,7 +64,7 @@ def draw(
         raise WrongCommand(
             f"`{output}` does not say what to draw: end it in .svg, .dot, .png or .pdf, or give --format"
         )
-    content = picture(open_graph(spec, model, settings, input), level, kind)
+    content = picture(open_graph(**which), level, kind)
     if output == "-":
         sys.stdout.buffer.write(content)
     else:
@@ -90,11 +72,8 @@ def draw(
     return 0
 
 
-def compile(
-    spec: str, settings: Sequence[str], input: str | None, model: str | None, to: str, output: str | None, force: bool
-) -> int:
-    backend = find_backend(to)
-    text = backend.emit(open_graph(spec, model, settings, input)).text
+def compile(to: str, output: str | None, force: bool, **which: Any) -> int:
+    text = find_backend(to).emit(open_graph(**which)).text
     if output is None or output == "-":
         say(text)
         return 0

@@ -25,28 +25,18 @@ __all__ = ["COMMANDS"]
 _MOST, _WORST = 60, 20  # classes that a table has, and of more of them
 
 
-def evaluate(
-    run: str,
-    data: str | None,
-    crops: int,
-    flip: bool,
-    batch: int | None,
-    device: str | None,
-    workers: int | None,
-    output: str | None,
-    format: str,
-) -> int:
-    """Measure a run's best weights; its confusion matrix goes into its folder, or to `output`."""
+def evaluate(run: str, device: str | None, workers: int | None, output: str | None, format: str, **how: Any) -> int:
+    """Measure a run's best weights; its confusion matrix goes into its folder, or to `output`.
+
+    how: data, crops, flip and batch, as `archdsl.train.evaluate` takes them.
+    """
     with api.needs(extras_of(run)):
         opened, found = measure(
             run,
-            data=data,
-            crops=crops,
-            flip=flip,
-            batch=batch,
             changes=_given(device=device, workers=workers),
             say=_note if format == "json" else say,
             progress=sys.stderr.isatty(),
+            **how,
         )
         folder = opened.folder if output is None else Path(output).expanduser()
         folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ def open_spec(spec: str, model: str | None) -> tuple[Source, str | None]:
 
 
 def open_graph(spec: str, model: str | None, settings: Sequence[str], input: str | None) -> Graph:
-    """The checked graph of the model that the arguments name; warnings are said. Raises SpecError."""
+    """The checked graph of the model that `SPEC` and `SPEC_FLAGS` name; warnings are said. Raises SpecError."""
     source, named = open_spec(spec, model)
     graph, warnings = api.elaborated(source, named, parse_settings(settings), input)
     report(warnings)

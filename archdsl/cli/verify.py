@@ -37,20 +37,11 @@ SHOWN = 10  # rows of each kind, unless all are wanted
 
 
 def verify(
-    spec: str,
-    settings: Sequence[str],
-    input: str | None,
-    model: str | None,
-    columns: Sequence[str] | None,
-    batch: int | None,
-    seed: int,
-    dtype: str,
-    tolerance: float | None,
-    every: bool,
-    format: str,
-) -> int:
+    columns: Sequence[str] | None, batch: int | None, seed: int, dtype: str, tolerance: float | None,
+    every: bool, format: str, **which: Any,
+) -> int:  # fmt: skip
     """Compare backends; 1 where they differ by more than the tolerance."""
-    graph = open_graph(spec, model, settings, input)
+    graph = open_graph(**which)
     with api.needs("torch,keras,onnx"):
         from archdsl.proof.verify import cannot_run
         from archdsl.proof.verify import verify as compare

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from archdsl.code.backend import Artifact, Backend, find_backend
-from archdsl.data import ARRAYS, Data, Normalise, Size, Split, check_classes, is_image, open_data
+from archdsl.data import ARRAYS, Data, Normalise, Size, Split, check_classes, open_data
 from archdsl.graph.cost import Cost, cost
 from archdsl.graph.elaborate import Program
 from archdsl.graph.elaborate.recipes import check_values, resolve_recipe
@@ -26,7 +26,7 @@ from archdsl.language.source import Source, Span, flag
 from archdsl.language.version import __version__
 from archdsl.train.abilities import MEMORY, TRAIN, ability, unknown_words
 from archdsl.train.config import CONFIG, ImageCounts, RunConfig, UsedData
-from archdsl.train.failures import check_memory
+from archdsl.train.failures import check_memory, image_size
 from archdsl.train.folder import RECIPE
 from archdsl.train.recipes import RecipeText, declared_recipe, with_budget
 from archdsl.train.record import Result, Run
@@ -88,7 +88,7 @@ def train(
     chosen = _with_classes(program, model, values or {}, len(found.classes))
     origin = Origin.of(program, model, chosen, input)
     graph, costs = origin.graph, cost(origin.graph)
-    size = _input_size(graph, input)
+    size = image_size(graph, flag("input", input) if input else None)
     _check_outputs(graph, found, "classes" in (values or {}))
     if not costs.params:
         raise SpecError([NothingToTrain().at(graph[graph.outputs[0].node].span)])
@@ -177,8 +177,7 @@ def check_same(run: Run, data: Data, fix: str) -> None:
     """Data need the run's classes; unless `fix` is empty, they have to be its own as they were, or do as it says."""
     record = run.config.data
     if data.classes != record.classes:
-        only = sorted({*data.classes} ^ {*record.classes})
-        raise SpecError([errors.NoClasses(data.name, f"not in both: {', '.join(only[:5])}").at(data.at)])
+        raise SpecError([errors.NoClasses.of(data.name, data.classes, record.classes).at(data.at)])
     if fix and data.digest != record.digest:
         raise SpecError([errors.DataChanged(data.name, "names or sizes of files differ", fix).at(data.at)])
 
@@ -263,14 +262,6 @@ def _with_classes(program: Program, model: str, values: Mapping[str, str], count
     block = program.models.get(model)
     has = block is not None and any(param.name == "classes" for param in block.params)
     return {**({"classes": str(count)} if has else {}), **values}
-
-
-def _input_size(graph: Graph, input: str | None) -> Size:
-    entry = graph.entries[0]
-    size = entry.types[0].sizes
-    if not is_image(size):
-        raise SpecError([errors.InputNotImages(str(entry.types[0])).at(flag("input", input) if input else entry.span)])
-    return size
 
 
 def _check_outputs(graph: Graph, data: Data, given: bool) -> None:

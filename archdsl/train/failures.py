@@ -4,18 +4,19 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from archdsl.data import Size, is_image
 from archdsl.graph.cost import cost
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.language.diagnostics import Error, SpecError
 from archdsl.language.errors.recipes import TooLittleMemory
-from archdsl.language.errors.training import BatchNotShared, DeviceMissing, Diverged, OutOfMemory
+from archdsl.language.errors.training import BatchNotShared, DeviceMissing, Diverged, InputNotImages, OutOfMemory
 from archdsl.language.recipe import Recipe
-from archdsl.language.source import flag
+from archdsl.language.source import Span, flag
 from archdsl.train.ranks import processes as started
 from archdsl.train.settings import Settings
 
-__all__ = ["check_memory", "diverged", "out_of_memory", "shares", "uses_gpu"]
+__all__ = ["check_memory", "diverged", "image_size", "out_of_memory", "shares", "uses_gpu"]
 
 
 def uses_gpu(settings: Settings, found: bool, framework: str) -> bool:
@@ -28,6 +29,15 @@ def uses_gpu(settings: Settings, found: bool, framework: str) -> bool:
         error = DeviceMissing("precision", "float16", "float16 needs a GPU", "say `--precision bfloat16`")
         raise _at("precision", "float16", error)
     return gpu
+
+
+def image_size(graph: Graph, at: Span | None = None) -> Size:
+    """What a network reads. Raises SpecError where that is no image, at the input or where `at` says."""
+    entry = graph.entries[0]
+    size = entry.types[0].sizes
+    if not is_image(size):
+        raise SpecError([InputNotImages(str(entry.types[0])).at(at or entry.span)])
+    return size
 
 
 def shares(recipe: Recipe, count: int, processes: int) -> int:

@@ -10,17 +10,18 @@ from functools import partial
 from operator import add, mul
 from pathlib import Path
 
-from archdsl.data import ARRAYS, Normalise, Size, Split, check_classes, is_image, open_data
+from archdsl.data import ARRAYS, Normalise, Split, check_classes, open_data
 from archdsl.data.sources import Say
 from archdsl.data.split import Part
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import Place, places
 from archdsl.language.diagnostics import SpecError
-from archdsl.language.errors.training import InputNotImages, NoClasses
+from archdsl.language.errors.training import NoClasses
 from archdsl.language.errors.weights import AxisNotOpen, NotNormalised
 from archdsl.language.later import NDArray, np
 from archdsl.language.ops.pool import AvgPool, MaxPool
 from archdsl.language.source import Source, flag
+from archdsl.train.failures import image_size
 from archdsl.train.recipes import data_line, open_recipe
 from archdsl.weights import Origin, keys
 
@@ -101,14 +102,6 @@ def _quoted(axes: Sequence[str]) -> str:
     return " and ".join(f"`{axis}`" for axis in axes)
 
 
-def _image_of(origin: Origin) -> Size:
-    entry = origin.graph.entries[0]
-    size = entry.types[0].sizes
-    if not is_image(size):
-        raise SpecError([InputNotImages(str(entry.types[0])).at(entry.span)])
-    return size
-
-
 # --- images to quantise by -------------------------------------------------------------------------
 
 
@@ -140,7 +133,7 @@ def calibration(
     about: what is known of the weights, and `weights` their file.
     Raises SpecError where the data cannot be used, are of other classes, or normalisation is not known.
     """
-    size, normalise = _image_of(origin), _normalise(about, weights)
+    size, normalise = image_size(origin.graph), _normalise(about, weights)
     place = flag("int8", text)
     source = open_recipe(None, {"data": data_line(text)}).data
     assert source is not None, "it has the line"
@@ -149,8 +142,7 @@ def calibration(
         raise SpecError([error.at(place)])
     learned = json.loads(about["classes"])
     if list(data.classes) != learned:
-        only = sorted({*data.classes} ^ {*learned})
-        raise SpecError([NoClasses(data.name, f"not in both: {', '.join(only[:5])}").at(place)])
+        raise SpecError([NoClasses.of(data.name, data.classes, learned).at(place)])
     some = replace(data, train=_some(data.train, count), test=_some(data.test, MEASURED))
     train, test = (some.load(part, size) for part in ("train", "test"))
     return Calibration(data.name, normalise, train, test, len(data.test))

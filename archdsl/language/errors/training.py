@@ -1,5 +1,8 @@
 """Mistakes about training: recipes, data, devices, runs."""
 
+from collections.abc import Iterable
+from typing import Self
+
 from archdsl.language.diagnostics import Error
 
 __all__ = [
@@ -267,6 +270,12 @@ class NoClasses(Error):
     help = "evaluate on data with the folders of the training"
     name: str
     what: str
+
+    @classmethod
+    def of(cls, name: str, found: Iterable[str], learned: Iterable[str]) -> Self:
+        """For data with the classes `found`."""
+        only = sorted({*found} ^ {*learned})
+        return cls(name, f"not in both: {', '.join(only[:5])}")
 
 
 class NothingToResume(Error):
