@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from archdsl.code.code import Code, Lent
 from archdsl.code.exact import with_any_numbers
-from archdsl.graph.graph import Argument, Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts
+from archdsl.graph.graph import Argument, Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts, reached
 from archdsl.language.expr import Expr, Number
 from archdsl.language.ops.act import Identity
 from archdsl.language.ops.op import Op
@@ -125,8 +125,8 @@ def survey(model: Graph, emit: EmitOp) -> tuple[BodyCode, ...]:
     found: dict[Graph, BodyCode] = {}
     for graph in graphs:
         _survey(graph, around[graph], found, emit)
-    reached = _reached(found[model])
-    return tuple(body for body in found.values() if body in reached)
+    built = set(reached(found[model], lambda body: [call.body for call in calls(body)]))
+    return tuple(body for body in found.values() if body in built)  # flows written in place are not
 
 
 def _surroundings(graphs: Sequence[Graph]) -> dict[Graph, _Surroundings]:
@@ -150,17 +150,6 @@ def _surroundings(graphs: Sequence[Graph]) -> dict[Graph, _Surroundings]:
 
 def _place(node: Node) -> str:
     return (node.shared or node.name).partition(".")[0]
-
-
-def _reached(model: BodyCode) -> set[BodyCode]:
-    """The bodies that are built by their own class: flows written in place are not."""
-    seen, stack = {model}, [model]
-    while stack:
-        for call in calls(stack.pop()):
-            if call.body not in seen:
-                seen.add(call.body)
-                stack.append(call.body)
-    return seen
 
 
 def _survey(graph: Graph, around: _Surroundings, found: dict[Graph, BodyCode], emit: EmitOp) -> BodyCode:

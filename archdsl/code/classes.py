@@ -7,22 +7,11 @@ from fractions import Fraction
 from archdsl.code.bodies import Applied, BodyCode, CallCode, FlowCode, OpCode, Placed, calls
 from archdsl.code.code import Layer
 from archdsl.code.exact import spelled
-from archdsl.graph.graph import Graph, Input, Select
+from archdsl.graph.graph import Graph, Input, Select, reached
 from archdsl.language.expr import Expr
 
-__all__ = [
-    "Class",
-    "Parting",
-    "Partition",
-    "by_origin",
-    "condition_of",
-    "fractions",
-    "grouped",
-    "guards_of",
-    "origin",
-    "partition",
-    "signature",
-]
+__all__ = ["Class", "Parting", "Partition", "by_origin", "condition_of", "fractions", "grouped", "guards_of", "origin",
+           "partition", "signature"]  # fmt: skip
 
 Bodies = Sequence[BodyCode]
 Labels = Mapping[BodyCode, Hashable]  # equal for the bodies of one class
@@ -71,30 +60,11 @@ class Partition:
 
     def reaches(self, start: Class, goal: Class) -> bool:
         """Whether `start` builds a `goal`, however deep."""
-        seen, stack = {start}, [start]
-        while stack:
-            at = stack.pop()
-            if goal in self.builds[at]:
-                return True
-            fresh = [c for c in self.builds[at] if c not in seen]
-            seen.update(fresh)
-            stack += fresh
-        return False
+        return any(goal in self.builds[cls] for cls in reached(start, self.builds.__getitem__))
 
     def children_first(self) -> list[Class]:
         """Every class after those that it builds, as far as recursion allows; the model last."""
-        order: dict[Class, None] = {}
-        seen: set[Class] = set()
-        stack = [(self.model, False)]
-        while stack:
-            cls, finished = stack.pop()
-            if finished:
-                order[cls] = None
-            elif cls not in seen:
-                seen.add(cls)
-                stack.append((cls, True))
-                stack += [(c, False) for c in reversed(self.builds[cls]) if c not in seen]
-        return list(order)
+        return reached(self.model, self.builds.__getitem__)
 
     def parted(self, need: Parting) -> list[Bodies]:
         """The bodies of each class, with those of one parted: every body into one group, and no group for nothing."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode, calls, calls_in
 from archdsl.code.code import Code
 from archdsl.code.values import constant, constants
-from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select, Target
+from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select, Target, reached
 from archdsl.language.ops.op import Op
 from archdsl.language.types import TensorType
 
@@ -28,15 +28,12 @@ def uses_of(body: BodyCode, name: str) -> Iterator[Applied]:
     >>> list(uses_of(made.bodies[-1], "encoder"))
     []
     """
-    seen: set[tuple[BodyCode, str]] = set()
-    stack = [(body, name)]
-    while stack:
-        at, called = stack.pop()
-        if (at, called) in seen:
-            continue
-        seen.add((at, called))
+
+    def handed_on(use: tuple[BodyCode, str]) -> list[tuple[BodyCode, str]]:
+        return [(c.body, there) for c in calls(use[0]) for there, here in c.call.lent.items() if here == use[1]]
+
+    for at, called in reached((body, name), handed_on):
         yield from at.lent.get(called, ())
-        stack += [(c.body, there) for c in calls(at) for there, here in c.call.lent.items() if here == called]
 
 
 def alike(a: Applied, b: Applied) -> bool:

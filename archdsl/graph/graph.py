@@ -8,9 +8,10 @@ The sizes of a body are written in that block's own names (`in.c`, `c`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 import networkx as nx
 
@@ -20,7 +21,9 @@ from archdsl.language.source import Span
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["Argument", "BlockValue", "Call", "Chain", "Choice", "Graph", "Input", "Node", "Ref", "Select", "Share",
-           "Step", "Target", "bodies", "parts"]  # fmt: skip
+           "Step", "Target", "bodies", "parts", "reached"]  # fmt: skip
+
+T = TypeVar("T", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,16 +385,28 @@ def bodies(graph: Graph) -> tuple[Graph, ...]:
     >>> [(body.block, body.layers) for body in bodies(tiny)]
     [('unit', 4), ('unit', 5), ('tiny', 16)]
     """
-    found: dict[Graph, None] = {}
-    seen: set[Graph] = set()
-    stack = [(graph, False)]
+
+    def called(body: Graph) -> list[Graph]:
+        return [part.body for op in body.applied for part, _ in parts(op) if isinstance(part, Call)]
+
+    return tuple(reached(graph, called))
+
+
+def reached(start: T, below: Callable[[T], Sequence[T]]) -> list[T]:
+    """`start` and all that it leads to, each once: what is `below` something before it, as far as circles allow.
+
+    >>> reached("a", {"a": "bc", "b": "cd", "c": "", "d": "a"}.__getitem__)
+    ['c', 'd', 'b', 'a']
+    """
+    found: dict[T, None] = {}
+    seen: set[T] = set()
+    stack = [(start, False)]
     while stack:
-        body, finished = stack.pop()
+        at, finished = stack.pop()
         if finished:
-            found[body] = None
-        elif body not in seen:
-            seen.add(body)
-            stack.append((body, True))
-            called = [part.body for op in body.applied for part, _ in parts(op) if isinstance(part, Call)]
-            stack.extend((callee, False) for callee in reversed(called) if callee not in seen)
-    return tuple(found)
+            found[at] = None
+        elif at not in seen:
+            seen.add(at)
+            stack.append((at, True))
+            stack += [(each, False) for each in reversed(below(at)) if each not in seen]
+    return list(found)
