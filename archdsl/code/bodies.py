@@ -37,6 +37,14 @@ class CallCode:
     body: BodyCode
     inputs: Mapping[str, TensorType]
 
+    def given(self, name: str) -> Argument | None:
+        """What it gives for a parameter or a size (`in.c`), in the caller's names."""
+        entry, _, axis = name.rpartition(".")
+        if not entry:
+            return self.call.args.get(name)
+        kind = self.inputs[entry]
+        return kind.shape[axis_names(kind.rank).index(axis)]
+
 
 @dataclass(frozen=True, eq=False)
 class FlowCode:

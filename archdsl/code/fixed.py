@@ -11,7 +11,7 @@ from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Class, Partition, condition_of
 from archdsl.graph.graph import Graph
 from archdsl.language.expr import Expr, Number
-from archdsl.language.types import Dim, axis_names
+from archdsl.language.types import Dim
 
 __all__ = ["fix_names"]
 
@@ -84,12 +84,7 @@ def _pass_on(silent: dict[Graph, set[str]], fixed: Fixed, body: BodyCode, found:
 
 def _given(call: CallCode, name: str) -> frozenset[str] | set[str]:
     """The caller's names in what a call gives for a parameter or a size."""
-    entry, _, axis = name.rpartition(".")
-    if entry:
-        kind = call.inputs[entry]
-        value: object = kind.shape[axis_names(kind.rank).index(axis)]
-    else:
-        value = call.call.args.get(name)
+    value = call.given(name)
     return value.expr.names() if isinstance(value, Dim) and value.expr is not None else set()
 
 

@@ -33,7 +33,7 @@ from archdsl.code.written import (
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.outputs import SharedDiffers
 from archdsl.language.expr import Expr, symbol
-from archdsl.language.types import Dim, axis_names, dim
+from archdsl.language.types import Dim, dim
 
 __all__ = ["Known", "resolve"]
 
@@ -324,11 +324,8 @@ def _argument(callee: Constructor, key: str, code: CallCode, caller: BodyCode) -
         return callee.hoists.get(key, {}).get(code.body)
     if code.body.is_flow:
         return Dim(caller.env[key], symbol(key)) if key in caller.env else caller.params.get(key)  # type: ignore[return-value]
-    entry, _, axis = key.rpartition(".")
-    if entry:
-        kind = code.inputs[entry]
-        return kind.shape[axis_names(kind.rank).index(axis)]
-    value = code.call.args.get(key, literal(code.body.graph.params.get(key)))  # type: ignore[arg-type]
+    value = code.given(key)
+    value = literal(code.body.graph.params.get(key)) if value is None else value  # type: ignore[arg-type, assignment]
     return dim(value) if isinstance(value, bool) else value  # type: ignore[return-value]
 
 

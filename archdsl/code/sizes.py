@@ -101,10 +101,6 @@ def _is_size(cls: Class, param: str, axis: int) -> bool:
 
 def _given(call: CallCode, name: str) -> Expr:
     """What a call gives for a parameter or a size, in the caller's names."""
-    entry, _, axis = name.rpartition(".")
-    if entry:
-        kind = call.inputs[entry]
-        return kind.shape[axis_names(kind.rank).index(axis)].written
-    value = call.call.args[name]
+    value = call.given(name)
     assert isinstance(value, Dim)
     return value.written
