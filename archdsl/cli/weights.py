@@ -1,12 +1,10 @@
 """`archdsl convert` and `archdsl export`: from one file of weights to what other programs read."""
 
-from __future__ import annotations
-
 from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archdsl import api
 from archdsl.cli.flags import SPEC_FLAGS, Command, flag, positive
@@ -17,19 +15,16 @@ from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError, nearest, refuse
 from archdsl.language.errors.training import RunUnusable
 from archdsl.language.errors.weights import WeightsUnusable
+from archdsl.language.later import Array
 from archdsl.language.source import Source
 from archdsl.train.abilities import ABOUT, READ, WRITE, WRITE_FORM
 from archdsl.train.folder import BEST
 from archdsl.train.form import AXES, Form, at_other_sizes, calibration
 from archdsl.weights import Origin, Stored, WeightFile, describe, fit, keys, load
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Tensors = Mapping[str, NDArray[np.generic]]
-
 __all__ = ["COMMANDS"]
+
+Tensors = Mapping[str, Array]
 
 
 def convert(

@@ -140,8 +140,7 @@ class _Forward:
         return lines
 
     def final(self, ref: Ref) -> _Piece:
-        piece = self._taken(ref)
-        return self._with_batch(piece)
+        return self._with_batch(self.pieces[ref])
 
     # --- one step ---
 
@@ -309,9 +308,6 @@ class _Forward:
         for ref in piece.reads:
             self.uses[ref] -= 1
 
-    def _taken(self, ref: Ref) -> _Piece:
-        return self.pieces[ref]
-
     # --- conditionals ---
 
     def _choose(self, step: Coded, held: list[Coded], depth: int) -> list[Coded]:
@@ -328,7 +324,7 @@ class _Forward:
                 self.preferred[ref] = self._wanted(step, Ref(step.node))
             branches.append(self.block(inside, depth + 1))
             self.open = None if ordered else self.open
-            pieces.append(self._with_batch(self._taken(ref)))
+            pieces.append(self._with_batch(self.pieces[ref]))
             self.uses.subtract(pieces[0].reads if taken else ())  # the other branch never sees what this one made
         self.uses.update(pieces[0].reads)
         self._write_choice(step, self.dialect.condition(step.choice), branches, pieces)

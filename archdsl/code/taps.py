@@ -4,18 +4,12 @@ In a tapped text each value is written `__tap__(self, "f.conv")(self.conv(x))`. 
 first, so that whatever runs inside already knows where it stands; the result is handed to what that gave.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.generic]
+from archdsl.language.later import Array, np
 
 __all__ = ["TAP", "NodeFailed", "Spool", "Taps", "check_same", "silent"]
 
@@ -37,8 +31,6 @@ def check_same(shown: Array, delivered: Array) -> None:
     >>> import numpy as np
     >>> check_same(np.float32([1, 2]), np.float32([1, 2.0000002]))
     """
-    import numpy as np
-
     assert shown.dtype == delivered.dtype
     near = 1e3 * float(np.finfo(delivered.dtype.name).eps)
     most = float(np.abs(delivered[np.isfinite(delivered)]).max(initial=0))
@@ -134,16 +126,12 @@ class Spool(Mapping[str, Any]):
         self._places: dict[str, tuple[int, int | None]] = {}
 
     def add(self, name: str, value: Array | tuple[Array, ...]) -> None:
-        import numpy as np
-
         count = len(value) if isinstance(value, tuple) else None
         self._places[name] = self._file.seek(0, 2), count
         for array in value if isinstance(value, tuple) else (value,):
             np.save(self._file, array, allow_pickle=False)
 
     def __getitem__(self, name: str) -> Array | tuple[Array, ...]:
-        import numpy as np
-
         at, count = self._places[name]
         self._file.seek(at)
         arrays = tuple(np.load(self._file, allow_pickle=False) for _ in range(1 if count is None else count))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from archdsl.data.decode import Box, Size
+from archdsl.language.later import np
 from archdsl.language.recipe.words import ResizedCrop
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
 __all__ = ["TRIES", "largest_window", "middle", "random_window"]
 
@@ -26,7 +23,7 @@ def middle(height: int, width: int, size: Size, ratio: float) -> Box:
     return (height - tall) / 2, (width - wide) / 2, tall, wide
 
 
-def random_window(crop: ResizedCrop, height: int, width: int, draws: Generator) -> Box:
+def random_window(crop: ResizedCrop, height: int, width: int, draws: np.random.Generator) -> Box:
     """A window of whole pixels in an image of `height` x `width`, as `resized_crop` of a recipe defines it."""
     low, high = (math.log(aspect) for aspect in crop.aspect)
     for _ in range(TRIES):

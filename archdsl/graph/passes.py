@@ -7,8 +7,9 @@ once for all of its uses: whoever calls it sees it whole, and a budget counts wh
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import takewhile
 
-from archdsl.graph.graph import Choice, Graph, Input, Node, Select
+from archdsl.graph.graph import Choice, Graph, Input, Node
 
 __all__ = ["PASSES", "complete", "complete_guards", "drop_unread"]
 
@@ -48,7 +49,7 @@ def complete_guards(body: Graph) -> Graph:
     it had been written there: so a class that has both branches builds it behind its condition.
     Needs: every node is read, or is an input or output.  Keeps: all but the guards, which only get longer.
 
-    >>> from archdsl.graph.graph import Ref
+    >>> from archdsl.graph.graph import Ref, Select
     >>> from archdsl.language.ops.act import Relu
     >>> from archdsl.language.source import Source
     >>> from archdsl.language.types import Dim, TensorType
@@ -61,34 +62,25 @@ def complete_guards(body: Graph) -> Graph:
     [0, 1, 0]
     """
     outputs = {ref.node for ref in body.outputs}
-    whole: dict[str, Guards] = {}
+    whole: dict[str, Node] = {}
     for node in reversed(list(body)):  # readers come first
-        whole[node.name] = node.guards
+        whole[node.name] = node
         if not isinstance(node.op, Input) and node.name not in outputs:
-            common = _common(_reading(body[reader], whole[reader]) for reader, _ in body.consumers(node.name))
-            whole[node.name] = max(node.guards, common, key=len)
-    if all(len(whole[node.name]) == len(node.guards) for node in body):
+            guards = _common(whole[reader].choices for reader, _ in body.consumers(node.name))
+            if len(guards) > len(node.guards):
+                whole[node.name] = replace(node, guards=guards)
+    if all(whole[node.name] is node for node in body):
         return body
-    return body.rebuilt(replace(node, guards=whole[node.name]) for node in body)
-
-
-def _reading(reader: Node, guards: Guards) -> Guards:
-    """The guards under which a node reads its input."""
-    return (*guards, reader.op.choice) if isinstance(reader.op, Select) else guards
+    return body.rebuilt(whole[node.name] for node in body)
 
 
 def _common(guards: Iterable[Guards]) -> Guards:
     """The longest beginning that all have."""
-    found: Guards | None = None
-    for each in guards:
-        if found is None:
-            found = each
-            continue
-        same = 0
-        while same < min(len(found), len(each)) and found[same].key == each[same].key:
-            same += 1
-        found = found[:same]
-    return found or ()
+    first, *others = [*guards] or [()]
+    for other in others:
+        same = takewhile(lambda pair: pair[0].key == pair[1].key, zip(first, other, strict=False))
+        first = tuple(guard for guard, _ in same)
+    return first
 
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (drop_unread, complete_guards)

@@ -13,6 +13,7 @@ A size that the author did not write as a plain number shows both: `64{c/4}`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 
@@ -138,14 +139,11 @@ def body_names(graph: Graph) -> dict[Graph, str]:
     ['tiny', 'unit#1', 'unit#2']
     """
     order = list(by_appearance(graph))
-    counts: dict[str, int] = {}
-    for body in order:
-        counts[body.block] = counts.get(body.block, 0) + 1
+    counts, numbers = Counter(body.block for body in order), Counter[str]()
     names: dict[Graph, str] = {}
-    numbers: dict[str, int] = {}
     for body in order:
         block = body.block
-        numbers[block] = numbers.get(block, 0) + 1
+        numbers[block] += 1
         names[body] = (block or "flow") + (f"#{numbers[block]}" if counts[block] > 1 else "")
     return names
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import total_ordering
 from math import prod
 from typing import Final, cast
 
@@ -20,6 +21,7 @@ __all__ = ["DTYPES", "POISON", "Dim", "Poison", "TensorType", "axis_names", "cal
 DTYPES: Final = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}  # and their bytes
 
 
+@total_ordering
 @dataclass(frozen=True, slots=True)
 class Dim:
     """A number of the spec: an int, an exact fraction or a bool, and what it was made of.
@@ -66,15 +68,6 @@ class Dim:
 
     def __lt__(self, other: Dim | Number) -> bool:
         return self.value < dim(other).value
-
-    def __le__(self, other: Dim | Number) -> bool:
-        return self.value <= dim(other).value
-
-    def __gt__(self, other: Dim | Number) -> bool:
-        return self.value > dim(other).value
-
-    def __ge__(self, other: Dim | Number) -> bool:
-        return self.value >= dim(other).value
 
     def __eq__(self, other: object) -> bool:
         return self.value == (other.value if isinstance(other, Dim) else other)

@@ -313,11 +313,7 @@ def _rows(graph: Graph, batch: int, wanted: Probe, found: Mapping[str, Probe]) -
 
 
 def _of_weights(
-    graph: Graph,
-    at: Sequence[Place],
-    kind: Kind,
-    wanted: Mapping[str, Array],
-    found: Mapping[str, Mapping[str, Array]],
+    graph: Graph, at: Sequence[Place], kind: Kind, wanted: Mapping[str, Array], found: Mapping[str, Mapping[str, Array]]
 ) -> Iterator[Row]:
     """In the order of the graph, the input first."""
     homes = {p.home: p for p in reversed(at)}

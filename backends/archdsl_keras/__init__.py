@@ -44,7 +44,5 @@ BACKEND = Backend(
     logits="archdsl_keras.infer",
     bench="archdsl_keras.bench",
     prepare=load_keras,
-    exports={
-        "keras": Export((".weights.h5", ".keras"), "keras", "archdsl_keras.files", read="archdsl_keras.files"),
-    },
+    exports={"keras": Export((".weights.h5", ".keras"), "keras", "archdsl_keras.files", read="archdsl_keras.files")},
 )

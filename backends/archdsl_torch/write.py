@@ -15,10 +15,7 @@ from archdsl_torch.source import RESERVED, TorchClass
 
 __all__ = ["emit"]
 
-_STANDARD = {
-    "OrderedDict": "from collections import OrderedDict",
-    "Fraction": "from fractions import Fraction",
-}
+_STANDARD = {"OrderedDict": "from collections import OrderedDict", "Fraction": "from fractions import Fraction"}
 _IMPORTS = {
     "import torch": r"\btorch\.",
     "import torch.nn.functional as F": r"\bF\.",
@@ -30,17 +27,11 @@ _INITIALISED = {
         "nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)",
     ),
     "nn.ConvTranspose2d": ('nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")',),
-    "nn.Linear": (
-        "bound = module.in_features**-0.5",
-        "nn.init.uniform_(module.weight, -bound, bound)",
-    ),
+    "nn.Linear": ("bound = module.in_features**-0.5", "nn.init.uniform_(module.weight, -bound, bound)"),
 }
 
 _BASES = {"LinearChannels": "nn.Linear", "LinearFlat": "nn.Linear"}
-_SAID = {
-    "nn.Conv": "He et al. (2015) for convolutions",
-    "nn.Linear": "dense layers uniform within 1/sqrt(inputs)",
-}
+_SAID = {"nn.Conv": "He et al. (2015) for convolutions", "nn.Linear": "dense layers uniform within 1/sqrt(inputs)"}
 
 
 def emit(graph: Graph, tapped: bool = False) -> Artifact:
