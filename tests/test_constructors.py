@@ -84,6 +84,7 @@ HIDDEN = {  # each has a number that is built in and no longer shows what it cam
     "a rounded number that chooses a layer": "s: conv(8, 3) if floor(c*0.7) > 5 else conv(8, 1)",
     "a list that is compared": "s: conv(16, 3) if [c, n] == [8, 2] else conv(12, 3)",
     "the largest of a list": "s: conv(max([c/3, n/3]) * 3, 3)",
+    "a number of parts": "s: parts(n)",
     "an input": "s: conv(8, 3)",
     "a default": "s: wide(8)",
     "an op as an argument": "s: wide(8, op=conv(c, 3))",
@@ -113,6 +114,7 @@ def hidden(name: str) -> str:
     before = """block wide(k, j=floor(k*0.4), op=bn) { out = in -> conv(k, 3) -> conv(j, 3) -> op }
 block grow() { out = concat(in, in -> conv(2, 3)) }
 block squeeze() { out = in -> conv(floor(in.c*0.5), 1) }
+block parts(n) { out = concat([x -> conv(6, 3) for x in in -> split(n)]) }
 block nest(depth) { out = in -> grow -> nest(depth - 1) if depth > 0 else in -> squeeze }"""
     size = "round(c*0.6)" if name == "an input" else "4"
     last = "r: conv(c, 1) -> conv(n + 1, 1)"  # so that both have a reason to be arguments

@@ -26,10 +26,12 @@ from archdsl.language.diagnostics import Label
 from archdsl.language.errors.names import MissingArgument
 from archdsl.language.errors.values import NegativeRepeat, NotATensor, SharedMisfit
 from archdsl.language.expr import Expr
+from archdsl.language.ops.merge import Concat
 from archdsl.language.ops.op import Op, Reject, Shape
+from archdsl.language.ops.shape import Split
 from archdsl.language.schema import missing, parameters
 from archdsl.language.source import Span
-from archdsl.language.types import POISON, Poison, TensorType
+from archdsl.language.types import POISON, Dim, Poison, TensorType
 
 __all__ = ["apply", "apply_op", "make_op", "use"]
 
@@ -105,14 +107,19 @@ def _side_inputs(template: ApplyOp) -> dict[str, Tensor]:
 def apply_op(
     body: Body, site: object, op: Op, inputs: Mapping[str, Tensor], span: Span, template: ApplyOp | None = None
 ) -> Value:
-    """A node for one op; outputs that are a list come as a tuple."""
+    """A node for one op, none where it gives its only input as it is; the parts of a split come as a tuple."""
     types = _shape(body, op, inputs, span, template)
     if isinstance(types, Poison):
         return POISON
-    if op.name == "id":
+    if op.name == "id" or (isinstance(op, Concat) and len(inputs) == 1):
         return next(iter(inputs.values()))
+    if isinstance(op, Split):
+        if isinstance(op.n, Dim):
+            body.decided(op.n)  # how many tensors there are
+        if len(types) == 1:
+            return tuple(inputs.values())
     outputs = body.add(site, op, types, dict(inputs), span)  # type: ignore[arg-type]
-    return outputs if op.listed else outputs[0]
+    return outputs if isinstance(op, Split) else outputs[0]
 
 
 def _shape(
@@ -296,7 +303,7 @@ def _op_target(body: Body, item: ApplyOp, type: TensorType, span: Span) -> Found
     types = _shape(body, op, {"x": entry}, span, item)
     if isinstance(types, Poison):
         return POISON
-    if op.listed:
+    if isinstance(op, Split):
         return body.report(NotATensor("what flows on", f"a list of {len(types)}", "name them: `a, b = …`"), span)
     return (None, type) if op.name == "id" else (op, types[0])
 

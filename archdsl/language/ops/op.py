@@ -42,7 +42,6 @@ class Op:
     gives: True for a call that gives a tensor from its arguments (`concat(a, b)`), False for an op
         that waits for its first input (`in -> relu`). In such a call the positional tensors fill the
         ports and the other positionals the settings, each in order.
-    listed: True for an op whose outputs are a list, also where it has one.
     internal: True for what only operators make (`a + b`): no word of the language, not in `OPS`.
     extra: the field that takes further keyword ints as ((name, Dim), …) in the order given, or "".
     keeps_input, keeps_output: whether the backward pass reads the inputs (all of them), the outputs.
@@ -59,7 +58,6 @@ class Op:
     name: ClassVar[str] = ""
     ports: ClassVar[tuple[str, ...]] = ("x",)
     gives: ClassVar[bool] = False
-    listed: ClassVar[bool] = False
     internal: ClassVar[bool] = False
     extra: ClassVar[str] = ""
     declared: ClassVar[tuple[Field[Any], ...]] = ()

@@ -100,7 +100,6 @@ class Split(Op):
     axis: Axis = parameter("axis", 0)
     sizes: tuple[Dim, ...] | None = parameter("ints", low=1, auto=True)
 
-    listed = True
     examples: ClassVar = [
         ((6, 5, 5), {"n": 3}, [(2, 5, 5), (2, 5, 5), (2, 5, 5)]),
         ((6, 5), {"n": (1, 5)}, [(1, 5), (5, 5)]),
