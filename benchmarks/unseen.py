@@ -38,6 +38,11 @@ PAIRS: dict[str, tuple[str, str]] = {
     "sknet50": ("pytorchcv.models.sknet", "sknet50"),
     "peleenet": ("pytorchcv.models.peleenet", "peleenet"),
     "poolformer_s12": ("timm.models", "poolformer_s12"),
+    "dpn68": ("pytorchcv.models.dpn", "dpn68"),
+    "nasnet_a_mobile": ("pytorchcv.models.nasnet", "nasnet_4a1056"),
+    "mobilenetv3_large": ("timm.models", "mobilenetv3_large_100"),
+    "pvt_v2_b0": ("timm.models", "pvt_v2_b0"),
+    "swin_t": ("timm.models", "swin_tiny_patch4_window7_224"),
     "res2net50": ("timm.models", "res2net50_26w_4s"),
 }
 
