@@ -57,6 +57,7 @@ class Wording:
         self.same = {size: name for size, name in same.items() if name not in fixed}
         self._place = ""
         self._in_list = False  # an item's fraction depends on its place in the list, which no name says
+        self._at_hand: frozenset[str] = frozenset()  # names that need no argument where a value is written now
         self._places: dict[str, str] = {}
         self._reads: dict[str, None] = {}
         self._lost: set[str] = set()
@@ -98,9 +99,18 @@ class Wording:
     # --- values ---
 
     def code(self, codes: Sequence[tuple[BodyCode, Code]]) -> WrittenCode:
+        """How an op is applied: in a forward pass, where the inputs tell their sizes."""
         first = codes[0][1]
+        self._at_hand = frozenset() if self.cls.is_flow else self._sizes()
         values = {n: self.value([(b, c.values[n]) for b, c in codes], n) for n in first.values}
-        return WrittenCode(first, values, self.arguments([(b, c.args) for b, c in codes]))
+        written = WrittenCode(first, values, self.arguments([(b, c.args) for b, c in codes]))
+        self._at_hand = frozenset()
+        return written
+
+    def _sizes(self) -> frozenset[str]:
+        """What sizes of inputs are called."""
+        entries = ((entry.name, entry.types[0].rank) for entry in self.cls.graph.entries)
+        return frozenset(f"{name}.{axis}" for name, rank in entries for axis in axis_names(rank))
 
     def layer(self, layers: Sequence[tuple[BodyCode, Layer]], *more: Arg) -> New:
         return New(layers[0][1].cls, self.arguments([(b, (*layer.args, *more)) for b, layer in layers]))
@@ -249,7 +259,7 @@ class Wording:
 
     def read(self, expr: Expr) -> Expr:
         """Note that the text reads the names of `expr`."""
-        self._reads |= dict.fromkeys(sorted(expr.names()))
+        self._reads |= dict.fromkeys(sorted(expr.names() - self._at_hand))
         return expr
 
     # --- what the constructor takes ---

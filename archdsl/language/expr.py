@@ -256,6 +256,8 @@ def combine(op: str, *parts: Expr) -> Expr | None:
 
     >>> str(combine("-", combine("+", symbol("c"), numeral(3)), numeral(1)))
     'c+2'
+    >>> str(combine("+", combine("+", symbol("c"), symbol("c")), symbol("c")))
+    '3*c'
     """
     if all(p.is_number for p in parts) or (OPERATORS[op].level > COMPARE and any(p.op == "hidden" for p in parts)):
         return None
@@ -279,6 +281,8 @@ def combine(op: str, *parts: Expr) -> Expr | None:
             return left.parts[0]
         if op in ("/", "//") and left.op == "*" and right in left.parts:
             return left.parts[1] if left.parts[0] == right else left.parts[0]
+        if op == "+" and (times := _times(left, right)):
+            return combine("*", numeral(times + 1), right)
         if op in ("+", "-") and right.op == "number" and left.op in ("+", "-") and left.parts[1].op == "number":
             return _add_numbers(left, op, right)
         if op == "+" and right.op == "number" and _number(right) < 0:
@@ -302,6 +306,15 @@ def _is(e: Expr, value: int) -> bool:
 def _number(e: Expr) -> Number:
     """The number that an expression of kind `number` is."""
     return e.args[0]  # type: ignore[return-value]  # by its kind, it is one
+
+
+def _times(left: Expr, right: Expr) -> int:
+    """How often `right` was added up in `left`: twice in `2*c`; 0 where that is not what it is."""
+    if left == right:
+        return 1
+    is_product = left.op == "*" and left.parts[0].op == "number" and left.parts[1] == right
+    times = _number(left.parts[0]) if is_product else 0
+    return times if type(times) is int and times > 0 else 0
 
 
 def _add_numbers(left: Expr, op: str, right: Expr) -> Expr | None:

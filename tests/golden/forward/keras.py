@@ -343,7 +343,7 @@ class Ways(Block):
 class Mixed(Block):
     """Tokens of an image and back, by the names of its sizes."""
 
-    def __init__(self, in_channels, in_height, in_width, **kwargs):
+    def __init__(self, in_channels, **kwargs):
         super().__init__(**kwargs)
         self.q = {"dense": Dense(in_channels, name="q-dense")}
 
@@ -452,9 +452,6 @@ class Last(Block):
 class Tokens(Block):
     """The sizes of tokens as numbers of the forward pass."""
 
-    def __init__(self, in_channels, in_length, **kwargs):
-        super().__init__(**kwargs)
-
     def call(self, x):
         return x / ops.shape(x)[1] - (ops.mean(x, axis=1) * x.shape[-1])[:, None]
 
@@ -463,7 +460,7 @@ class Tokens(Block):
 class List(Block):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.tokens = Tokens(12, 16, name="tokens")
+        self.tokens = Tokens(name="tokens")
 
     def call(self, x):
         return self.tokens(rearrange(x, "b h w c -> b (h w) c"))
@@ -483,8 +480,8 @@ class Forward(Network):
             name="way",
         )(x)
         x = Chain(
-            Mixed(8, 8, 8, name="mixed1"),
-            Mixed(8, 8, 8, name="mixed2"),
+            Mixed(8, name="mixed1"),
+            Mixed(8, name="mixed2"),
             Shared(8, n, name="shared1"),
             SharedN0(8, name="shared2"),
             name="mix",

@@ -123,7 +123,7 @@ class Ways(nn.Module):
 class Mixed(nn.Module):
     """Tokens of an image and back, by the names of its sizes."""
 
-    def __init__(self, in_channels, in_height, in_width):
+    def __init__(self, in_channels):
         super().__init__()
         self.q = nn.ModuleDict({"dense": nn.Linear(in_channels, in_channels)})
 
@@ -211,9 +211,6 @@ class SharedN0(nn.Module):
 class Tokens(nn.Module):
     """The sizes of tokens as numbers of the forward pass."""
 
-    def __init__(self, in_channels, in_length):
-        super().__init__()
-
     def forward(self, x):
         return x / x.shape[2] - (x.mean(2) * x.shape[1])[:, :, None]
 
@@ -239,8 +236,8 @@ class Forward(nn.Module):
         )
         self.mix = nn.Sequential(
             OrderedDict(
-                mixed1=Mixed(8, 8, 8),
-                mixed2=Mixed(8, 8, 8),
+                mixed1=Mixed(8),
+                mixed2=Mixed(8),
                 shared1=Shared(8, n),
                 shared2=SharedN0(8),
             )
@@ -258,7 +255,7 @@ class Forward(nn.Module):
             ),
         )
         self.last = Shared(12, 1)
-        self.list = nn.ModuleDict({"tokens": Tokens(12, 16)})
+        self.list = nn.ModuleDict({"tokens": Tokens()})
         self.head = nn.ModuleDict({"dense": nn.Linear(12, classes)})
         self.apply(init_weights)
 
