@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 
 from archdsl.code.bodies import BodyCode
 from archdsl.code.classes import Class, Partition, origin
@@ -81,7 +82,7 @@ def _words(cls: Class, chosen: Sequence[str], classes: Sequence[Class]) -> dict[
     return {n: _part_name(cls, n, *found) for n, found in values.items() if len(found) == 1}
 
 
-def _deciding(classes: Sequence[Class]) -> list[str]:
+def _deciding(classes: Sequence[Class]) -> Sequence[str]:
     """The fewest parameters that tell classes apart, how many tensors a list holds after them, input sizes last."""
     bodies = [b for c in classes for b in c.bodies]
     lists = list(dict.fromkeys(name for b in bodies for name in _lists(b)))
@@ -103,17 +104,11 @@ def _lists(body: BodyCode) -> dict[str, int]:
     return dict(Counter(entry.name.partition("[")[0] for entry in body.home.entries if "[" in entry.name))
 
 
-def _choices(params: list[str], sizes: list[str]) -> Iterable[list[str]]:
-    for n in params:
-        yield [n]
-    for i, a in enumerate(params):
-        for b in params[i + 1 :]:
-            yield [a, b]
-    for n in sizes:
-        yield [n]
-    for a in params:
-        for b in sizes:
-            yield [a, b]
+def _choices(params: Sequence[str], sizes: Sequence[str]) -> Iterable[Sequence[str]]:
+    yield from combinations(params, 1)
+    yield from combinations(params, 2)
+    yield from combinations(sizes, 1)
+    yield from product(params, sizes)
     yield params
     yield [*params, *sizes]
 

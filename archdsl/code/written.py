@@ -201,18 +201,12 @@ def shown(args: Sequence[Written]) -> Iterator[tuple[Written, str]]:
     by_name = False
     for arg in args:
         spec = arg.spec
-        default = spec.default.value if spec is not None and spec.default is not None else arg.default
-        is_default = (
-            (spec is None or spec.default is not None) and default is not REQUIRED and _equals(arg.value, default)
-        )
-        if spec is None:
-            if is_default:
-                by_name = True
-            else:
-                yield arg, arg.name if by_name or not arg.positional else ""
-                by_name = by_name or (bool(arg.name) and not arg.positional)
-        elif is_default:
+        default = arg.default if spec is None else spec.default.value if spec.default else REQUIRED
+        if default is not REQUIRED and _equals(arg.value, default):
             by_name = True
+        elif spec is None:
+            yield arg, arg.name if by_name or not arg.positional else ""
+            by_name = by_name or (bool(arg.name) and not arg.positional)
         else:
             by_name = by_name or (not spec.leading and isinstance(arg.value, Const))
             yield arg, spec.name if by_name else ""

@@ -14,46 +14,46 @@ __all__ = [
     "Sigmoid", "Silu", "Softmax", "Softplus", "Tanh",
 ]  # fmt: skip
 
-SAME: list[tuple[tuple[int, ...], dict[str, object], tuple[int, ...]]] = [((4, 5, 6), {}, (4, 5, 6)), ((4,), {}, (4,))]
+
+class Activation(Op):
+    """Base of the activations: the backward pass reads the input, unless an op says that it reads the output."""
+
+    keeps_input = True
+    examples: ClassVar = [((4, 5, 6), {}, (4, 5, 6)), ((4,), {}, (4,))]
 
 
 @op
-class Identity(Op):
+class Identity(Activation):
     """The input as it is."""
 
     name = "id"
-    examples: ClassVar = SAME
+    keeps_input = False
 
 
 @op
-class Relu(Op):
+class Relu(Activation):
     """max(x, 0). Source: Nair & Hinton 2010."""
 
-    keeps_output = True
-    examples: ClassVar = SAME
+    keeps_input, keeps_output = False, True
 
 
 @op
-class Relu6(Op):
+class Relu6(Activation):
     """min(max(x, 0), 6). Source: Howard et al. 2017 (arXiv:1704.04861)."""
 
-    keeps_input = True
-    examples: ClassVar = SAME
-
 
 @op
-class LeakyRelu(Op):
+class LeakyRelu(Activation):
     """x where positive, slope * x elsewhere. Source: Maas et al. 2013."""
 
     slope: Dim = parameter("number", Fraction(1, 100))
 
     name = "leaky_relu"
-    keeps_input = True
-    examples: ClassVar = [*SAME, ((4,), {"slope": 0.2}, (4,))]
+    examples: ClassVar = [*Activation.examples, ((4,), {"slope": 0.2}, (4,))]
 
 
 @op
-class PRelu(Op):
+class PRelu(Activation):
     """x where positive, weight * x elsewhere, with one learned slope a channel that starts at `init`.
 
     Params: c.  Source: He et al. 2015 (arXiv:1502.01852).
@@ -61,100 +61,75 @@ class PRelu(Op):
 
     init: Dim = parameter("number", Fraction(1, 4))
 
-    keeps_input = True
-    examples: ClassVar = [*SAME, ((4, 5), {"init": 0.1}, (4, 5))]
+    examples: ClassVar = [*Activation.examples, ((4, 5), {"init": 0.1}, (4, 5))]
 
     def weights(self, x: TensorType) -> Mapping[str, Shape]:
         return {"weight": sizes(x.c)}
 
 
 @op
-class Elu(Op):
+class Elu(Activation):
     """x where positive, alpha * (exp(x) - 1) elsewhere. Source: Clevert et al. 2016 (arXiv:1511.07289)."""
 
     alpha: Dim = parameter("number", 1)
 
-    keeps_input = True
-    examples: ClassVar = [*SAME, ((4,), {"alpha": 0.5}, (4,))]
+    examples: ClassVar = [*Activation.examples, ((4,), {"alpha": 0.5}, (4,))]
 
 
 @op
-class Selu(Op):
+class Selu(Activation):
     """1.0507009873554805 * elu(x, alpha=1.6732632423543772). Source: Klambauer et al. 2017 (arXiv:1706.02515)."""
 
-    keeps_input = True
-    examples: ClassVar = SAME
-
 
 @op
-class Sigmoid(Op):
+class Sigmoid(Activation):
     """1 / (1 + exp(-x))."""
 
-    keeps_output = True
-    examples: ClassVar = SAME
+    keeps_input, keeps_output = False, True
 
 
 @op
-class HardSigmoid(Op):
+class HardSigmoid(Activation):
     """min(max(x + 3, 0), 6) / 6. Source: Howard et al. 2019 (arXiv:1905.02244)."""
 
-    keeps_input = True
-    examples: ClassVar = SAME
-
 
 @op
-class Tanh(Op):
+class Tanh(Activation):
     """The hyperbolic tangent."""
 
-    keeps_output = True
-    examples: ClassVar = SAME
+    keeps_input, keeps_output = False, True
 
 
 @op
-class Gelu(Op):
+class Gelu(Activation):
     """x * Phi(x), Phi the normal distribution function by the error function: exact, not the tanh approximation.
 
     Source: Hendrycks & Gimpel 2016 (arXiv:1606.08415).
     """
 
-    keeps_input = True
-    examples: ClassVar = SAME
-
 
 @op
-class Silu(Op):
+class Silu(Activation):
     """x * sigmoid(x), also called swish. Source: Ramachandran et al. 2017 (arXiv:1710.05941)."""
 
-    keeps_input = True
-    examples: ClassVar = SAME
-
 
 @op
-class HardSwish(Op):
+class HardSwish(Activation):
     """x * min(max(x + 3, 0), 6) / 6. Source: Howard et al. 2019 (arXiv:1905.02244)."""
 
-    keeps_input = True
-    examples: ClassVar = SAME
-
 
 @op
-class Mish(Op):
+class Mish(Activation):
     """x * tanh(softplus(x)). Source: Misra 2019 (arXiv:1908.08681)."""
 
-    keeps_input = True
-    examples: ClassVar = SAME
-
 
 @op
-class Softplus(Op):
+class Softplus(Activation):
     """log(1 + exp(x)). Source: Dugas et al. 2000."""
 
-    keeps_input = True
-    examples: ClassVar = SAME
-
 
 @op
-class Softmax(Op):
+class Softmax(Activation):
     """exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1 there.
 
     `axis` is a number (-1 is the last) or names: `softmax("h w")` is one distribution over all positions
@@ -165,8 +140,12 @@ class Softmax(Op):
 
     axis: Axis = parameter("axis", 0)
 
-    keeps_output = True
-    examples: ClassVar = [*SAME, ((4, 5, 6), {"axis": "h w"}, (4, 5, 6)), ((2, 3, 4, 5), {"axis": -1}, (2, 3, 4, 5))]
+    keeps_input, keeps_output = False, True
+    examples: ClassVar = [
+        *Activation.examples,
+        ((4, 5, 6), {"axis": "h w"}, (4, 5, 6)),
+        ((2, 3, 4, 5), {"axis": -1}, (2, 3, 4, 5)),
+    ]
 
     def axes(self, x: TensorType) -> tuple[int, ...]:
         """The axes that the sum is over."""

@@ -14,15 +14,23 @@ from archdsl.language.types import Dim, TensorType
 __all__ = ["BatchNorm", "GroupNorm", "L2Norm", "LayerNorm", "Standardize"]
 
 
-def _channels_first(op: str, x: TensorType) -> TensorType:
-    if x.rank > 3:
-        advice = "merge the axes first: `reshape` names them"
-        raise Reject(WrongInput(op, "`[c]`, `[c, n]` or `[c, h, w]`", str(x), advice), labels=((0, str(x)),))
-    return x
+class Affine(Op):
+    """Base of the norms with a weight and a bias a channel. Params: 2c."""
+
+    keeps_input = True
+
+    def shape(self, x: TensorType) -> TensorType:
+        if x.rank > 3:
+            advice = "merge the axes first: `reshape` names them"
+            raise Reject(WrongInput(self.name, "`[c]`, `[c, n]` or `[c, h, w]`", str(x), advice), labels=((0, str(x)),))
+        return x
+
+    def weights(self, x: TensorType) -> Mapping[str, Shape]:
+        return {"weight": sizes(x.c), "bias": sizes(x.c)}
 
 
 @op
-class BatchNorm(Op):
+class BatchNorm(Affine):
     """Batch normalisation: each channel to mean 0 and variance 1 over batch and positions, then weight * x + bias.
 
     y = (x - mean) / sqrt(var + eps) * weight + bias. In training mean and (biased, /n) variance are those
@@ -38,25 +46,18 @@ class BatchNorm(Op):
     momentum: Dim = parameter("number", Fraction(1, 10), low=0, high=1)
 
     name = "bn"
-    keeps_input = True
     examples: ClassVar = [
         ((4, 5, 6), {}, (4, 5, 6)),
         ((4, 5), {"eps": 0.001, "momentum": 0.01}, (4, 5)),
         ((4,), {}, (4,)),
     ]
 
-    def shape(self, x: TensorType) -> TensorType:
-        return _channels_first(self.name, x)
-
-    def weights(self, x: TensorType) -> Mapping[str, Shape]:
-        return {"weight": sizes(x.c), "bias": sizes(x.c)}
-
     def state(self, x: TensorType) -> Mapping[str, Shape]:
         return {"running_mean": sizes(x.c), "running_var": sizes(x.c)}
 
 
 @op
-class LayerNorm(Op):
+class LayerNorm(Affine):
     """Layer normalisation over the channels: at each position to mean 0 and variance 1, then weight * x + bias.
 
     The variance is biased (/c); weight and bias have one number a channel. Positions do not mix: on an
@@ -69,21 +70,14 @@ class LayerNorm(Op):
 
     eps: Dim = parameter("number", Fraction(1, 10**5), low=0)
 
-    keeps_input = True
     examples: ClassVar = [((4, 5, 6), {}, (4, 5, 6)), ((4, 5), {"eps": 0.001}, (4, 5)), ((4,), {}, (4,))]
-
-    def shape(self, x: TensorType) -> TensorType:
-        return _channels_first(self.name, x)
-
-    def weights(self, x: TensorType) -> Mapping[str, Shape]:
-        return {"weight": sizes(x.c), "bias": sizes(x.c)}
 
     def saved(self, x: TensorType) -> int:
         return 2 * positions(x)
 
 
 @op
-class GroupNorm(Op):
+class GroupNorm(Affine):
     """Group normalisation: neighbouring channels in `groups` groups, each to mean 0 and variance 1 over its
     channels and all positions of one example, then weight * x + bias a channel. The variance is biased.
 
@@ -97,18 +91,14 @@ class GroupNorm(Op):
     groups: Dim = parameter("int", low=1)
     eps: Dim = parameter("number", Fraction(1, 10**5), low=0)
 
-    keeps_input = True
     examples: ClassVar = [((4, 5, 6), {"groups": 2}, (4, 5, 6)), ((6, 5), {"groups": 3, "eps": 0.001}, (6, 5))]
 
     def shape(self, x: TensorType) -> TensorType:
-        divide(self.name, _channels_first(self.name, x).c, self.groups, "groups")
+        divide(self.name, super().shape(x).c, self.groups, "groups")
         if x.elements == self.groups:  # it would be 0 whatever goes in, and PyTorch refuses a batch of one
             found = f"{x}, one number for each of {self.groups} groups"
             raise Reject(WrongInput(self.name, "more than one number a group", found, "take fewer groups"))
         return x
-
-    def weights(self, x: TensorType) -> Mapping[str, Shape]:
-        return {"weight": sizes(x.c), "bias": sizes(x.c)}
 
     def saved(self, x: TensorType) -> int:
         return 2 * int(self.groups)

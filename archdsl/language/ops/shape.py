@@ -58,7 +58,7 @@ class Reshape(Op):
 
 
 @op
-class Permute(Op):
+class Permute(Reshape):
     """Axes split, put into another order and merged: `permute("(g c) h w -> (c g) h w", g=4)` shuffles channels.
 
     Reads as `reshape` does, but the right side may have the names in any order.
@@ -67,10 +67,6 @@ class Permute(Op):
     Source: the notation is that of einops (Rogozhnikov 2022); channel shuffle: Zhang et al. 2018 (arXiv:1707.01083).
     """
 
-    pattern: str = parameter("text")
-    sizes: tuple[tuple[str, Dim], ...] = ()
-
-    extra = "sizes"
     examples: ClassVar = [
         ((8, 5, 6), {"pattern": "(g c) h w -> (c g) h w", "g": 4}, (8, 5, 6)),
         ((4, 5, 6), {"pattern": "c h w -> (h w) c"}, (30, 4)),
@@ -80,9 +76,6 @@ class Permute(Op):
     def plan(self, x: TensorType) -> Regrouping:
         """The steps it comes down to."""
         return permute_plan(self.name, self.pattern, x, self.sizes)
-
-    def shape(self, x: TensorType) -> TensorType:
-        return x.with_shape(*self.plan(x).merged)
 
 
 @op

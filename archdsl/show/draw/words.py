@@ -135,16 +135,10 @@ def values(name: str, given: Iterable[object]) -> str:
     found = list(dict.fromkeys(given))
     if all(isinstance(v, Dim) for v in found):
         found.sort(key=lambda v: v.value if isinstance(v, Dim) else 0)
-    texts = list(dict.fromkeys(_value(v) for v in found))
+    texts = list(dict.fromkeys(short(argument(v, str), 28) for v in found))
     if len(texts) > 5:
         texts = [*texts[:2], "…", texts[-1]]
     return f"{name} = {', '.join(texts)}"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, BlockValue):
-        return short(argument(value), 28)
-    return short(argument(value, str), 28)
 
 
 def short(text: str, length: int) -> str:
