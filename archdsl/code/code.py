@@ -7,7 +7,7 @@ from typing import Any, Final, Union
 from archdsl.language.expr import ATOM
 from archdsl.language.types import Dim, TensorType
 
-__all__ = ["REQUIRED", "Arg", "Code", "Emitter", "Layer", "Lent", "Value"]
+__all__ = ["REQUIRED", "Arg", "Code", "Emitter", "Layer", "Lent", "Value", "constant", "constants", "literal"]
 
 Value = Union[Dim, str, bool, None, "Layer", "Lent", tuple["Value", ...]]
 
@@ -86,3 +86,36 @@ class Code:
 
 
 Emitter = Callable[[Any, tuple[TensorType, ...]], Code]
+
+
+def constants(layer: Layer) -> object:
+    """What a layer is built with.
+
+    >>> constants(Layer("Line", (Arg(Layer("Conv", (Arg(Dim(3)), Arg(Dim(64))))), Arg("same"))))
+    ((3, 64), 'same')
+    """
+    return tuple(constants(a.value) if isinstance(a.value, Layer) else constant(a.value) for a in layer.args)
+
+
+def constant(value: Value) -> object:
+    """A value without how it was written.
+
+    >>> from archdsl.language.expr import symbol
+    >>> constant((Dim(64, symbol("c")), "same"))
+    (64, 'same')
+    """
+    if isinstance(value, Dim):
+        return value.value
+    return tuple(constant(v) for v in value) if isinstance(value, tuple) else value
+
+
+def literal(value: Value) -> Value:
+    """A value that is written out as a number.
+
+    >>> from archdsl.language.expr import symbol
+    >>> literal(Dim(64, symbol("c"))).formula is None
+    True
+    """
+    if isinstance(value, Dim):
+        return value.rerooted(None)
+    return tuple(literal(v) for v in value) if isinstance(value, tuple) else value

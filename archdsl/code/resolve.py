@@ -9,12 +9,11 @@ from typing import Any
 from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode
 from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Bodies, Class, Parting, Partition, grouped, signature
-from archdsl.code.code import Layer, Value
+from archdsl.code.code import Layer, Value, constant, constants, literal
 from archdsl.code.exact import as_any_number
 from archdsl.code.merge import Items, Structure, Uses
 from archdsl.code.shares import alike, uses_of
 from archdsl.code.structure import Instruction, Leaf, mapped
-from archdsl.code.values import constant, constants, literal
 from archdsl.code.wording import Values, Wording, differ
 from archdsl.code.written import (
     Built,

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode, calls, calls_in
-from archdsl.code.code import Code
-from archdsl.code.values import constant, constants
+from archdsl.code.code import Code, constant, constants
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select, Target, reached
 from archdsl.language.ops.op import Op
 from archdsl.language.types import TensorType

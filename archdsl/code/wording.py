@@ -7,10 +7,9 @@ from fractions import Fraction
 
 from archdsl.code.bodies import BodyCode
 from archdsl.code.classes import Class, fractions
-from archdsl.code.code import Arg, Code, Layer, Lent, Value
+from archdsl.code.code import Arg, Code, Layer, Lent, Value, constant, literal
 from archdsl.code.exact import as_any_number, is_any_number, spelled
 from archdsl.code.names import Names, others, size_name
-from archdsl.code.values import constant, literal
 from archdsl.code.written import ArgSpec, Column, Const, Constructor, Local, New, Val, Written, WrittenCode
 from archdsl.language.expr import Expr, Number, numeral, symbol
 from archdsl.language.types import Dim, axis_names, dim
