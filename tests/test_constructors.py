@@ -97,6 +97,8 @@ HIDDEN = {  # each has a number that is built in and no longer shows what it cam
     "a size that a recursion made": "s: nest(n) -> conv(8, 1)",
     "ops in a list that are equal by chance": "s: [conv(ceil(c*q), 3) for q in [1/3, 0.3]]",
     "flows in a list that are equal by chance": "s: [conv(ceil(c*q), 3) -> conv(c, 1) for q in [1/3, 0.3]]",
+    "a root": "s: conv(sqrt(c + 8) * 4, 3)",
+    "a root in a condition": "s: conv(8 if sqrt(c + 8) > 3 else 4, 3)",
     "a fraction of a fraction": "s: conv(floor(floor(c*0.7)*n/3), 1)",
 }
 
@@ -173,6 +175,7 @@ def is_honest(source: Source) -> dict[str, int]:
         ("wrn28_10", {"classes", "n", "widen"}),
         ("attention56_cifar", {"classes", "m", "p", "t", "r", "width"}),
         ("one_way", {"classes", "c", "heads"}),
+        ("vit_ti16", {"classes", "width", "heads", "n", "patch"}),
     ],
 )
 def test_what_can_be_passed_on_is_an_argument(name: str, kept: set[str]) -> None:

@@ -10,7 +10,7 @@ from archdsl.code.names import Names, member
 from archdsl.code.python import comment, literal, show, wrap
 from archdsl.code.structure import Guard, Leaf, Tree, common, leaves
 from archdsl.code.written import Built, ClassPlan, Column, Const, Many, Member, New, Numbered, Val, shown
-from archdsl.language.expr import ATOM, SUM, Expr
+from archdsl.language.expr import ATOM, SUM, Expr, numeral, symbol
 
 __all__ = ["Guarded", "MemberWriter", "Node", "is_list"]
 
@@ -116,7 +116,14 @@ class MemberWriter(ABC):
             inner = ", ".join(self._value(v, columns)[0] for v in value)
             return f"({inner},)" if len(value) == 1 else f"({inner})", ATOM
         assert isinstance(value, Expr)
-        return show(value, self._name)
+        return show(self.settled(value), self._name)
+
+    def settled(self, expr: Expr) -> Expr:
+        """An expression with the numbers of names that are written as one."""
+        if not (fixed := expr.names() & self.plan.fixed.keys()):
+            return expr
+        numbers = {n: numeral(self.plan.fixed[n]) if n in fixed else symbol(n) for n in expr.names()}
+        return expr.substitute(numbers) or expr
 
     # --- members ---
 

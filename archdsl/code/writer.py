@@ -121,7 +121,7 @@ class ClassWriter(MemberWriter):
             inner = ", ".join(self.value(v)[0] for v in value)
             return f"({inner},)" if len(value) == 1 else f"({inner})", ATOM
         if isinstance(value, Expr):
-            return show(value, self._attribute)
+            return show(self.settled(value), self._attribute)
         return self._value(value)
 
     def arguments(self, args: tuple[Written, ...]) -> str:

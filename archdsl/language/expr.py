@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 __all__ = [
     "AND", "ATOM", "CHOICE", "COMPARE", "FLOW", "LARGEST_EXPONENT", "NOT", "OPERATORS", "OR", "POWER", "PRODUCT", "SUM",
-    "UNARY", "Expr", "Number", "Operator", "combine", "hidden", "number_text", "numeral", "symbol",
+    "UNARY", "Expr", "Number", "Operator", "combine", "hidden", "number_text", "numeral", "square_root", "symbol",
 ]  # fmt: skip
 
 Number = int | Fraction | bool
@@ -84,11 +84,26 @@ def _quotient(a: Number, b: Number) -> Number:
 
 def _power(a: Number, b: Number) -> Number:
     exponent = Fraction(b)
-    if exponent.denominator != 1:
-        raise ArithmeticError("a root is no exact number")
     if abs(exponent) > LARGEST_EXPONENT:
         raise OverflowError("a power nobody writes")
-    return _whole(Fraction(a) ** int(exponent))
+    if exponent.denominator == 1:
+        return _whole(Fraction(a) ** int(exponent))
+    if exponent.denominator != 2 or a < 0:
+        raise ArithmeticError("no root that the language has")
+    return square_root(Fraction(a) ** int(2 * exponent))
+
+
+def square_root(value: Number) -> Number:
+    """Of a number that is not negative: exact where the root is rational, else to 15 digits.
+
+    >>> square_root(Fraction(9, 4)), float(square_root(2))
+    (Fraction(3, 2), 1.4142135623731)
+    """
+    value = Fraction(value)
+    top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
+    if top * top == value.numerator and bottom * bottom == value.denominator:
+        return _whole(Fraction(top, bottom))
+    return Fraction(f"{math.sqrt(value):.15g}")
 
 
 def _rounded(value: Number, to: Number = 1) -> Number:
@@ -280,14 +295,39 @@ def combine(op: str, *parts: Expr) -> Expr | None:
         if op in ("+", "-") and left.op == ("-" if op == "+" else "+") and left.parts[1] == right:
             return left.parts[0]
         if op in ("/", "//") and left.op == "*" and right in left.parts:
-            return left.parts[1] if left.parts[0] == right else left.parts[0]
-        if op == "+" and (times := _times(left, right)):
-            return combine("*", numeral(times + 1), right)
+            return _other(left, right)
+        if op in ("/", "//") and left.op == right.op == "*" and (both := set(left.parts) & set(right.parts)):
+            return combine(op, _other(left, min(both, key=str)), _other(right, min(both, key=str)))
+        if op == "+" and (times := _times(left, right)) is not None:
+            return times
         if op in ("+", "-") and right.op == "number" and left.op in ("+", "-") and left.parts[1].op == "number":
             return _add_numbers(left, op, right)
         if op == "+" and right.op == "number" and _number(right) < 0:
             return combine("-", left, numeral(-_number(right)))
     return _sized(op, parts)
+
+
+def _other(product: Expr, factor: Expr) -> Expr:
+    """What a product of two is made of beside one of them."""
+    first, second = product.parts
+    return second if first == factor else first
+
+
+def _times(left: Expr, right: Expr) -> Expr | None:
+    """`2*c` for `c + c`, `3*c` for `2*c + c`; None for what is not several times the same."""
+    if left.op == "+" and (last := _times(left.parts[1], right)) is not None:
+        return _sized("+", (left.parts[0], last))
+    (first, base), (second, other) = _multiple(left), _multiple(right)
+    if base != other or base.is_number:
+        return None
+    return _sized("*", (numeral(first + second), base))
+
+
+def _multiple(e: Expr) -> tuple[Number, Expr]:
+    """How many times an expression is another."""
+    if e.op == "*" and e.parts[0].op == "number":
+        return _number(e.parts[0]), e.parts[1]
+    return 1, e
 
 
 def _sized(op: str, parts: tuple[Expr, ...]) -> Expr | None:
@@ -306,15 +346,6 @@ def _is(e: Expr, value: int) -> bool:
 def _number(e: Expr) -> Number:
     """The number that an expression of kind `number` is."""
     return e.args[0]  # type: ignore[return-value]  # by its kind, it is one
-
-
-def _times(left: Expr, right: Expr) -> int:
-    """How often `right` was added up in `left`: twice in `2*c`; 0 where that is not what it is."""
-    if left == right:
-        return 1
-    is_product = left.op == "*" and left.parts[0].op == "number" and left.parts[1] == right
-    times = _number(left.parts[0]) if is_product else 0
-    return times if type(times) is int and times > 0 else 0
 
 
 def _add_numbers(left: Expr, op: str, right: Expr) -> Expr | None:

@@ -1,15 +1,14 @@
 """The built-in functions: numbers and lists, nothing that reaches outside."""
 
-import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from archdsl.graph.elaborate.values import Value, describe
 from archdsl.language.errors.values import BadFunction
 from archdsl.language.expr import OPERATORS
-from archdsl.language.types import Dim, derived, dim
+from archdsl.language.types import Dim, calculated, derived, dim
 
-__all__ = ["Misuse", "call_function", "square_root"]
+__all__ = ["Misuse", "call_function"]
 
 
 class Misuse(Exception):
@@ -63,8 +62,7 @@ def call_function(name: str, args: Sequence[Value], keywords: dict[str, Value], 
             x = _number(name, _only(name, args), 0)
             if x.value < 0:
                 raise Misuse(name, "a number that is not negative", describe(x), 0)
-            root = square_root(x)
-            return root if root.is_int else derived("**", root.value, x, Dim(Fraction(1, 2)))
+            return calculated("**", x, Fraction(1, 2))
         case _:
             return _rounded(name, args, keywords)
 
@@ -111,19 +109,6 @@ def _extreme(name: str, args: Sequence[Value]) -> Dim:
         raise Misuse(name, "at least one number", "nothing")
     best = (min if name == "min" else max)(numbers, key=lambda d: d.value)
     return derived(name, best.value, *numbers)
-
-
-def square_root(x: Dim) -> Dim:
-    """Of a number that is not negative: exact where the root is rational, else to 15 digits.
-
-    >>> square_root(Dim(Fraction(9, 4))).value, float(square_root(Dim(2)))
-    (Fraction(3, 2), 1.4142135623731)
-    """
-    value = Fraction(x.value)
-    top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
-    if top * top == value.numerator and bottom * bottom == value.denominator:
-        return dim(Fraction(top, bottom))
-    return Dim(Fraction(f"{math.sqrt(value):.15g}"))
 
 
 def _rounded(name: str, args: Sequence[Value], keywords: dict[str, Value]) -> Dim:

@@ -5,7 +5,6 @@ from fractions import Fraction
 from archdsl.graph.elaborate.apply import apply_op
 from archdsl.graph.elaborate.body import Body
 from archdsl.graph.elaborate.division import Division
-from archdsl.graph.elaborate.functions import square_root
 from archdsl.graph.elaborate.values import Tensor, Value, causes, describe, is_template, key
 from archdsl.language.errors.limits import NumberTooLarge
 from archdsl.language.errors.values import BadOperands, DivisionByZero, NotACondition
@@ -93,8 +92,7 @@ def _calculate(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
 
 
 def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
-    halves = 2 * Fraction(right.value)
-    if halves.denominator != 1:
+    if (2 * Fraction(right.value)).denominator != 1:
         return body.report(
             BadOperands("**", describe(left), describe(right), "an exponent is a multiple of 0.5"), node.op_span
         )
@@ -102,14 +100,10 @@ def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
         return body.report(NumberTooLarge("this exponent", str(LARGEST_EXPONENT)), node.right.span)
     if left == 0 and right < 0:
         return body.report(DivisionByZero(), node.left.span)
-    if right.is_int:
-        return _checked(body, node, calculated("**", left, right), left, right)
-    if left < 0:
+    if left < 0 and not right.is_int:
         hint = "a negative number has no root"
         return body.report(BadOperands("**", describe(left), describe(right), hint), node.op_span)
-    root = square_root(calculated("**", Dim(left.value), int(halves)))
-    exact = root.chosen_by(left, right) if root.is_int else derived("**", root.value, left, right)
-    return _checked(body, node, exact, left, right)
+    return _checked(body, node, calculated("**", left, right), left, right)
 
 
 def _checked(body: Body, node: ast.Binary, result: Dim, left: Dim, right: Dim) -> Value:
