@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from archdsl.code.bodies import BodyCode, CallCode, calls
 from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Class, Partition, condition_of
+from archdsl.code.turning import turning
 from archdsl.graph.graph import Graph
 from archdsl.language.expr import Expr, Number
 from archdsl.language.types import Dim
@@ -34,13 +35,27 @@ def fix_names(found: Partition, fixed: Fixed, lost: Mapping[Class, Set[str]]) ->
             silent.setdefault(body.home, set()).update(body.graph.fixed, lost.get(cls, ()), resizing)
             settled.setdefault(body.home, set()).update(_settled(cls, body))
     size = -1  # names are only ever added, so nothing has changed once there are as many as before
-    while size != (size := sum(map(len, (*silent.values(), *fixed_now.values())))):
+    while size != (size := sum(map(len, silent.values()))):
+        _spread(silent, settled, fixed_now, found)
+        for graph, names in turning(found, fixed_now).items():
+            silent[graph] |= names
+    return fixed_now
+
+
+def _spread(
+    silent: dict[Graph, set[str]],
+    settled: Mapping[Graph, Set[str]],
+    fixed: Mapping[Class, dict[str, Number]],
+    found: Partition,
+) -> None:
+    """Fix what is silent or settled, and what callers make it of, until nothing is added."""
+    size = -1
+    while size != (size := sum(map(len, (*silent.values(), *fixed.values())))):
         for cls in found.classes:
             for body in cls.bodies:
-                _pass_on(silent, fixed_now, body, found)
+                _pass_on(silent, fixed, body, found)
             if not cls.is_flow:
-                _fix(fixed_now[cls], cls, set().union(*(silent[b.graph] | settled[b.graph] for b in cls.bodies)))
-    return fixed_now
+                _fix(fixed[cls], cls, set().union(*(silent[b.graph] | settled[b.graph] for b in cls.bodies)))
 
 
 def _settled(cls: Class, body: BodyCode) -> Iterator[str]:
