@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
-from itertools import chain
 from math import gcd, lcm
 
 from archdsl.code.bodies import BodyCode, CallCode, calls
@@ -122,7 +121,7 @@ def _compared(condition: Expr, fractions: Collection[str]) -> bool | None:
     if not apart or (len(signs) == 1 and (() in apart or _ratio(left, right))):
         return bool(OPERATORS[condition.op].of([len(signs) if True in signs else -len(signs), 0]))
     whole = condition.names() - {*fractions}
-    if condition.op in ("==", "!=") and whole.issuperset(chain(*apart)) and _never_zero(apart):
+    if condition.op in ("==", "!=") and whole >= {n for product in apart for n in product} and _never_zero(apart):
         return condition.op == "!="
     return None
 
