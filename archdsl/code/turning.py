@@ -9,7 +9,7 @@ from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Partition, condition_of, fractions
 from archdsl.graph.graph import Graph
 from archdsl.language.expr import OPERATORS, Expr, numeral, symbol
-from archdsl.language.types import Dim, axis_names
+from archdsl.language.types import Dim
 
 __all__ = ["decided", "turning"]
 
@@ -78,14 +78,10 @@ def _standing_for(home: Graph, body: BodyCode, name: str) -> Expr | None:
 
 def _given(call: CallCode, name: str) -> Expr:
     """What a call gives for a parameter or a size, in the caller's names; its number where no name says it."""
-    entry, _, axis = name.rpartition(".")
-    value: object = call.call.args.get(name, call.body.env.get(name))
-    if entry:
-        kind = call.inputs[entry]
-        value = kind.shape[axis_names(kind.rank).index(axis)]
+    value: object = call.given(name)
     if isinstance(value, Dim):
         return value.expr if value.expr is not None else numeral(value.value)
-    return numeral(value)  # type: ignore[arg-type]  # a number or a switch: conditions are about nothing else
+    return numeral(call.body.env[name] if value is None else value)  # type: ignore[arg-type]  # a number or a switch
 
 
 # --- whatever the values are -------------------------------------------------------------------------
