@@ -4,7 +4,8 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from hashlib import md5
+from functools import partial
+from hashlib import file_digest, md5
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -51,7 +52,7 @@ def fetch(url: str, digest: str, at: Span, say: Callable[[str], None]) -> Path:
             say(f"note: downloading {url} to {place.parent}")
             _download(url, place)
         with place.open("rb") as file:
-            found = _md5(file.read)
+            found = file_digest(file, partial(md5, usedforsecurity=False)).hexdigest()
     except (OSError, HTTPException, ValueError) as error:
         raise SpecError([DownloadFailed(url, str(place), _reason(error)).at(at)]) from None
     if found != digest:
@@ -78,13 +79,6 @@ def _download(url: str, place: Path) -> None:
             Path(part.name).replace(place)
         finally:
             Path(part.name).unlink(missing_ok=True)
-
-
-def _md5(read: Callable[[int], bytes]) -> str:
-    sums = md5(usedforsecurity=False)
-    while chunk := read(1 << 20):
-        sums.update(chunk)
-    return sums.hexdigest()
 
 
 def _reason(error: Exception) -> str:
