@@ -43,6 +43,8 @@ PAIRS: dict[str, tuple[str, str]] = {
     "mobilenetv3_large": ("timm.models", "mobilenetv3_large_100"),
     "pvt_v2_b0": ("timm.models", "pvt_v2_b0"),
     "swin_t": ("timm.models", "swin_tiny_patch4_window7_224"),
+    "fishnet99": ("pytorchcv.models.fishnet", "fishnet99"),
+    "sparsenet121": ("pytorchcv.models.sparsenet", "sparsenet121"),
     "res2net50": ("timm.models", "res2net50_26w_4s"),
 }
 
