@@ -2,16 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from archdsl.code.layout import WIDTH, layout
+from archdsl.code.loops import looped
 from archdsl.code.names import identifier
 from archdsl.code.python import if_else, literal, wrap
-from archdsl.code.structure import Instruction
+from archdsl.code.structure import Instruction, Leaf, Tree, is_list
 from archdsl.code.taps import TAP
-from archdsl.code.written import ClassPlan, Val, Written, WrittenCode
+from archdsl.code.written import Built, ClassPlan, Val, Written, WrittenCode
 from archdsl.graph.graph import Ref
 from archdsl.language.expr import ATOM, CHOICE, OR, PRODUCT, SUM, UNARY
 
@@ -21,6 +22,8 @@ Coded = Instruction[WrittenCode | None]
 
 ROOM = WIDTH - 8  # for a statement of a method
 _HOLE = re.compile(r"\{(\w+)(?:!(\w))?\}")
+_LOOP = re.compile(r"\[.* for .* in ")
+_ROW = re.compile(r"(?<!\w)\((\{\d+\}(?:, \{\d+\})+)\)|\{\d+\}(?:, \{\d+\})+")  # a tuple of inputs, or some in a call
 _CALL = re.compile(r"\{self\}\((.*)\)")
 _WANTED = {"a": ATOM, "s": SUM, "p": PRODUCT, "u": UNARY}
 _ENDS = {"f": "{} ", "t": " {}"}  # of a slice: it has room beside its colon where either is not simple
@@ -96,8 +99,9 @@ def forward(
     writer = _Forward(plan, dialect, entries, pinned, passes)
     lines = writer.block(list(plan.instructions), 0)
     results = [writer.final(ref) for ref in plan.outputs]
-    text = ", ".join(wrap(p.text, p.level, CHOICE) for p in results)
-    if len(results) > 1 and len(ends + text) > ROOM:
+    row = writer.row(plan.outputs, results)
+    text = ", ".join(row) if len(row) > 1 else row[0].removeprefix("*")
+    if len(row) > 1 and len(ends + text) > ROOM:
         text = f"({text})"
     return [*lines, *layout(text, ROOM, ends)]
 
@@ -113,6 +117,8 @@ class _Forward:
         self.total = Counter(self.uses)
         self.pieces: dict[Ref, _Piece] = {}
         self.holder: dict[str, Ref] = {}
+        self.packed = _packed(plan)
+        self.lengths = _lengths(plan, dialect)  # of members that are lists, and of tuples, by their text
         self.preferred: dict[Ref, tuple[str, ...]] = {}  # the name of the conditional that a value alone is for
         self.lines: list[str] = []
         self.open: Ref | None = None  # what is not written yet and holds the last value that has to come in order
@@ -163,7 +169,9 @@ class _Forward:
         self.open = None
 
     def _shorten(self, step: Coded) -> bool:
-        """Give the longest nested input a variable; False where there is none left."""
+        """Give the longest nested input a variable; False where there is none left, or where they are a loop."""
+        if _LOOP.search(self._piece(step).text):
+            return False
         nested = [r for r in step.inputs if not self.pieces[r].is_variable and len(self.pieces[r].text) > 12]
         if not nested:
             return False
@@ -175,7 +183,7 @@ class _Forward:
         inputs = [self.pieces[r] for r in step.inputs]
         if step.code is None:
             assert step.member is not None
-            args = ", ".join(wrap(self._with_batch(p).text, p.level, CHOICE) for p in inputs)
+            args = ", ".join(self.row(step.inputs, [self._with_batch(p) for p in inputs]))
             text, level = self.dialect.applied(step.member, args), ATOM
         else:
             text, level = self._formatted(step, step.code, inputs)
@@ -186,6 +194,24 @@ class _Forward:
             text, level = f"{TAP}(self, {literal(self._shown_as(step))})({text})", ATOM
         fresh = code is not None and code.fresh
         return _Piece(text, level, reads, step.statement or "out", step.ranks[0], batchless, fresh)
+
+    def row(self, refs: Sequence[Ref], pieces: Sequence[_Piece]) -> list[str]:
+        """Values beside one another: what stands there of a tuple in its order is `*xs[1:]`, what is alike a loop."""
+        texts: list[str] = []
+        at = 0
+        while at < len(refs):
+            node, start, count = refs[at].node, refs[at].output, 1
+            while at + count < len(refs) and refs[at + count] == Ref(node, start + count):
+                count += 1
+            if count > 1 and node in self.packed:
+                stop = "" if start + count == self.packed[node] else start + count
+                part = f"[{start or ''}:{stop}]" if start or stop else ""
+                texts.append(f"*{pieces[at].text.removesuffix(f'[{start}]')}{part}")
+            else:
+                count = 1
+                texts.append(wrap(pieces[at].text, pieces[at].level, CHOICE))
+            at += count
+        return looped(texts, self.lengths, {*self.holder, *self.dialect.reserved})
 
     def _shown_as(self, step: Coded) -> str:
         """What a tap calls a value: its node, or the statement that is a line of modules, whose items are nodes.
@@ -203,6 +229,13 @@ class _Forward:
         if any(code.trailing):
             shown = [self._stretched(p, n) for p, n in zip(shown, code.trailing, strict=True)]
 
+        def row(holes: re.Match[str]) -> str:
+            places = [int(name) for name, _ in _HOLE.findall(holes[0])]
+            texts = self.row([step.inputs[i] for i in places], [shown[i] for i in places])
+            if holes[1] and len(texts) == 1:  # a tuple of nothing but what another one holds
+                return texts[0].removeprefix("*")
+            return f"({', '.join(texts)})" if holes[1] else ", ".join(texts)
+
         def fill(hole: re.Match[str]) -> str:
             name, mark = hole.groups()
             if name.isdigit():
@@ -219,7 +252,8 @@ class _Forward:
 
         if (call := _CALL.fullmatch(code.text)) and step.member is not None:
             return self.dialect.applied(step.member, _HOLE.sub(fill, call[1])), code.level
-        text = _HOLE.sub(fill, code.text).replace("(, ", "(").replace(", )", ")").replace(self.dialect.idle, "")
+        text = _HOLE.sub(fill, _ROW.sub(row, code.text))
+        text = text.replace("(, ", "(").replace(", )", ")").replace(self.dialect.idle, "")
         if code.inplace and not code.stateful and self._overwrites(step, inputs[0]):
             text = f"{text[:-1]}, {code.inplace.name}={literal(code.inplace.value)})"
         return text, code.level
@@ -276,17 +310,33 @@ class _Forward:
 
     def _unpack(self, step: Coded, piece: _Piece) -> None:
         """`q, k, v = …`: the author's names where the statement's name is made of as many."""
+        if step.node in self.packed:
+            self._pack(step, piece)
+            return
         self._read(piece)
-        parts = step.statement.split("_") if step.is_value else []
-        if len(parts) != len(step.ranks) or not all(parts):
-            base = step.statement or "out"
-            parts = [f"{base}{i + 1}" for i in range(len(step.ranks))]
-        names = []
-        for i, (part, rank) in enumerate(zip(parts, step.ranks, strict=True)):
+        names: list[str] = []
+        for i, (part, rank) in enumerate(zip(_own_names(step), step.ranks, strict=True)):
             ref = Ref(step.node, i)
             names.append(self._free(part, part) if self.uses[ref] else "_")
             self._bind(ref, names[-1], _Piece("", ATOM, rank=rank))
         self._write(", ".join(names), piece)
+
+    def _pack(self, step: Coded, piece: _Piece) -> None:
+        """`xs = …`: a tuple, as long as any of its items is still read; one that is only handed out stays as it is."""
+        refs = [Ref(step.node, i) for i in range(len(step.ranks))]
+        whole = Ref(step.node, len(refs))
+        self.uses[whole] = sum(self.uses[ref] for ref in refs)
+        if tuple(refs) == self.plan.outputs and self.uses[whole] == len(refs) and not step.ordered:
+            self.pieces |= dict.fromkeys(refs, piece)
+            return
+        self._read(piece)
+        name = self._free(step.statement or "out", _spare(step.node))
+        self.holder[name] = whole
+        self.lengths[name] = len(refs)
+        for ref, rank in zip(refs, step.ranks, strict=True):
+            text = f"{name}[{ref.output}]"
+            self.pieces[ref] = _Piece(text, ATOM, [whole], name, rank, is_variable=True)
+        self._write(name, piece)
 
     def _bind(self, ref: Ref, name: str, piece: _Piece) -> None:
         self.holder[name] = ref
@@ -349,6 +399,29 @@ class _Forward:
         opposite = f"not {cond}" if re.fullmatch(r"[\w.]+", cond) else f"not ({cond})"
         self.lines += if_else(cond, opposite, *sides)
         self._bind(ref, name, piece)
+
+
+def _packed(plan: ClassPlan) -> dict[str, int]:
+    """The nodes of several outputs whose tuple stays one value, with how many those are: none that the author named."""
+    several = (step for step in plan.instructions if len(step.ranks) > 1)
+    return {step.node: len(step.ranks) for step in several if not _own_names(step)}
+
+
+def _lengths(plan: ClassPlan, dialect: Dialect) -> dict[str, int]:
+    found: dict[str, int] = {}
+    pending: list[tuple[tuple[str, ...], Tree[Built] | Leaf[Built]]] = [((n.name,), n) for n in plan.members]
+    for path, node in pending:  # grows while it is read
+        if isinstance(node, Tree):
+            pending += [((*path, child.name), child) for child in node.children]
+            if is_list(node.children):
+                found[dialect.member(path)] = len(node.children)
+    return found
+
+
+def _own_names(step: Coded) -> list[str]:
+    """What the author called the outputs of a node."""
+    names = step.statement.split("_") if step.is_value else []
+    return names if len(names) == len(step.ranks) > 1 and all(names) else []
 
 
 def _spare(node: str) -> str:

@@ -8,11 +8,11 @@ from archdsl.code.forward import ROOM
 from archdsl.code.layout import layout
 from archdsl.code.names import Names, member
 from archdsl.code.python import comment, literal, show, wrap
-from archdsl.code.structure import Guard, Leaf, Tree, common, leaves
+from archdsl.code.structure import Guard, Leaf, Tree, common, is_list, leaves
 from archdsl.code.written import Built, ClassPlan, Column, Const, Many, Member, New, Numbered, Val, shown
 from archdsl.language.expr import ATOM, SUM, Expr, numeral, symbol
 
-__all__ = ["Guarded", "MemberWriter", "Node", "is_list"]
+__all__ = ["Guarded", "MemberWriter", "Node"]
 
 Node = Tree[Built] | Leaf[Built]
 Guarded = tuple[tuple[Guard, ...], list[str]]  # lines, and the conditionals that they stand under
@@ -261,14 +261,3 @@ def _steps(values: object) -> range | None:
     step = values[1] - values[0]
     steps = range(values[0], values[-1] + step, step) if step > 0 else None
     return steps if steps is not None and tuple(steps) == values else None
-
-
-def is_list(nodes: Sequence[Node]) -> bool:
-    """Whether members of a group are numbered, and all there or none.
-
-    >>> is_list([Leaf("0", None, ()), Leaf("1", None, ())]), is_list([Leaf("conv", None, ())])
-    (True, False)
-    """
-    return [n.name for n in nodes] == [str(i) for i in range(len(nodes))] and not any(
-        leaf.guards != first.guards for n in nodes for leaf in leaves(n) for first in leaves(nodes[0])
-    )

@@ -93,7 +93,7 @@ class _Merger:
         # A statement's value is its last node's; where that is a conditional that went one way, what it chose, which
         # may be a node of another statement: then no node is the value.
         last = {s: self._resolve(Ref(n)).node for n, s in statements.items() if s}
-        values = {node: s for s, node in last.items() if statements.get(node) == s}
+        values = {node: s for s, node in last.items() if statements.get(node) == s and not _is_item(node)}
         lines = self._lines(statements)
         in_line = {n: s for s, names in lines.items() for n in names}
         instructions: list[Instruction[Items]] = []
@@ -222,6 +222,11 @@ def _statement(node: str, bound: Set[str]) -> str:
     name, dot, _ = node.partition(".")
     numbered = range(len(name.rstrip("0123456789")), len(name) + 1)
     return name if dot or any(name[:end] in bound for end in numbered) else ""
+
+
+def _is_item(node: str) -> bool:
+    """Whether it is an item of a list, of which a statement's name stands for all."""
+    return "." in node and node.rpartition(".")[2].isdigit()
 
 
 def _kinds(target: Target | Select | Input) -> Iterator[str]:

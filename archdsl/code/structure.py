@@ -6,13 +6,13 @@ which all of them are written (`archdsl.code.resolve`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from archdsl.graph.graph import Ref
 
-__all__ = ["Guard", "Instruction", "Leaf", "Tree", "common", "leaves", "mapped"]
+__all__ = ["Guard", "Instruction", "Leaf", "Tree", "common", "is_list", "leaves", "mapped"]
 
 Guard = tuple[str, bool]  # a conditional by its key, and how it must have gone
 T = TypeVar("T")
@@ -86,6 +86,17 @@ def leaves(node: Tree[T] | Leaf[T]) -> Iterator[Leaf[T]]:
     else:
         for child in node.children:
             yield from leaves(child)
+
+
+def is_list(nodes: Sequence[Tree[T] | Leaf[T]]) -> bool:
+    """Whether members of a group are numbered, and all there or none.
+
+    >>> is_list([Leaf("0", None, ()), Leaf("1", None, ())]), is_list([Leaf("conv", None, ())])
+    (True, False)
+    """
+    return [n.name for n in nodes] == [str(i) for i in range(len(nodes))] and not any(
+        leaf.guards != first.guards for n in nodes for leaf in leaves(n) for first in leaves(nodes[0])
+    )
 
 
 def mapped(node: Tree[T] | Leaf[T], change: Callable[[Leaf[T]], U]) -> Tree[U] | Leaf[U]:

@@ -9,10 +9,10 @@ from typing import Any
 from archdsl.code.forward import ROOM, forward
 from archdsl.code.gather import statement
 from archdsl.code.layout import indented, layout
-from archdsl.code.members import Node, is_list
+from archdsl.code.members import Node
 from archdsl.code.names import member
 from archdsl.code.python import comment, docstring, literal
-from archdsl.code.structure import Leaf, Tree
+from archdsl.code.structure import Leaf, Tree, is_list
 from archdsl.code.writer import ClassWriter
 from archdsl.code.written import ClassPlan
 from archdsl_keras.emit import rotated

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from archdsl.code.members import Node, is_list
+from archdsl.code.members import Node
 from archdsl.code.python import literal
-from archdsl.code.structure import Leaf
+from archdsl.code.structure import Leaf, is_list
 from archdsl.code.writer import ClassWriter
 from archdsl.code.written import Built, New
 
