@@ -273,6 +273,8 @@ def combine(op: str, *parts: Expr) -> Expr | None:
     'c+2'
     >>> str(combine("+", combine("+", symbol("c"), symbol("c")), symbol("c")))
     '3*c'
+    >>> str(combine("//", combine("*", Expr("exact", (symbol("p"),)), numeral(2)), numeral(1)))
+    'exact(p)*2//1'
     """
     if all(p.is_number for p in parts) or (OPERATORS[op].level > COMPARE and any(p.op == "hidden" for p in parts)):
         return None
@@ -336,7 +338,10 @@ def _sized(op: str, parts: tuple[Expr, ...]) -> Expr | None:
 
 
 def _has_fraction(e: Expr) -> bool:
-    return e.op in ("/", "**") or (e.op == "number" and type(e.args[0]) is Fraction) or any(map(_has_fraction, e.parts))
+    """Whether it may be no whole number."""
+    if e.op in ("/", "**", "exact") or (e.op == "number" and type(e.args[0]) is Fraction):
+        return True
+    return e.op != "//" and any(map(_has_fraction, e.parts))
 
 
 def _is(e: Expr, value: int) -> bool:
