@@ -99,7 +99,7 @@ def forward(
     writer = _Forward(plan, dialect, entries, pinned, passes)
     lines = writer.block(list(plan.instructions), 0)
     results = [writer.final(ref) for ref in plan.outputs]
-    row = writer.row(plan.outputs, results)
+    row = [wrap(p.text, p.level, CHOICE) for p in results] if plan.is_model else writer.row(plan.outputs, results)
     text = ", ".join(row) if len(row) > 1 else row[0].removeprefix("*")
     if len(row) > 1 and len(ends + text) > ROOM:
         text = f"({text})"
@@ -326,7 +326,8 @@ class _Forward:
         refs = [Ref(step.node, i) for i in range(len(step.ranks))]
         whole = Ref(step.node, len(refs))
         self.uses[whole] = sum(self.uses[ref] for ref in refs)
-        if tuple(refs) == self.plan.outputs and self.uses[whole] == len(refs) and not step.ordered:
+        is_result = tuple(refs) == self.plan.outputs and self.uses[whole] == len(refs)
+        if is_result and not self.plan.is_model and not step.ordered:
             self.pieces |= dict.fromkeys(refs, piece)
             return
         self._read(piece)

@@ -1,8 +1,9 @@
 """What constructs the members of a class, as far as it is the same in every framework."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeGuard
 
 from archdsl.code.forward import ROOM
 from archdsl.code.layout import layout
@@ -37,7 +38,8 @@ class MemberWriter(ABC):
         self.names = Names(self.files)
         for spec in plan.args:
             self.names.give(spec.key, spec.name)
-        self.locals = [v for v in plan.locals if v.value != Expr("name", (f"#{v.key}",))]
+        self.aliases = {v.key: str(v.value.args[0]) for v in plan.locals if _is_name(v.value)}
+        self.locals = [v for v in plan.locals if v.key not in self.aliases]
         for local in self.locals:
             self.names.give(local.key, local.key)
         self.top = {node.name: node for node in plan.members}
@@ -94,6 +96,8 @@ class MemberWriter(ABC):
 
     def _name(self, key: str) -> str:
         """What the constructor calls a name of the spec."""
+        if key in self.aliases and self.aliases[key] != f"#{key}":
+            return self._name(self.aliases[key])
         if key in self.plan.fixed:
             return literal(self.plan.fixed[key])
         if any(s.key == key for s in self.plan.args):
@@ -168,6 +172,15 @@ class MemberWriter(ABC):
         ]
         names = [self.called(c.name) for c in children]
         return self.group(list(zip(names, docs, strict=True)), bool(children) and is_list(node.children))
+
+    def items(self, texts: Sequence[str]) -> str:
+        """A list of what `texts` build: a loop where three or more are alike but for the number in their names."""
+        index = Names(self._in_force).give("number", *"ijk")
+        alike = {re.sub(rf'"([\w-]+-){number}"', rf'f"\1{{{index}}}"', text) for number, text in enumerate(texts)}
+        if len(texts) < 3 or len(alike) > 1:
+            return f"[{', '.join(texts)}]"
+        (text,) = alike
+        return f"[{text} for {index if self.numbered else '_'} in range({len(texts)})]"
 
     def _leaf(self, leaf: Leaf[Built], path: tuple[str, ...]) -> str:
         return self._built(leaf.content, self.label("-".join(map(self.called, path))), _NONE)
@@ -252,6 +265,10 @@ class MemberWriter(ABC):
             text = self._new(value, columns) if isinstance(value, New) else self._value(value, columns)[0]
             args.append(f"{keyword}={text}" if keyword else text)
         return f"{new.cls}({', '.join(self.named(args, name) if name else args)})"
+
+
+def _is_name(value: Val) -> TypeGuard[Expr]:
+    return isinstance(value, Expr) and value.op == "name"
 
 
 def _steps(values: object) -> range | None:

@@ -13,6 +13,7 @@ from archdsl.code.fixed import fix_names
 from archdsl.code.merge import Structure, structure
 from archdsl.code.resolve import Known, resolve
 from archdsl.code.sizes import one_name
+from archdsl.code.unread import without_unread
 from archdsl.code.written import ClassPlan, Constructor
 from archdsl.graph.graph import Graph
 
@@ -49,7 +50,7 @@ def plan(model: Graph, emit: EmitOp, reserved: frozenset[str] = frozenset()) -> 
     while True:
         found = partition(groups)
         names = name_classes(found, reserved)
-        structures = {cls: structure(cls) for cls in found.classes}
+        structures = without_unread(found, {cls: structure(cls) for cls in found.classes})
         plans = _settled(found, names, structures, reserved)
         if isinstance(plans, Parting):
             groups = found.parted(plans)

@@ -142,6 +142,7 @@ class ClassWriter(MemberWriter):
 
     def _attribute(self, key: str) -> str:
         """What the forward pass calls a name of the spec: a size of the input, or what the constructor kept."""
+        key = self.aliases.get(key, key).removeprefix("#")
         if key in self.plan.fixed:
             return literal(self.plan.fixed[key])
         entry, _, axis = key.rpartition(".")

@@ -83,7 +83,7 @@ class KerasClass(ClassWriter):
 
     def group(self, items: Sequence[tuple[str, str]], is_list: bool) -> str:
         if is_list:
-            return f"[{', '.join(text for _, text in items)}]"
+            return self.items([text for _, text in items])
         return f"{{{', '.join(f'{literal(name)}: {text}' for name, text in items)}}}"
 
     def line(self, items: Sequence[tuple[str, str]], name: str) -> str:

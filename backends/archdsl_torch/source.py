@@ -53,7 +53,7 @@ class TorchClass(ClassWriter):
             return "nn.ModuleDict()"
         if is_list:
             kind = "Parameter" if all(text.startswith("nn.Parameter(") for _, text in items) else "Module"
-            return f"nn.{kind}List([{', '.join(text for _, text in items)}])"
+            return f"nn.{kind}List({self.items([text for _, text in items])})"
         return f"nn.ModuleDict({{{', '.join(f'{literal(name)}: {text}' for name, text in items)}}})"
 
     def nests(self, built: Built, group: Sequence[Node]) -> bool:

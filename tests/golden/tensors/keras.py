@@ -275,7 +275,7 @@ class RootXs2(Block):
         self.conv = Conv2D(c, 1, name="conv")
         self.bn = BatchNorm(name="bn")
 
-    def call(self, x, xs_0, xs_1):
+    def call(self, xs_0, xs_1):
         return self.bn(self.conv(ops.concatenate((xs_0, xs_1), axis=-1)))
 
 
@@ -288,7 +288,7 @@ class RootXs3(Block):
         self.conv = Conv2D(c, 1, name="conv")
         self.bn = BatchNorm(name="bn")
 
-    def call(self, x, xs_0, xs_1, xs_2):
+    def call(self, xs_0, xs_1, xs_2):
         return self.bn(self.conv(ops.concatenate((xs_0, xs_1, xs_2), axis=-1)))
 
 
@@ -305,7 +305,7 @@ class TreeBelow1(Block):
     def call(self, x, below_0):
         left = self.left["unit"](x)
         right = self.right["unit"](left)
-        return self.root(left, left, right, below_0)
+        return self.root(left, right, below_0)
 
 
 @register
@@ -336,7 +336,7 @@ class TreeBelow0(Block):
             right = self.right["unit"](left)
         else:
             right = self.right["tree"](left, left)
-        return self.root(left, left, right) if self.levels == 1 else right
+        return self.root(left, right) if self.levels == 1 else right
 
 
 @register
@@ -441,13 +441,9 @@ class LevelsN3(Block):
 class Head(Block):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.conv = [
-            Conv2D(4, 1, name="conv-0"),
-            Conv2D(4, 1, name="conv-1"),
-            Conv2D(4, 1, name="conv-2"),
-        ]
+        self.conv = [Conv2D(4, 1, name=f"conv-{i}") for i in range(3)]
 
-    def call(self, x, xs_0, xs_1, xs_2):
+    def call(self, xs_0, xs_1, xs_2):
         upsample = resize_bilinear(self.conv[0](xs_0), ops.shape(xs_0)[1:3])
         upsample_1 = resize_bilinear(self.conv[1](xs_1), ops.shape(xs_0)[1:3])
         upsample_2 = resize_bilinear(self.conv[2](xs_2), ops.shape(xs_0)[1:3])
@@ -469,7 +465,7 @@ class Tensors(Network):
         )
         x = Mixed(name="d")(x)
         several = LevelsN3(name="several")(x)
-        x = Head(name="e")(several[0], *several)
+        x = Head(name="e")(*several)
         outputs = Chain(
             layers.GlobalAveragePooling2D(keepdims=True, name="gap"),
             layers.Flatten(name="flatten"),

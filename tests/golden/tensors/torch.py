@@ -53,7 +53,7 @@ class RootXs2(nn.Module):
         self.conv = nn.Conv2d(c + c, c, 1, bias=False)
         self.bn = nn.BatchNorm2d(c)
 
-    def forward(self, x, xs_0, xs_1):
+    def forward(self, xs_0, xs_1):
         return self.bn(self.conv(torch.cat((xs_0, xs_1), 1)))
 
 
@@ -65,7 +65,7 @@ class RootXs3(nn.Module):
         self.conv = nn.Conv2d(c + c + c, c, 1, bias=False)
         self.bn = nn.BatchNorm2d(c)
 
-    def forward(self, x, xs_0, xs_1, xs_2):
+    def forward(self, xs_0, xs_1, xs_2):
         return self.bn(self.conv(torch.cat((xs_0, xs_1, xs_2), 1)))
 
 
@@ -81,7 +81,7 @@ class TreeBelow1(nn.Module):
     def forward(self, x, below_0):
         left = self.left.unit(x)
         right = self.right.unit(left)
-        return self.root(left, left, right, below_0)
+        return self.root(left, right, below_0)
 
 
 class TreeBelow0(nn.Module):
@@ -109,7 +109,7 @@ class TreeBelow0(nn.Module):
             right = self.right.unit(left)
         else:
             right = self.right.tree(left, left)
-        return self.root(left, left, right) if self.levels == 1 else right
+        return self.root(left, right) if self.levels == 1 else right
 
 
 class Towers(nn.Module):
@@ -238,7 +238,7 @@ class Head(nn.Module):
             ]
         )
 
-    def forward(self, x, xs_0, xs_1, xs_2):
+    def forward(self, xs_0, xs_1, xs_2):
         conv = self.conv[0](xs_0)
         conv_1 = self.conv[1](xs_1)
         conv_2 = self.conv[2](xs_2)
@@ -282,5 +282,5 @@ class Tensors(nn.Module):
         x = self.c(x)
         x = self.d(x)
         several = self.several(x)
-        x = self.e(several[0], *several)
+        x = self.e(*several)
         return self.head(x)
