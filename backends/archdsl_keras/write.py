@@ -61,8 +61,12 @@ def _registered(name: str) -> tuple[str, ...]:
 
 def _imports(code: str) -> Iterator[str]:
     yield "import inspect"
+    if "re.findall(" in code:
+        yield "import re"
     if "Fraction(" in code:
         yield "from fractions import Fraction"
+    if re.search(r"(?<![\w.])prod\(", code):
+        yield "from math import prod"
     yield from ("", "import keras")
     used = [name for name in ("layers", "ops") if re.search(rf"(?<![\w.]){name}\.", code)]
     if used:

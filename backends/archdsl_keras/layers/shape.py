@@ -1,5 +1,8 @@
 """The same numbers in another arrangement."""
 
+import re
+from math import prod
+
 from keras import layers, ops
 
 __all__ = ["Flatten", "rearrange"]
@@ -18,27 +21,15 @@ def rearrange(x, pattern, /, **sizes):
     Parentheses hold axes that are one axis of the tensor, the last varying fastest; 1
     is an axis of size one. The first axis is the batch, which stays.
     """
-    sides = []
-    for side in pattern.replace("(", " ( ").replace(")", " ) ").split("->"):
-        axes, inside = [], False
-        for word in side.split():
-            if word == "(" or not (inside or word == ")"):
-                axes.append([])
-            if word in "()":
-                inside = word == "("
-            elif word != "1":
-                axes[-1].append(word)
-        sides.append(axes[1:])
-    left, right = sides
-    for names, size in zip(left, ops.shape(x)[1:], strict=True):
-        for name in names:
-            size //= sizes.get(name, 1)
-        sizes.update({name: size for name in names if name not in sizes})
-    before, after = ([name for names in side for name in names] for side in sides)
-    merged = [1] * len(right)
-    for at, names in enumerate(right):
-        for name in names:
-            merged[at] *= sizes[name]
+    left, right = (
+        [re.findall(r"[^\W\d]\w*", axis) for axis in re.findall(r"\(.+?\)|\w+", side)]
+        for side in pattern.split("->")
+    )
+    for names, size in zip(left[1:], ops.shape(x)[1:], strict=True):
+        rest = size // prod(sizes.get(name, 1) for name in names)
+        sizes.update({name: rest for name in names if name not in sizes})
+    before, after = ([n for names in side[1:] for n in names] for side in (left, right))
     x = ops.reshape(x, (-1, *(sizes[name] for name in before)))
     x = ops.transpose(x, (0, *(1 + before.index(name) for name in after)))
+    merged = (prod(sizes[name] for name in names) for names in right[1:])
     return ops.reshape(x, (-1, *merged))
