@@ -96,6 +96,18 @@ def test_residual_attention_takes_other_units() -> None:
     assert cost(graph_of(zoo("attention56"), settings)).params > 31_810_728
 
 
+def test_numbers_beside_tensors_in_a_list_tell_bodies_apart() -> None:
+    text = """block pick(xs) { out = xs[0] -> conv(xs[1][0], 1) }
+    model m {
+      input [4, 8, 8]
+      a: pick(xs=[in, [3]])
+      b: pick(xs=[in, [5]])
+      c: a -> pick(xs=[in, [3]])
+    }"""
+    graph = graph_of(Source("lists.arch", text))
+    assert [graph[name].types[0].sizes[0] for name in ("a", "b", "c")] == [3, 5, 3]
+
+
 def test_input_can_be_replaced() -> None:
     assert cost(graph_of(zoo("attention56"), size="3x320x320")).params == 31_810_728
 

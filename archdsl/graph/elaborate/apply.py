@@ -1,6 +1,6 @@
 """What happens when data flows into an op, a block, a flow or a repeat: nodes of the graph."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from archdsl.graph.elaborate.body import Body
@@ -146,16 +146,22 @@ def _shape(
 def _apply_block(body: Body, template: ApplyBlock, x: Tensor, span: Span) -> Value:
     inputs = {"in": x}
     for name, bound in template.args.items():
-        if isinstance(bound.value, Tensor):
-            inputs[name] = bound.value
-        elif isinstance(bound.value, tuple) and any(isinstance(v, Tensor) for v in bound.value):
-            inputs |= {f"{name}[{i}]": v for i, v in enumerate(bound.value) if isinstance(v, Tensor)}
+        inputs |= _tensors(name, bound.value)
     found: Called | None = body.session.elaborate_block(body, template, {p: t.type for p, t in inputs.items()}, span)
     if found is None:
         return POISON
     call, types, listed = found
     outputs = body.add(template.site, call, types, inputs, span)
     return outputs if listed else outputs[0]
+
+
+def _tensors(name: str, value: Value) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of an argument, by what its block calls them: `x`, `xs[1]`, `rows[0][1]`."""
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, tuple):
+        for i, part in enumerate(value):
+            yield from _tensors(f"{name}[{i}]", part)
 
 
 # --- repeats and lists -----------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
     if not _may_cross(body, template):
         return None
     template, lenders = _lent(template)
-    args = tuple(sorted((n, key(b.value)) for n, b in template.args.items() if not holds_tensor(b.value)))
+    args = tuple(sorted((n, key(_but_tensors(b.value))) for n, b in template.args.items()))
     # Numbers are equal by value, and a body is in its own names: calls that write theirs differently share it.
     memo = (block, args, tuple(inputs.items()))
     if memo not in session.bodies:
@@ -81,6 +81,11 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
     lent = {name: shared.name for name, shared in lenders.items()}
     call = Call(block.name, _call_args(found.graph, template, names), frozenset(template.args), found.graph, lent)
     return call, types, found.listed
+
+
+def _but_tensors(value: Value) -> Value:
+    """What a block is built by: of a tensor, only where it stands; `inputs` have its type."""
+    return tuple(map(_but_tensors, value)) if isinstance(value, tuple) else "" if isinstance(value, Tensor) else value
 
 
 def _lent(template: ApplyBlock) -> tuple[ApplyBlock, dict[str, Shared]]:
@@ -218,7 +223,7 @@ def fill_parameters(body: Body, block: Declared, given: Mapping[str, Bound]) -> 
     for param in block.node.params:
         bound = given.get(param.name)
         if bound is not None:
-            value = _received(body, param, bound.value)
+            value = _received(body, param.name, bound.value)
             _note_default(body, param)
         else:
             value = _own_default(body, param)
@@ -229,15 +234,15 @@ def fill_parameters(body: Body, block: Declared, given: Mapping[str, Bound]) -> 
     return ok
 
 
-def _received(body: Body, param: ast.ParamDecl, value: Value) -> Value:
+def _received(body: Body, name: str, value: Value) -> Value:
     """A given value as the body sees it: numbers under the parameter's name, tensors as inputs."""
     if isinstance(value, Dim):
-        return value.rerooted(symbol(param.name))
+        return value.rerooted(symbol(name))
     if isinstance(value, Tensor):
-        return body.scope[param.name]
-    if isinstance(value, tuple) and any(isinstance(v, Tensor) for v in value):
+        return body.scope[name] if "[" not in name else body.scope.pop(name)
+    if isinstance(value, tuple) and holds_tensor(value) and not is_op_list(value):
         return tuple(
-            body.scope.pop(f"{param.name}[{i}]") if isinstance(v, Tensor) else literal(v) for i, v in enumerate(value)
+            literal(v) if isinstance(v, Dim) else _received(body, f"{name}[{i}]", v) for i, v in enumerate(value)
         )
     return literal(value)
 
