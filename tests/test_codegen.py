@@ -439,6 +439,9 @@ CALLS = [
     '[Unit(width_of_the_input, width, name=f"{i}") for i, width in enumerate((64, 128, 256, 512, 1024, 2048))]',
     "a_name_that_is_long.enough_to_fill_the_line.and_stands_in_parentheses.on_one_of_its",
     'Chain(*[BiasedBasicUnit(64, 64, name=f"{i}") for i in range(3)], name="second_and_last")(inputs)',
+    "self.first_branch(values_are_long, [that_fill_more, than_a_whole_line, with_what_is_in, these_brackets])"
+    " * self.second_branch(torch.cat([self.third_branch(values_are_long), rest_of_the_values], 1))",
+    "self.first_branch(values_are_long_enough_to_break, beside_one_another_in_one_line) * self.second(values)",
 ]
 WORDS = [
     "One line.",

@@ -1,4 +1,4 @@
-"""The command line: the only place that prints and exits.
+"""The command line: the only place that exits, and prints all but the progress of a training.
 
 Exit codes: 0 fine, 1 the spec or the data is wrong, 2 the command line is wrong or an extra is missing, 130 on Ctrl-C.
 """

@@ -71,7 +71,8 @@ def _broken(text: str, room: int, prefix: str, suffix: str) -> list[str]:
         return [prefix + text + suffix]
     start, end = _first_broken(brackets, len(text + suffix), room - len(prefix))
     inner = _inside(text[: start + 1], text[start + 1 : end], room - 4)
-    return [prefix + text[: start + 1], *indented(inner), *_lines(text[end + 1 :], room, text[end], suffix)]
+    head, rest = [prefix + text[: start + 1], *indented(inner)], text[end:] + suffix
+    return [*head, rest] if len(rest) <= room else [*head, *_broken(text[end + 1 :], room, text[end], suffix)]
 
 
 def _inside(head: str, text: str, room: int) -> list[str]:

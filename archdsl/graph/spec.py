@@ -1,4 +1,4 @@
-"""What a legal graph is: `verify` runs after each pass. An illegal graph is our mistake, never a user's."""
+"""What a legal graph is, held once a model is built. An illegal graph is our mistake, never a user's."""
 
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts
 from archdsl.language.ops.op import Op

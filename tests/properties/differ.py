@@ -287,7 +287,9 @@ def frameworks() -> tuple[Any, Any]:
 
     find("keras").prepare()
     import keras
+    from keras.src.backend.common import dtypes
 
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"  # on PyTorch, Keras makes float32 of what many ops give
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     keras.config.disable_traceback_filtering()
