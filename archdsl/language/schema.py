@@ -241,7 +241,7 @@ def _number(p: Parameter, kind: Kind, value: object, n: object) -> Any:
 def _count(p: Parameter, value: object) -> Any:
     if not isinstance(value, Count) or value.unit not in UNITS:
         return Misfit("kind", value)
-    if not _within(p, value.n):
+    if not _within(p, value.n) or 0 < abs(value.n) < _SMALLEST:
         return Misfit("range", value)
     if value.unit == "steps" and value.n % 1:
         return Misfit("whole", value)
