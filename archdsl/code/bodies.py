@@ -111,6 +111,12 @@ class BodyCode:
     def params(self) -> Mapping[str, Argument]:
         return self.home.params
 
+    def standing_for(self, name: str) -> Expr | None:
+        """What a name is bound to, or its default where no call gives it."""
+        if name in self.home.bound:
+            return self.home.bound[name].expr
+        return self.home.defaults.get(name) if name not in self.given else None
+
 
 class _Surroundings(NamedTuple):
     """What a body has from where it stands (see `BodyCode`)."""

@@ -89,12 +89,9 @@ def _pass_on(silent: dict[Graph, set[str]], fixed: Fixed, body: BodyCode, found:
         inner = silent.get(call.body.graph, set()) if not call.body.is_flow else set()
         for name in (*fixed[found.of[call.body]], *inner):
             names |= _given(call, name)
-    home = body.home
     for name in list(names):
-        if name in home.bound and (expr := home.bound[name].expr) is not None:
+        if (expr := body.standing_for(name)) is not None:
             names |= expr.names()
-        elif name in home.defaults and name not in body.given:
-            names |= home.defaults[name].names()
 
 
 def _given(call: CallCode, name: str) -> frozenset[str] | set[str]:

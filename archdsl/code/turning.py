@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
 from math import gcd, lcm
 
-from archdsl.code.bodies import BodyCode, CallCode, calls
+from archdsl.code.bodies import CallCode, calls
 from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Partition, condition_of, fractions
 from archdsl.graph.graph import Graph
@@ -56,8 +56,8 @@ def _undecided(
     condition: Expr, call: CallCode, known: Mapping[str, Expr], fractions: Collection[str]
 ) -> Iterator[Expr]:
     """A condition of what is called, in the caller's names, if the values of these decide it."""
-    home, names = call.body.home, condition.names()
-    while inner := {n: e for n in names if (e := _standing_for(home, call.body, n)) is not None}:
+    names = condition.names()
+    while inner := {n: e for n in names if (e := call.body.standing_for(n)) is not None}:
         condition = condition.substitute({n: inner.get(n) or symbol(n) for n in names}) or condition
         if names == (names := condition.names()):
             return
@@ -67,13 +67,6 @@ def _undecided(
         there = there.substitute({n: known.get(n) or symbol(n) for n in there.names()})
     if there is not None and there.names() and decided(there, fractions) is None:
         yield there
-
-
-def _standing_for(home: Graph, body: BodyCode, name: str) -> Expr | None:
-    """What a name of a body is bound to, or its default where nobody gives it."""
-    if name in home.bound:
-        return home.bound[name].expr
-    return home.defaults.get(name) if name not in body.given else None
 
 
 def _given(call: CallCode, name: str) -> Expr:

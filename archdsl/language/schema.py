@@ -233,7 +233,7 @@ def _number(p: Parameter, kind: Kind, value: object, n: object) -> Any:
     if kind == "int" and not isinstance(n, int):
         return Misfit("whole", value)
     size = float(n) if isinstance(n, Fraction) else n
-    if not _within(p, size) or (kind == "float" and 0 < abs(size) < _SMALLEST):
+    if not _within(p, size) or (kind == "float" and _too_small(size)):
         return Misfit("range", value)
     return float(n) if kind == "float" else value
 
@@ -241,7 +241,7 @@ def _number(p: Parameter, kind: Kind, value: object, n: object) -> Any:
 def _count(p: Parameter, value: object) -> Any:
     if not isinstance(value, Count) or value.unit not in UNITS:
         return Misfit("kind", value)
-    if not _within(p, value.n) or 0 < abs(value.n) < _SMALLEST:
+    if not _within(p, value.n) or _too_small(value.n):
         return Misfit("range", value)
     if value.unit == "steps" and value.n % 1:
         return Misfit("whole", value)
@@ -251,6 +251,11 @@ def _count(p: Parameter, value: object) -> Any:
 def _within(p: Parameter, n: float | Fraction) -> bool:
     low, high = _limits(p)
     return low <= n <= high and n > p.above
+
+
+def _too_small(n: float | Fraction) -> bool:
+    """Whether it is not 0 and cannot be written."""
+    return 0 < abs(n) < _SMALLEST
 
 
 def _limits(p: Parameter) -> tuple[float, float]:
