@@ -255,7 +255,7 @@ def _within(p: Parameter, n: float | Fraction) -> bool:
 
 def _too_small(n: float | Fraction) -> bool:
     """Whether it is not 0 and cannot be written."""
-    return 0 < abs(n) < _SMALLEST
+    return 0 < abs(float(n)) < _SMALLEST
 
 
 def _limits(p: Parameter) -> tuple[float, float]:
