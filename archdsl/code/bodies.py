@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 from archdsl.code.code import Code, Lent
 from archdsl.code.exact import with_any_numbers
@@ -15,8 +17,9 @@ from archdsl.language.ops.op import Op
 from archdsl.language.types import Dim, TensorType, axis_names, dim
 
 __all__ = ["Applied", "BodyCode", "CallCode", "ChainCode", "EmitOp", "FlowCode", "OpCode", "Placed", "calls",
-           "calls_in", "is_module", "survey"]  # fmt: skip
+           "calls_in", "is_module", "runs", "survey"]  # fmt: skip
 
+T = TypeVar("T")
 Types = tuple[TensorType, ...]
 EmitOp = Callable[[Op, Types, Node], Code]
 
@@ -68,6 +71,15 @@ class ChainCode:
     def is_longer(self) -> bool:
         """Whether anything follows the first item."""
         return len(self.steps) > 1 or self.steps[0][1] > 1
+
+
+def runs(found: Iterable[tuple[T, int]]) -> tuple[tuple[T, int], ...]:
+    """What follows itself is one run: steps are also parted where a size is only written in another way.
+
+    >>> runs([("a", 1), ("a", 2), ("b", 1)])
+    (('a', 3), ('b', 1))
+    """
+    return tuple((item, sum(n for _, n in same)) for item, same in groupby(found, key=itemgetter(0)))
 
 
 Applied = OpCode | CallCode | FlowCode | ChainCode

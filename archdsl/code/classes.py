@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from archdsl.code.bodies import Applied, BodyCode, CallCode, FlowCode, OpCode, Placed, calls
+from archdsl.code.bodies import Applied, BodyCode, CallCode, FlowCode, OpCode, Placed, calls, runs
 from archdsl.code.code import Layer
 from archdsl.code.exact import spelled
 from archdsl.graph.graph import Graph, Input, Select, reached
@@ -189,10 +189,8 @@ def signature(code: Applied, labels: Labels) -> Hashable:
         return ("call", labels[code.body], tuple(code.inputs), tuple(code.call.lent.items()))
     if isinstance(code, FlowCode):
         return ("flow", tuple((name, signature(item, labels)) for name, item in code.items))
-    signatures = [signature(item, labels) for item, _ in code.steps]
-    if len(set(signatures)) == 1:
-        return ("chain", signatures[0])
-    return ("list", tuple((s, count) for s, (_, count) in zip(signatures, code.steps, strict=True)))
+    found = runs((signature(item, labels), count) for item, count in code.steps)
+    return ("chain", found[0][0]) if len(found) == 1 else ("list", found)
 
 
 def origin(body: BodyCode) -> Hashable:

@@ -89,7 +89,7 @@ def _pass_on(silent: dict[Graph, set[str]], fixed: Fixed, body: BodyCode, found:
         inner = silent.get(call.body.graph, set()) if not call.body.is_flow else set()
         for name in (*fixed[found.of[call.body]], *inner):
             names |= _given(call, name)
-    for name in list(names):
+    for name in (*names, *fixed[found.of[body]]):
         if (expr := body.standing_for(name)) is not None:
             names |= expr.names()
 

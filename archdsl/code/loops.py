@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from archdsl.code.names import identifier
+
 __all__ = ["looped"]
 
 _FEWEST = 3  # a loop over fewer reads worse than they do
@@ -59,4 +61,4 @@ def _variable(source: str, taken: Collection[str]) -> str:
     plain: str = re.findall(r"\w+", source)[-1].rstrip("_")
     single = plain[:-1] if len(plain) > 3 and plain.endswith("s") and not plain.endswith("ss") else plain
     further = (f"item{n}" for n in range(len(taken) + 1))
-    return next(name for name in (single, f"one_{single}", *further) if name not in taken)
+    return next(name for name in (identifier(single), f"one_{single}", *further) if name not in taken)

@@ -3,6 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, TypeGuard
 
 from archdsl.code.forward import ROOM
@@ -26,11 +27,13 @@ class MemberWriter(ABC):
 
     reserved: names that a file uses: no argument or variable may have them.  taken: names that a module has.
     numbered: whether members are told their names, items of a row their numbers.
+    groups_first: whether a group that is filled line by line has to be there when the one around it is assigned.
     """
 
     reserved: frozenset[str]
     taken: ClassVar[frozenset[str]]
     numbered: ClassVar[bool] = False
+    groups_first: ClassVar[bool] = False
 
     def __init__(self, plan: ClassPlan, classes: Collection[str]) -> None:
         self.plan = plan
@@ -151,14 +154,34 @@ class MemberWriter(ABC):
             yield node.guards, layout(self._leaf(node, path), ROOM - 4 * len(node.guards), target)
             return
         shared = common(*(leaf.guards for leaf in leaves(node)))
-        first = node.children
-        for at, child in enumerate(first):
-            if not self._stands_inside(child, shared, node.children):
-                first = first[:at]
-                break
-        yield shared, layout(self._group(node, first, path), ROOM - 4 * len(shared), target)
-        for child in node.children[len(first) :]:
-            yield from self._statements(child, path)
+        first = self._first(node, shared)
+        hollow = tuple(self._hollow(child) for child in node.children[len(first) :] if self._is_hollow(child))
+        yield shared, layout(self._group(node, (*first, *hollow), path), ROOM - 4 * len(shared), target)
+        yield from self._filled(node, len(first), path)
+
+    def _filled(self, node: Tree[Built], start: int, path: tuple[str, ...]) -> Iterator[Guarded]:
+        """Assignments that put the members of a group from `start` on into it."""
+        for child in node.children[start:]:
+            if isinstance(child, Tree) and self._is_hollow(child):
+                yield from self._filled(child, 0, (*path, child.name))
+            else:
+                yield from self._statements(child, path)
+
+    def _is_hollow(self, node: Node) -> bool:
+        """Whether a group is there before all that stands in it."""
+        if not self.groups_first or isinstance(node, Leaf):
+            return False
+        return len(self._first(node, common(*(leaf.guards for leaf in leaves(node))))) < len(node.children)
+
+    def _hollow(self, node: Node) -> Node:
+        """A group without its members, but with the groups in it that are hollow."""
+        assert isinstance(node, Tree)
+        return replace(node, children=tuple(self._hollow(child) for child in node.children if self._is_hollow(child)))
+
+    def _first(self, node: Tree[Built], guards: tuple[Guard, ...]) -> tuple[Node, ...]:
+        """The members of a group that are built with it."""
+        apart = (i for i, n in enumerate(node.children) if not self._stands_inside(n, guards, node.children))
+        return node.children[: next(apart, len(node.children))]
 
     def _stands_inside(self, node: Node, guards: tuple[Guard, ...], beside: Sequence[Node]) -> bool:
         if isinstance(node, Leaf):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode
+from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode, runs
 from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Bodies, Class, Parting, Partition, grouped, signature
 from archdsl.code.code import Layer, Value, constant, constants, literal
@@ -140,7 +140,7 @@ class _Resolver:
         if isinstance(code, FlowCode):
             return tuple(self._numbers(body, item) for _, item in code.items)
         if isinstance(code, ChainCode):
-            return tuple((self._numbers(body, item), count) for item, count in code.steps)
+            return runs((self._numbers(body, item), count) for item, count in code.steps)
         callee = self._known.found.of[code.body]
         constructor = self._known.constructors[callee]
         return tuple(constant(_argument(constructor, spec.key, code, body)) for spec in constructor.args)

@@ -1,6 +1,6 @@
 """Shared flows that classes hand on: which they are, and whether all of their uses are one module."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode, calls, calls_in
 from archdsl.code.code import Code, constant, constants
@@ -49,9 +49,7 @@ def alike(a: Applied, b: Applied) -> bool:
             alike(x, y) for (_, x), (_, y) in zip(a.items, b.items, strict=True)
         )
     if isinstance(a, ChainCode) and isinstance(b, ChainCode):
-        return [n for _, n in a.steps] == [n for _, n in b.steps] and all(
-            alike(x, y) for (x, _), (y, _) in zip(a.steps, b.steps, strict=True)
-        )
+        return a.length == b.length and all(alike(x, y) for x, y in _side_by_side(a, b))
     if not isinstance(a, CallCode) or not isinstance(b, CallCode):
         return False
     if a.body is b.body:
@@ -60,6 +58,12 @@ def alike(a: Applied, b: Applied) -> bool:
     return there.keys() == here.keys() and all(
         there[name].inputs == placed.inputs and _both(there[name].code, placed.code) for name, placed in here.items()
     )
+
+
+def _side_by_side(a: ChainCode, b: ChainCode) -> Iterable[tuple[Applied, Applied]]:
+    """The items that stand at one place in two chains, whose runs may be parted elsewhere; each pair once."""
+    first, second = ([item for item, n in chain.steps for _ in range(n)] for chain in (a, b))
+    return {(id(x), id(y)): (x, y) for x, y in zip(first, second, strict=True)}.values()
 
 
 def _both(a: Applied | None, b: Applied | None) -> bool:

@@ -153,8 +153,8 @@ class Wording:
     def lose(self, values: Values) -> None:
         """Note the names that numbers depend on which are not written as they were."""
         for _, value in values:
-            if isinstance(value, Dim) and value.expr is not None:
-                self._lost |= value.expr.names()
+            if isinstance(value, Dim) and value.formula is not None:
+                self._lost |= value.formula.all_names()
             elif isinstance(value, tuple):
                 self.lose([(self.bodies[0], v) for v in value])
 

@@ -71,6 +71,7 @@ class KerasClass(ClassWriter):
     method = "call"
     passed_on = ("**kwargs",)
     numbered = True
+    groups_first = True  # of a group that is put into another one later, Keras sees only what is in it by then
 
     def lines(self, doc: str, ends_with: Sequence[str] = ()) -> list[str]:
         return ["@register", *super().lines(doc, ends_with)]

@@ -30,7 +30,7 @@ from archdsl.language.diagnostics import Label
 from archdsl.language.errors.limits import DoesNotShrink, TooDeep
 from archdsl.language.errors.names import MissingArgument
 from archdsl.language.errors.values import BadUnpack, NotATensor, TensorCrosses
-from archdsl.language.expr import Expr, hidden, symbol
+from archdsl.language.expr import Expr, Number, hidden, symbol
 from archdsl.language.schema import missing
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
@@ -128,28 +128,28 @@ def _caller_names(graph: Graph, template: ApplyBlock, inputs: Mapping[str, Tenso
     """What the names of the body are in the caller's: sizes of inputs, parameters, bound numbers."""
     names: dict[str, Expr | None] = {}
     for port, type in inputs.items():
-        names |= {f"{port}.{axis}": d.written for axis, d in zip(axis_names(type.rank), type.shape, strict=True)}
+        names |= {f"{port}.{axis}": d.term for axis, d in zip(axis_names(type.rank), type.shape, strict=True)}
     for name, value in graph.params.items():
         given = template.args.get(name)
         if given is not None:
-            names[name] = given.value.written if isinstance(given.value, Dim) else None
+            names[name] = given.value.term if isinstance(given.value, Dim) else None
         elif isinstance(value, Dim):
             default = graph.defaults.get(name)
-            names[name] = default.substitute(names) if default is not None else None
+            names[name] = _translated(value.value, default, names) if default is not None else None
     for name, value in graph.bound.items():
-        names[name] = value.written.substitute(names)
+        names[name] = _translated(value.value, value.term, names)
     return names
 
 
 def _in_caller(size: Dim, names: Mapping[str, Expr | None]) -> Dim:
     """A size of the callee, written in the caller's names."""
-    if size.formula is None:
-        return size
-    written = size.formula.substitute(names)
-    if written is None:
-        causes = (names.get(n) for n in size.formula.all_names())
-        written = hidden(size.value, [c for c in causes if c is not None])
-    return size.rerooted(written)
+    return size if size.formula is None else size.rerooted(_translated(size.value, size.formula, names))
+
+
+def _translated(value: Number, expr: Expr, names: Mapping[str, Expr | None]) -> Expr | None:
+    """An expression in other names, or the number with the names that it came from where those cannot write it."""
+    causes = (names.get(name) for name in expr.all_names())
+    return expr.substitute(names) or hidden(value, [c for c in causes if c is not None])
 
 
 def _call_args(graph: Graph, template: ApplyBlock, names: Mapping[str, Expr | None]) -> dict[str, Argument]:
