@@ -30,7 +30,7 @@ def layout(text: str, room: int, prefix: str = "", suffix: str = "") -> list[str
         targets = [f"{target}," for target in prefix.removesuffix(" = ").split(", ")]
         return ["(", *indented(targets), *layout(text, room, ") = ", suffix)]
     inner = _lines(text, room - 4)
-    if _needs_none(text, room - len(prefix), len(inner) == 1) or max(map(len, inner)) > room - 4:
+    if _needs_none(text, room - len(prefix)) or max(map(len, inner)) > room - 4:
         return _broken(text, room, prefix, suffix)
     return [f"{prefix}(", *indented(inner), f"){suffix}"]
 
@@ -44,14 +44,12 @@ def indented(lines: Iterable[str], by: int = 4) -> list[str]:
     return [" " * by + line if line else line for line in lines]
 
 
-def _needs_none(text: str, room: int, fits: bool) -> bool:
-    """Whether a value is broken at its brackets, and gets none round it; `fits` where it would be one line in them."""
+def _needs_none(text: str, room: int) -> bool:
+    """Whether a value is broken at its brackets, and gets none round it."""
     parts, brackets = _parts(text), _brackets(text)
     if not brackets or _first_broken(brackets, len(text), room)[0] >= room:
         return False
-    if parts:
-        return len(parts) == 2 and (text.endswith(")") and not text.endswith("()"))
-    return not fits or any(text[start] != "[" or start == 0 for start, _ in brackets)
+    return not parts or (len(parts) == 2 and text.endswith(")") and not text.endswith("()"))
 
 
 def _lines(text: str, room: int, prefix: str = "", suffix: str = "") -> list[str]:
