@@ -262,7 +262,7 @@ def test_a_damaged_file_is_named(given: Given, tmp_path: Path) -> None:
     assert mistake(lambda: resume(str(folder), budget={"epochs": "3"})).label == "normalise.npz is damaged"
 
 
-@pytest.mark.parametrize("file", ["recipe.arch", "model.py", "spec.arch"])
+@pytest.mark.parametrize("file", ["recipe.arch", "spec.arch"])
 def test_what_was_changed_since_is_said(given: Given, tmp_path: Path, file: str) -> None:
     folder = trained(tmp_path).folder
     (folder / file).write_text((folder / file).read_text() + "\n")

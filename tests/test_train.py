@@ -31,6 +31,7 @@ from safetensors.torch import load_file
 from training import CPU, QUICK, RANDOM, SPEC, one_thread, trained  # noqa: F401  (a fixture)
 
 import archdsl
+from archdsl import weights
 from archdsl.data import Part, Split, open_data
 from archdsl.language.recipe import Count, Recipe
 from archdsl.language.recipe.recipe import epoch_order, learning_rate
@@ -62,7 +63,9 @@ from archdsl.language.recipe.words import (
     Word,
 )
 from archdsl.language.source import flag
+from archdsl.language.version import __version__
 from archdsl.train import Result, Run, evaluate, resume
+from archdsl.train.files import digest
 from archdsl.train.settings import Settings
 from archdsl_torch.augment import Normal
 from archdsl_torch.batches import Batches, HeldOut, Images
@@ -479,12 +482,29 @@ def test_runs_that_cannot_be_used(tmp_path: Path, digits_run: DigitsRun) -> None
         assert mistake(lambda: evaluate(str(folder))).code in ("E0832", "E0833")
 
 
-def test_a_program_that_was_edited_is_not_run(tmp_path: Path, digits_run: DigitsRun) -> None:
+@pytest.mark.parametrize("seal", [False, True])
+def test_a_program_in_a_run_is_never_run(tmp_path: Path, digits_run: DigitsRun, seal: bool) -> None:
+    """Also where whoever wrote it gave its digest, to config.json and to the weights."""
     folder = copy(digits_run[0], tmp_path / "copy")
-    with (folder / "model.py").open("a") as file:
-        file.write("raise SystemExit\n")
-    found = mistake(lambda: evaluate(str(folder)))
-    assert found.code == "E0833" and "model.py" in found.message
+    program = (folder / "model.py").read_text()
+    said: list[str] = []
+
+    def written(text: str) -> list[str]:
+        (folder / "model.py").write_text(text)
+        if seal:
+            found = json.loads((folder / "config.json").read_text())
+            found["files"]["model.py"] = digest(text)
+            (folder / "config.json").write_text(json.dumps(found))
+            about = {**weights.load(folder / "best.safetensors").metadata, "model.py": digest(text)}
+            tensors = weights.load(folder / "best.safetensors").tensors
+            (folder / "best.safetensors").write_bytes(weights.pack(tensors, about))
+        said.clear()
+        assert evaluate(str(folder), say=said.append)[1].top1 == digits_run[1].top1
+        return said
+
+    assert written(program) == written(program.replace(f" {__version__} from", " 0.0.9 from")) == []
+    assert written("raise SystemExit\n") == [f"note: model.py is not what archdsl {__version__} writes for its spec, "
+                                             "and is not run"]  # fmt: skip
 
 
 def test_data_that_changed(tmp_path: Path) -> None:

@@ -83,7 +83,8 @@ def _table(found: Evaluation) -> Table:
 def predict(run: str, images: Sequence[str], top: int, device: str | None, format: str) -> int:
     """Say what images show; 1 where some cannot be read."""
     with api.needs(extras_of(run)):
-        found, mistakes = look(run, images, top=top, changes=_given(device=device), progress=sys.stderr.isatty())
+        changes, progress = _given(device=device), sys.stderr.isatty()
+        found, mistakes = look(run, images, top=top, changes=changes, say=_note, progress=progress)
     if format == "json":
         say(json.dumps([_seen(one) for one in found], indent=2))
     elif format == "csv":
@@ -106,7 +107,7 @@ def _csv(found: Sequence[Seen]) -> str:
 
 def masks(run: str, image: str, nodes: Sequence[str], output: str | None) -> int:
     with api.needs(extras_of(run)):
-        found = show_masks(run, Path(image).expanduser(), nodes)
+        found = show_masks(run, Path(image).expanduser(), nodes, _note)
     path = Path(output).expanduser() if output else Path(run).expanduser() / f"masks-{Path(image).stem}.png"
     replace_file(path, found.picture)
     rows = [(mask.path, shape_text(mask.size), f"{mask.low:.3f}", f"{mask.high:.3f}") for mask in found.masks]

@@ -27,7 +27,7 @@ from archdsl.language.version import __version__
 from archdsl.train.abilities import MEMORY, TRAIN, ability, unknown_words
 from archdsl.train.config import CONFIG, ImageCounts, RunConfig, UsedData
 from archdsl.train.failures import check_memory, image_size
-from archdsl.train.folder import RECIPE
+from archdsl.train.folder import PROGRAM, RECIPE
 from archdsl.train.recipes import RecipeText, declared_recipe, with_budget
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
@@ -98,7 +98,7 @@ def train(
     config = _config(origin, artifact, costs, settings, found, normalise, size, command)
     texts: dict[str, str | bytes] = {
         "resolved.txt": to_text(graph),
-        "model.py": artifact.text,
+        PROGRAM: artifact.text,
         "splits.json": json.dumps({**found.split, **images.record}, indent=None) + "\n",
     }
     if normalise.content is not None:
@@ -147,14 +147,16 @@ def open_run(folder: str, changes: Mapping[str, Any] | None = None, say: Say = l
     """
     run = Run.open(folder, say)
     config, place = run.config, str(run.folder)
-    artifact = Artifact(run.read_unchanged("model.py", config), config.class_, config.backend)
+    backend = _backend_of(run)
+    artifact = backend.emit(run.origin.graph)
+    run.compare_program(artifact.text)
     longer = {"budget": config.resumed[-1].budget} if config.resumed else None
     declared = declared_recipe(Source(f"{place}/{RECIPE}", run.read_unchanged(RECIPE, config)))
     run.recipe = RecipeText.at(declared.node)
     recipe = resolve_recipe(declared, None, longer)
     settings = replace(config.machine, **(changes or {}))
     refuse(settings.problems())
-    return Trained(run, artifact, recipe, settings, _normalise(run), config.size, _backend_of(run))
+    return Trained(run, artifact, recipe, settings, _normalise(run), config.size, backend)
 
 
 def _backend_of(run: Run) -> Backend:

@@ -97,7 +97,7 @@ def evaluate(
     Raises SpecError where the run, its data or the device cannot be used, ModuleNotFoundError where an extra is
     missing.
     """
-    trained = open_run(folder, {**_ALONE, **(changes or {})})
+    trained = open_run(folder, {**_ALONE, **(changes or {})}, say)
     run = trained.run
     source = open_recipe(None, {"data": data_line(data)}) if data else trained.recipe
     assert source.data is not None, "a run has data"
@@ -209,6 +209,7 @@ def predict(
     *,
     top: int = _TOP,
     changes: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
 ) -> tuple[list[Seen], list[Diagnostic]]:
     """What a run's best weights see in image files, and what is wrong with those that cannot be read.
@@ -216,7 +217,7 @@ def predict(
     images: files, or folders, of which every image below is taken. They are cut as held-out images are.
     Raises SpecError where the run or the device cannot be used, ModuleNotFoundError where an extra is missing.
     """
-    trained = open_run(folder, {**_ALONE, **(changes or {})})
+    trained = open_run(folder, {**_ALONE, **(changes or {})}, say)
     names = trained.run.config.data.classes
     files, mistakes = _files(images)
     batch, read = trained.recipe.batch, list[Path]()

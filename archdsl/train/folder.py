@@ -11,21 +11,24 @@ summary.json  summary.md              how it ended, for programs and for papers
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from archdsl.language.diagnostics import Error, SpecError
 from archdsl.language.errors.training import RunChanged, RunUnusable
+from archdsl.language.opening import BYTES, fault, read_file
 from archdsl.language.source import Source
 from archdsl.train.config import CONFIG, RunConfig
 from archdsl.train.epoch import Epoch, parse_table
 from archdsl.train.files import digest
 from archdsl.train.recipes import RecipeText
 
-__all__ = ["BEST", "FINISHED", "METRICS", "RECIPE", "SUMMARY", "RunFolder"]
+__all__ = ["BEST", "FINISHED", "METRICS", "PROGRAM", "RECIPE", "SUMMARY", "RunFolder"]
 
 BEST, METRICS, RECIPE, SUMMARY = "best.safetensors", "metrics.csv", "recipe.arch", "summary.json"
+PROGRAM = "model.py"
 FINISHED, _UNFINISHED = "finished", "unfinished"
 _NAME_ONE, _TRAIN_AGAIN = "name the folder that `archdsl train` made", "train again"
 
@@ -39,11 +42,18 @@ class RunFolder:
     def read(self, name: str) -> str:
         """A text file of the run."""
         try:
-            return (self.folder / name).read_bytes().decode()  # as it is: `read_text` would change line ends
+            return self.read_bytes(name).decode()
         except UnicodeDecodeError:
             self.unusable(f"{name} is damaged")
-        except OSError:
+
+    def read_bytes(self, name: str, most: int = BYTES) -> bytes:
+        """A file of the run, of at most so many bytes."""
+        try:
+            return read_file(self.folder / name, most)
+        except (FileNotFoundError, NotADirectoryError):
             self.unusable(f"it has no {name}" if self.folder.is_dir() else "there is no such folder", _NAME_ONE)
+        except OSError as error:
+            self.unusable(f"{name} {fault(error)}", _NAME_ONE)
 
     def read_config(self) -> RunConfig:
         """What the run was made of."""
@@ -66,9 +76,13 @@ class RunFolder:
             self.refuse(RunChanged(str(self.folder / name)))
         return text
 
+    def has(self, name: str) -> bool:
+        """Whether there is something of that name, whatever it is."""
+        return os.path.lexists(self.folder / name)
+
     def read_rows(self) -> list[Epoch]:
         """The epochs that ended; none where the training ended before its first one did."""
-        if not (self.folder / METRICS).exists():
+        if not self.has(METRICS):
             return []
         try:
             return parse_table(self.read(METRICS))
@@ -77,7 +91,7 @@ class RunFolder:
 
     def read_status(self) -> str:
         """How it ended; `unfinished` where it still goes on or was killed."""
-        if not (self.folder / SUMMARY).exists():
+        if not self.has(SUMMARY):
             return _UNFINISHED
         try:
             return str(json.loads(self.read(SUMMARY))["status"])

@@ -6,7 +6,7 @@ A mask is a side of a product that comes out of a gate and has a number for each
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, prod
 from pathlib import Path
@@ -151,13 +151,15 @@ class Mask:
     high: float
 
 
-def show_masks(folder: str, image: Path, nodes: Sequence[str] = ()) -> Overlay:
+def show_masks(
+    folder: str, image: Path, nodes: Sequence[str] = (), say: Callable[[str], None] = lambda line: None
+) -> Overlay:
     """The masks of an image file by the best weights of a run, or the values of `nodes`, on the processor.
 
     Raises SpecError where the run or the image cannot be used or there are no masks, ModuleNotFoundError where an
     extra is missing.
     """
-    trained = open_run(folder)
+    trained = open_run(folder, say=say)
     run, graph = trained.run, trained.run.origin.graph
     chosen = [place.path for place in choose_masks(graph, nodes)]
     read, mistakes = read_images(trained, [image])

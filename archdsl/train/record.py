@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -17,14 +18,16 @@ from time import strftime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from archdsl import weights
+from archdsl.code.backend import HEADER
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import NothingToResume, RunChanged, RunExists, RunUnwritable, SettingValue
 from archdsl.language.later import Array
 from archdsl.language.source import flag
+from archdsl.language.version import __version__
 from archdsl.train import files
 from archdsl.train.config import CONFIG, Resumed, RunConfig
 from archdsl.train.epoch import Epoch, best_of, table
-from archdsl.train.folder import BEST, FINISHED, METRICS, RECIPE, SUMMARY, RunFolder
+from archdsl.train.folder import BEST, FINISHED, METRICS, PROGRAM, RECIPE, SUMMARY, RunFolder
 from archdsl.train.logs import Log, open_logs, refuse_missing, tags
 from archdsl.train.picture import draw_curves
 from archdsl.train.ranks import leads
@@ -152,6 +155,16 @@ class Run(RunFolder):
     def recipe(self) -> RecipeText:
         """The recipe as the run was begun with it. Raises SpecError where the folder lacks it."""
         return self.read_recipe()
+
+    def compare_program(self, generated: str) -> None:
+        """Say where model.py is not the program that is run, which is always the one that the spec gives today."""
+        try:
+            kept = self.read(PROGRAM)
+        except SpecError as error:
+            self.say(f"note: {error.diagnostics[0].label}; the network is generated from its spec")
+            return
+        if _unsigned(kept) != _unsigned(generated):
+            self.say(f"note: {PROGRAM} is not what archdsl {__version__} writes for its spec, and is not run")
 
     def resume(self, recipe: Recipe, per_epoch: int, command: Sequence[str]) -> None:
         """Get ready to go on with `recipe`, of `per_epoch` steps an epoch, after the epochs of metrics.csv.
@@ -354,6 +367,11 @@ def _free_folder(output: Path, name: str | None, stem: str) -> Path:
 def _unwritable(folder: Path, name: str, error: OSError) -> SpecError:
     mistake = RunUnwritable(str(folder / name), error.strerror or type(error).__name__)
     return SpecError([mistake.at(flag("output", str(folder)))])
+
+
+def _unsigned(program: str) -> str:
+    """A generated program without the version that wrote it."""
+    return re.sub(rf"(?m)^{HEADER} \S+ ", f"{HEADER} ", program)
 
 
 def _json(value: object) -> str:

@@ -4,16 +4,22 @@ It holds weights, optimizer, averages, the number of steps, and the sums of the 
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import h5py
 import numpy as np
 from keras import ops
 
+from archdsl.language.opening import open_file
 from archdsl.train.course import Position, Sums
+from archdsl_keras.hdf5 import fill, layers
 from archdsl_keras.step import TrainStep
+from archdsl_keras.weights import variables
 
 __all__ = ["STATE", "pack", "unpack"]
 
 STATE = "last.weights.h5"
+_NETWORK = "layers"  # where Keras keeps the network in it
 
 
 def pack(step: TrainStep, position: Position, folder: Path) -> bytes:
@@ -30,10 +36,31 @@ def pack(step: TrainStep, position: Position, folder: Path) -> bytes:
 
 def unpack(step: TrainStep, path: Path) -> Position:
     """Put a state into `step`. Raises FileNotFoundError, and ValueError where it is damaged or another network's."""
-    path.stat()
-    try:
-        step.load_weights(path)
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ValueError(str(path)) from error
+    with TemporaryDirectory() as folder:
+        own = Path(folder) / STATE
+        step.save_weights(own)
+        try:
+            with open_file(path) as file, h5py.File(file) as found, h5py.File(own, "r+") as wanted:
+                _check_order(step, wanted, found)
+                fill(wanted, found, _NETWORK)
+        except FileNotFoundError:
+            raise
+        except (OSError, KeyError, RuntimeError, TypeError) as damage:
+            raise ValueError(str(path)) from damage
+        step.load_weights(own)
+    if int(step.inner.iterations) != int(step.steps) or int(step.inner.broken):
+        raise ValueError(str(path))
     loss, _, correct, count = map(float, ops.convert_to_numpy(step.sums))
     return Position(int(step.steps), Sums(loss, round(correct), round(count)))
+
+
+def _check_order(step: TrainStep, wanted: h5py.File, found: h5py.File) -> None:
+    """What an optimizer keeps goes by the number of a weight alone. Earlier programs counted in the order of the graph.
+
+    Raises TypeError where `found` is of a program that counted otherwise than this one.
+    """
+    of_graph = [variable for variable in variables(step.network, step.graph).values() if variable.trainable]
+    in_order = [*map(id, of_graph)] == [*map(id, step.network.trainable_variables)]
+    places = [{layer.name for _, layer in layers(file, _NETWORK)} for file in (wanted, found)]
+    if not in_order and places[0] != places[1]:
+        raise TypeError("the weights of another program")

@@ -205,7 +205,7 @@ class RunUnwritable(Error):
 class RunUnusable(Error):
     """This folder is not a run, or the run is not complete.
 
-    `archdsl eval` takes the folder that `archdsl train` wrote. It reads `config.json`, `model.py` and
+    `archdsl eval` takes the folder that `archdsl train` wrote. It reads `config.json`, `spec.arch`, `recipe.arch` and
     `best.safetensors`, which is there once the first epoch has ended. `archdsl train --resume` reads `metrics.csv` too,
     and the last state: `last.ckpt` of PyTorch, `last.weights.h5` of Keras.
 
@@ -225,10 +225,10 @@ class RunUnusable(Error):
 class RunChanged(Error):
     """A file of the run is not the one that was written with its weights.
 
-    `model.py` is run as a program, so it has to be exactly the text that was trained, and weights belong to one
-    text. To go on with an edited network, copy both files elsewhere and use them from Python.
+    Weights belong to one spec, and a training goes on with one recipe. To go on with an edited network, train it anew.
+    `model.py` is never run: the program is generated from the spec again, and a `model.py` that is another is named.
 
-        archdsl eval RUN       # wrong after RUN/model.py was edited
+        archdsl eval RUN       # wrong after RUN/spec.arch was edited
     """
 
     code = "E0833"
