@@ -203,7 +203,7 @@ def test_a_model_that_is_set_otherwise_has_other_defaults() -> None:
             "BWithDeep BWithoutDeep",
         ),
         ("block b(n) { out = in -> conv(8, 3) -> relu * n }", "a: b(1) -> b(0) -> b(3)", "B BN0"),
-        ("block b(xs) { out = in -> [conv(x, 3) for x in xs] }", "a: b([8, 4]) -> b([]) -> b([6])", "B BXsNone"),
+        ("block b(xs) { out = in -> bn -> [conv(x, 3) for x in xs] }", "a: b([8, 4]) -> b([]) -> b([6])", "B BXsNone"),
         (
             "block b(xs, deep) { out = in -> [conv(4, 3) if deep else bn for x in xs] }",
             "a: b([1, 2], true) -> b([1, 2], false) -> b([1], true)",

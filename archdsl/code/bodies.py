@@ -229,6 +229,8 @@ class _Maker:
             return OpCode(target, self.emit(with_any_numbers(target), tuple(types.values()), self.node))
         if isinstance(target, Call):
             callee = self.found[target.body]
+            if _hands_back(callee.graph):
+                return OpCode(Identity(), self.emit(Identity(), tuple(types.values()), self.node))
             line = _line(callee) if callee.is_flow else None  # written where it stands, it needs no class
             return line or CallCode(target, callee, types)
         return self._chain(target, next(iter(types.values())))
@@ -268,6 +270,11 @@ class _Maker:
         around = self.around._replace(place=_place(self.node))
         body = _survey(flow, around, self.found, self.emit)
         return CallCode(Call("", {}, frozenset(), flow), body, {"in": before})
+
+
+def _hands_back(graph: Graph) -> bool:
+    """Whether a body does nothing, whatever it is given: it needs no class."""
+    return len(list(graph)) == 1 and graph.outputs == (Ref(graph.entries[0].name),) and not graph.fixed
 
 
 def _written(type: TensorType) -> tuple[Expr, ...]:

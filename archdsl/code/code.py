@@ -67,6 +67,7 @@ class Code:
     elementwise: it broadcasts, so that an input without batch may stay so. `trailing` axes of 1 are appended to
         its inputs, one number each.
     batchless: its output has no batch axis (a learned tensor).
+    idle: the numbers with which it does nothing, by the names of its values and arguments.
     """
 
     text: str
@@ -83,6 +84,7 @@ class Code:
     elementwise: bool = False
     trailing: tuple[int, ...] = ()
     batchless: bool = False
+    idle: Mapping[str, Value] = field(default_factory=dict)
 
 
 Emitter = Callable[[Any, tuple[TensorType, ...]], Code]

@@ -181,6 +181,8 @@ class _Forward:
 
     def _piece(self, step: Coded) -> _Piece:
         inputs = [self.pieces[r] for r in step.inputs]
+        if step.code is not None and step.code.is_idle and not self.dialect.tapped:
+            return inputs[0] if step.code.code.elementwise else self._with_batch(inputs[0])
         if step.code is None:
             assert step.member is not None
             args = ", ".join(self.row(step.inputs, [self._with_batch(p) for p in inputs]))
@@ -281,6 +283,10 @@ class _Forward:
         ref = Ref(step.node)
         if len(step.ranks) > 1:
             self._unpack(step, piece)
+        elif piece.is_variable:  # nothing was done to it: it goes on under its name
+            (held,) = piece.reads
+            self.uses[held] += self.uses[ref] - 1
+            self.pieces[ref] = piece
         elif self._deserves_name(step, ref) or (self.uses[ref] > 1 and not piece.batchless):
             self._assign(ref, piece, *self._wanted(step, ref))
         else:

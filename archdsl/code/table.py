@@ -7,7 +7,7 @@ from archdsl.language.expr import PRODUCT, SUM
 from archdsl.language.ops import linear, merge
 from archdsl.language.ops.op import Op
 from archdsl.language.ops.pattern import parse_pattern
-from archdsl.language.types import Dim, TensorType
+from archdsl.language.types import Dim, TensorType, dim
 
 __all__ = ["ARITHMETIC", "Pair", "Types", "args", "letters", "module", "same", "sized"]
 
@@ -72,7 +72,8 @@ def _operator(symbol: str, fresh: bool) -> Emitter:
 def _with_number(op: merge.WithNumber, types: Types) -> Code:
     sides = ("number", "0") if op.number_first else ("0", "number")
     text = f" {op.symbol} ".join(f"{{{s}!{m}}}" for s, m in zip(sides, _NUMBER_MARKS[op.symbol], strict=True))
-    return Code(text, values={"number": op.number}, level=_level(op.symbol), elementwise=True)
+    idle = {} if op.number_first and op.symbol in "-/" else {"number": dim(int(op.symbol in "*/"))}
+    return Code(text, values={"number": op.number}, level=_level(op.symbol), elementwise=True, idle=idle)
 
 
 def _level(symbol: str) -> int:

@@ -133,12 +133,12 @@ class Wording:
         if isinstance(first, Layer):
             return self.layer([(b, v) for b, v in values if isinstance(v, Layer)])
         if isinstance(first, tuple) and all(isinstance(v, tuple) and len(v) == len(first) for _, v in values):
-            if differ(values) and len(first) > 3:  # a list of sizes is one argument, not one for each of them
+            items = [[(b, v[i]) for b, v in values if isinstance(v, tuple)] for i in range(len(first))]
+            # A list of sizes that the block's names do not say is one argument, not one for each of them.
+            if len(first) > 3 and not all(map(self._is_plain, items)):
                 self.lose(values)
                 return self._hoist(values, hint)
-            return tuple(
-                self.value([(b, v[i]) for b, v in values if isinstance(v, tuple)], hint) for i in range(len(first))
-            )
+            return tuple(self.value(item, hint) for item in items)
         if (own := self._own_size(values, hint)) is not None:
             return own
         plain = self._plain(values)
@@ -188,6 +188,12 @@ class Wording:
                     self._whole.add(str(expr.args[0]))
                 return self.read(text)
         return None if differ(values) else Const(constant(values[0][1]))
+
+    def _is_plain(self, values: Values) -> bool:
+        """Whether one text of the author's, or one number, is right in every body."""
+        texts = {v.expr for _, v in values if isinstance(v, Dim)}
+        said = texts.pop() if len(texts) == 1 else None
+        return not differ(values) or (said is not None and self._spelled(said, values) is not None)
 
     def _spelled(self, expr: Expr, values: Values) -> Expr | None:
         """An expression as Python computes it, if it is the value in every body."""

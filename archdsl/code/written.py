@@ -137,6 +137,13 @@ class WrittenCode:
     values: Mapping[str, Val]
     args: tuple[Written, ...]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it does nothing to its input."""
+        given = {**self.values, **{arg.name: arg.value for arg in self.args}}
+        idle = self.code.idle
+        return self.code.text == "{0}" or (bool(idle) and all(_equals(given[n], idle[n]) for n in idle))
+
 
 @dataclass(frozen=True, eq=False)
 class ClassPlan:
@@ -213,6 +220,8 @@ def shown(args: Sequence[Written]) -> Iterator[tuple[Written, str]]:
 
 
 def _equals(value: Val, default: object) -> bool:
+    if isinstance(value, tuple):
+        return isinstance(default, tuple) and len(value) == len(default) and all(map(_equals, value, default))
     wanted = default.value if isinstance(default, Dim) else default
     return (
         isinstance(value, Const) and value.value == wanted and isinstance(value.value, bool) is isinstance(wanted, bool)

@@ -273,6 +273,8 @@ def combine(op: str, *parts: Expr) -> Expr | None:
     'c+2'
     >>> str(combine("+", combine("+", symbol("c"), symbol("c")), symbol("c")))
     '3*c'
+    >>> str(combine("*", numeral(2), combine("*", numeral(3), symbol("c"))))
+    '6*c'
     >>> str(combine("//", combine("*", Expr("exact", (symbol("p"),)), numeral(2)), numeral(1)))
     'exact(p)*2//1'
     """
@@ -296,12 +298,16 @@ def combine(op: str, *parts: Expr) -> Expr | None:
             return combine("-", left, right.parts[0])
         if op in ("+", "-") and left.op == ("-" if op == "+" else "+") and left.parts[1] == right:
             return left.parts[0]
+        if op == "-" and left.op == "+" and left.parts[0] == right:
+            return left.parts[1]
         if op in ("/", "//") and left.op == "*" and right in left.parts:
             return _other(left, right)
         if op in ("/", "//") and left.op == right.op == "*" and (both := set(left.parts) & set(right.parts)):
             return combine(op, _other(left, min(both, key=str)), _other(right, min(both, key=str)))
         if op == "+" and (times := _times(left, right)) is not None:
             return times
+        if op == "*" and (product := _product(left, right)) is not None:
+            return product
         if op in ("+", "-") and right.op == "number" and left.op in ("+", "-") and left.parts[1].op == "number":
             return _add_numbers(left, op, right)
         if op == "+" and right.op == "number" and _number(right) < 0:
@@ -322,13 +328,23 @@ def _times(left: Expr, right: Expr) -> Expr | None:
     (first, base), (second, other) = _multiple(left), _multiple(right)
     if base != other or base.is_number:
         return None
-    return _sized("*", (numeral(first + second), base))
+    return combine("*", numeral(first + second), base)
+
+
+def _product(left: Expr, right: Expr) -> Expr | None:
+    """`6*c` for `2*(3*c)`, where both numbers are whole; None for what is no such product."""
+    times, base = _multiple(right)
+    if left.op != "number" or base is right or not type(left.args[0]) is type(times) is int:
+        return None
+    return combine("*", numeral(_number(left) * times), base)
 
 
 def _multiple(e: Expr) -> tuple[Number, Expr]:
     """How many times an expression is another."""
     if e.op == "*" and e.parts[0].op == "number":
         return _number(e.parts[0]), e.parts[1]
+    if e.op == "*" and e.parts[1].op == "number":
+        return _number(e.parts[1]), e.parts[0]
     return 1, e
 
 

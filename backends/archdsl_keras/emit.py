@@ -229,20 +229,22 @@ def upsample(op: resize.Upsample, types: Types) -> Code:
 def pad(op: resize.Pad, types: Types) -> Code:
     top, bottom, left, right = op.sides
     values = {"top": top, "bottom": bottom, "left": left, "right": right}
+    idle = dict.fromkeys(values, dim(0))
     rows, columns = "({top}, {bottom})", "({left}, {right})"
     if op.mode == "replicate":
-        return Code(f"replicate({{0}}, {rows}, {columns})", values=values)
+        return Code(f"replicate({{0}}, {rows}, {columns})", values=values, idle=idle)
     more = args(mode=({"zero": "constant"}.get(op.mode, op.mode), "constant"))
     is_zero = op.mode == "zero" and op.value == 0 and op.value.expr is None
     if op.mode == "zero":
         more = args(constant_values=(op.value, 0))
     layer = Layer("layers.ZeroPadding2D", args(((top, bottom), (left, right)))) if is_zero else None
-    return Code(f"ops.pad({{0}}, ((0, 0), {rows}, {columns}, (0, 0)), {{args}})", layer, values=values, args=more)
+    text = f"ops.pad({{0}}, ((0, 0), {rows}, {columns}, (0, 0)), {{args}})"
+    return Code(text, layer, values=values, args=more, idle=idle)
 
 
 def pad_channels(op: resize.PadChannels, types: Types) -> Code:
     before = "(0, 0), " * types[0].rank
-    return Code(f"ops.pad({{0}}, ({before}(0, {{extra}})))", values={"extra": op.c - types[0].c})
+    return Code(f"ops.pad({{0}}, ({before}(0, {{extra}})))", values={"extra": op.c - types[0].c}, idle={"extra": dim(0)})
 
 
 def concat(op: merge.Concat, types: Types) -> Code:
@@ -266,6 +268,8 @@ def slice_(op: shape.Slice, types: Types) -> Code:
     axis = axis_of(op.name, op.axis, types[0])
     start = "" if op.a == 0 else "{a!f}"
     stop = "" if op.b == types[0].shape[axis] and op.b.expr is None else "{b!t}"
+    if not start and not stop:
+        return Code("{0}")
     return Code(f"{{0!a}}[{':, ' * axis or '..., '}{start}:{stop}]", values={"a": op.a, "b": op.b})
 
 

@@ -157,13 +157,14 @@ def upsample(op: resize.Upsample, types: Types) -> Code:
 def pad(op: resize.Pad, types: Types) -> Code:
     top, bottom, left, right = op.sides
     mode = args(mode=({"zero": "constant"}.get(op.mode, op.mode), "constant"), value=(op.value, 0))
-    settings = (*args((left, right, top, bottom)), *(mode if op.mode == "zero" else mode[:1]))
-    return Code("F.pad({0}, {args})", args=settings)
+    values: dict[str, Value] = {"padding": (left, right, top, bottom)}
+    idle: dict[str, Value] = {"padding": (dim(0),) * 4}
+    return Code("F.pad({0}, {padding}, {args})", values=values, args=mode if op.mode == "zero" else mode[:1], idle=idle)
 
 
 def pad_channels(op: resize.PadChannels, types: Types) -> Code:
     zeros = ", ".join(["0"] * (2 * types[0].rank - 1))
-    return Code(f"F.pad({{0}}, ({zeros}, {{extra}}))", values={"extra": op.c - types[0].c})
+    return Code(f"F.pad({{0}}, ({zeros}, {{extra}}))", values={"extra": op.c - types[0].c}, idle={"extra": dim(0)})
 
 
 def concat(op: merge.Concat, types: Types) -> Code:
@@ -185,6 +186,8 @@ def slice_(op: shape.Slice, types: Types) -> Code:
     axis = axis_of(op.name, op.axis, types[0]) + 1
     start = "" if op.a == 0 else "{a!f}"
     stop = "" if op.b == types[0].shape[axis - 1] and op.b.expr is None else "{b!t}"
+    if not start and not stop:
+        return Code("{0}")
     return Code(f"{{0!a}}[{':, ' * axis}{start}:{stop}]", values={"a": op.a, "b": op.b})
 
 
