@@ -244,7 +244,9 @@ def pad(op: resize.Pad, types: Types) -> Code:
 
 def pad_channels(op: resize.PadChannels, types: Types) -> Code:
     before = "(0, 0), " * types[0].rank
-    return Code(f"ops.pad({{0}}, ({before}(0, {{extra}})))", values={"extra": op.c - types[0].c}, idle={"extra": dim(0)})
+    return Code(
+        f"ops.pad({{0}}, ({before}(0, {{extra}})))", values={"extra": op.c - types[0].c}, idle={"extra": dim(0)}
+    )
 
 
 def concat(op: merge.Concat, types: Types) -> Code:
