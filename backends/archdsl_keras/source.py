@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -191,32 +191,41 @@ def spell(part: str) -> str:
     return _label(member(part, MEMBERS))
 
 
-def find(model: Any, path: Sequence[str]) -> Any:
-    """The layer at a path of the graph in a built model, or the variable of a learned tensor; `0` stands for `[0]`."""
-    found, rest = model, [member(part, MEMBERS) for part in path]
-    while rest:
-        found, rest = _step(found, rest)
-    return _gathered(found)
+def find(model: Any, path: Sequence[str], variables: Collection[str]) -> Any:
+    """What is at a path of the graph in a built model and has one of these variables; `0` stands for `[0]`."""
+    places = _places(model, [member(part, MEMBERS) for part in path])
+    return next(found for found in places if any(hasattr(found, name) for name in variables))
 
 
-def _step(whole: Any, path: list[str]) -> tuple[Any, list[str]]:
+def _places(whole: Any, path: list[str]) -> Iterator[Any]:
+    """What could be at a path. A stage and what is built in it may have one name: `conv1: in + (in -> unit)`."""
+    if not path:
+        yield from (_gathered(whole), whole)
+    for found, rest in _steps(whole, path) if path else ():
+        yield from _places(found, rest)
+
+
+def _steps(whole: Any, path: list[str]) -> Iterator[tuple[Any, list[str]]]:
     """The first step of a path in a group, a row or line of layers, a block or a model, and what is left of the path.
 
     A stage that uses shared weights is several layers of the model: `a-conv`.
     """
     name, *rest = path
     if isinstance(whole, dict):
-        return whole[name], rest
-    if name.isdigit():
-        row = _gathered(whole)
-        if hasattr(row, f"item{name}"):
-            return getattr(row, f"item{name}"), rest
-        return (row if isinstance(row, list) else row.layers)[int(name)], rest
-    layers = {layer.name: layer for layer in getattr(whole, "layers", ())}
-    for end in range(1, len(path) + 1):
-        if (layer := layers.get(_label("-".join(path[:end])))) is not None:
-            return layer, path[end:]
-    return getattr(whole if hasattr(whole, name) else _gathered(whole), name), rest
+        yield whole[name], rest
+        return
+    for holder in {id(holder): holder for holder in (whole, _gathered(whole))}.values():
+        row = holder if isinstance(holder, list) else getattr(holder, "layers", [])
+        if hasattr(holder, f"item{name}"):
+            yield getattr(holder, f"item{name}"), rest
+        elif name.isdigit() and int(name) < len(row):
+            yield row[int(name)], rest
+        by_name = {layer.name: layer for layer in row}
+        for end in range(1, len(path) + 1):
+            if (layer := by_name.get(_label("-".join(path[:end])))) is not None:
+                yield layer, path[end:]
+        if hasattr(holder, name):
+            yield getattr(holder, name), rest
 
 
 def _gathered(found: Any) -> Any:

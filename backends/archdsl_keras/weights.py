@@ -68,10 +68,10 @@ def _variable(model: Any, key: str, weight: Weight) -> tuple[Any, tuple[int, ...
     plain = tuple(range(len(weight.shape)))
     path = key.split(".")
     if isinstance(weight.op, learned.Param):
-        found, axes = find(model, path), rotated(plain)
+        found, axes = find(model, path, ("learned", "assign")), rotated(plain)
         variable = getattr(found, "learned", found)
     else:
         name, order = VARIABLES[type(weight.op)][weight.name]
-        variable, axes = getattr(find(model, path[:-1]), name), order or plain
+        variable, axes = getattr(find(model, path[:-1], (name,)), name), order or plain
     assert prod(variable.shape) == prod(weight.shape), f"{key}: {variable.path} is {variable.shape}"
     return variable, axes
