@@ -403,9 +403,20 @@ class _Forward:
         for lines, side in zip(branches, pieces, strict=True):
             same = side.text == name
             sides.append([*lines, *([] if same else layout(side.text, self.room - 4, f"{name} = "))])
-        opposite = f"not {cond}" if re.fullmatch(r"[\w.]+", cond) else f"not ({cond})"
-        self.lines += if_else(cond, opposite, *sides)
+        self.lines += self._one_line(name, cond, sides) or if_else(cond, _not(cond), *sides)
         self._bind(ref, name, piece)
+
+    def _one_line(self, name: str, cond: str, sides: Sequence[list[str]]) -> list[str]:
+        """Two branches that do nothing but give the result its name, if they fit on a line."""
+        values = [line.removeprefix(f"{name} = ") for side in sides for line in side]
+        if len(values) != 2 or [[f"{name} = {value}"] for value in values] != list(sides):
+            return []
+        line = f"{name} = {values[0]} if {cond} else {values[1]}"
+        return [line] if len(line) <= self.room and not any(" if " in value for value in values) else []
+
+
+def _not(cond: str) -> str:
+    return f"not {cond}" if re.fullmatch(r"[\w.]+", cond) else f"not ({cond})"
 
 
 def _packed(plan: ClassPlan) -> dict[str, int]:

@@ -49,7 +49,8 @@ def _needs_none(text: str, room: int) -> bool:
     parts, brackets = _parts(text), _brackets(text)
     if not brackets or _first_broken(brackets, len(text), room)[0] >= room:
         return False
-    return not parts or (len(parts) == 2 and text.endswith(")") and not text.endswith("()"))
+    ends = text.startswith("(") or (text.endswith(")") and not text.endswith("()"))
+    return not parts or (len(parts) == 2 and ends)
 
 
 def _lines(text: str, room: int, prefix: str = "", suffix: str = "") -> list[str]:

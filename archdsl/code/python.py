@@ -13,6 +13,7 @@ from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, SUM, UNARY, Exp
 __all__ = ["Env", "comment", "docstring", "if_else", "literal", "number", "show", "wrap"]
 
 _WRAPPED = 60  # a line of a comment longer than this was wrapped by its author's editor
+_SIMPLE = re.compile(r"-?([A-Za-z_][\w.]*|[\d.]+)")  # an operand that a power stands close to
 Env = Mapping[str, Number]
 
 
@@ -82,7 +83,8 @@ def show(expr: Expr, names: Callable[[str], str]) -> tuple[str, int]:
     texts = [wrap(*part, row.least(place)) for place, part in enumerate(parts)]
     if row.form == "prefix":
         return row.text + texts[0], row.level
-    return f" {expr.op} ".join(texts), row.level
+    is_tight = expr.op == "**" and all(_SIMPLE.fullmatch(text) for text in texts)  # as ruff has it
+    return (expr.op if is_tight else f" {expr.op} ").join(texts), row.level
 
 
 def docstring(text: str, indent: int = 0) -> list[str]:

@@ -38,7 +38,7 @@ from archdsl.language.syntax import ast
 
 __all__ = ["Found", "examined", "spec_text"]
 
-PATIENCE = 60  # seconds for one spec
+PATIENCE = 60  # seconds of the processor for one spec
 SAVED_EVERY = 50
 
 
@@ -111,13 +111,13 @@ def _in_time(text: str, backends: tuple[str, ...] = BACKENDS) -> list[Fault]:
     def late(*_: object) -> None:
         raise TimeoutError(f"more than {PATIENCE} seconds")
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(PATIENCE)
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE)
     try:
         return faults_of(text, backends)
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 # --- what a spec is made of --------------------------------------------------------------------------
