@@ -201,7 +201,7 @@ class _Ratio:
 
     def whole(self) -> Dim:
         """Rounded down."""
-        return _divided(self.over, self.under)
+        return self.over if self.is_whole else _divided(self.over, self.under)
 
     def times(self, other: _Ratio) -> _Ratio:
         return _ratio(self.top * other.top, self.scale * other.scale, self.bottom * other.bottom)
@@ -236,7 +236,9 @@ def _divided(over: Dim, under: Dim) -> Dim:
 
 
 def _times(number: Dim, factor: int) -> Dim:
-    return number if factor == 1 else -number if factor == -1 else number * factor
+    if factor in (1, -1):
+        return number if factor == 1 else -number
+    return dim(factor) * number if number.expr and number.expr.op == "**" else number * factor  # `4 * 2**n`
 
 
 def _to_common(parts: Sequence[_Ratio]) -> tuple[list[Dim], int]:
@@ -286,6 +288,10 @@ class _Reader:
             case "**" if expr.parts[1].is_number and type(power := expr.parts[1].args[0]) is int and power > 0:
                 top, bottom = (calculated("**", d, power) for d in (parts[0].top, parts[0].bottom))
                 return _ratio(top, parts[0].scale ** power, bottom)
+            case "**" if expr.parts[0].op == "number" and all(p.is_whole for p in parts):
+                made = calculated("**", parts[0].over, parts[1].over)
+                if made.is_int and parts[0].over > 1:  # `1 ** -1` is a float
+                    return _ratio(made)
         raise _NoText
 
     def condition(self, expr: Expr) -> Expr | None:

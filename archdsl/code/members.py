@@ -8,6 +8,7 @@ from typing import ClassVar, TypeGuard
 
 from archdsl.code.forward import ROOM
 from archdsl.code.layout import layout
+from archdsl.code.lists import laid_over
 from archdsl.code.names import Names, member
 from archdsl.code.python import comment, literal, show, wrap
 from archdsl.code.structure import Guard, Leaf, Tree, common, is_list, leaves
@@ -20,6 +21,7 @@ Node = Tree[Built] | Leaf[Built]
 Guarded = tuple[tuple[Guard, ...], list[str]]  # lines, and the conditionals that they stand under
 Elements = Mapping[Column, str]  # what a loop calls the elements of its columns
 _NONE: Elements = {}
+_LOOP = 3  # so many are a loop
 
 
 class MemberWriter(ABC):
@@ -55,8 +57,12 @@ class MemberWriter(ABC):
         """How one of a group's `nodes` is reached from it: `.mask`, `[0]`."""
 
     @abstractmethod
-    def group(self, items: Sequence[tuple[str, str]], is_list: bool) -> str:
-        """Members under one name."""
+    def group(self, items: Sequence[tuple[str, str]]) -> str:
+        """Members under one name, by names of their own."""
+
+    @abstractmethod
+    def listed(self, items: str, nodes: Sequence[Node]) -> str:
+        """Members under one name, by number: `nodes`, which the list `items` builds."""
 
     @abstractmethod
     def line(self, items: Sequence[tuple[str, str]], name: str) -> str:
@@ -193,17 +199,24 @@ class MemberWriter(ABC):
             self._leaf(c, (*path, c.name)) if isinstance(c, Leaf) else self._group(c, c.children, (*path, c.name))
             for c in children
         ]
-        names = [self.called(c.name) for c in children]
-        return self.group(list(zip(names, docs, strict=True)), bool(children) and is_list(node.children))
+        if children and is_list(node.children):
+            return self.listed(self._list_of(children, docs, path), children)
+        return self.group(list(zip((self.called(c.name) for c in children), docs, strict=True)))
 
-    def items(self, texts: Sequence[str]) -> str:
-        """A list of what `texts` build: a loop where three or more are alike but for the number in their names."""
+    def _list_of(self, nodes: Sequence[Node], texts: Sequence[str], path: tuple[str, ...]) -> str:
+        """A list of what `texts` build: a loop where three or more are alike, or that is shorter."""
+        plain = f"[{', '.join(texts)}]"
+        if len(texts) < _LOOP:
+            return plain
         index = Names(self._in_force).give("number", *"ijk")
         alike = {re.sub(rf'"([\w-]+-){number}"', rf'f"\1{{{index}}}"', text) for number, text in enumerate(texts)}
-        if len(texts) < 3 or len(alike) > 1:
-            return f"[{', '.join(texts)}]"
-        (text,) = alike
-        return f"[{text} for {index if self.numbered else '_'} in range({len(texts)})]"
+        if len(alike) == 1:
+            return f"[{alike.pop()} for {index if self.numbered else '_'} in range({len(texts)})]"
+        many = laid_over([node.content for node in nodes if isinstance(node, Leaf)])
+        if many is None or not all(isinstance(node, Leaf) for node in nodes):
+            return plain
+        loop = self._many(many, 0, _NONE, "-".join((*map(self.called, path), ""))).removeprefix("*")
+        return min(loop, plain, key=len)
 
     def _leaf(self, leaf: Leaf[Built], path: tuple[str, ...]) -> str:
         return self._built(leaf.content, self.label("-".join(map(self.called, path))), _NONE)
@@ -229,10 +242,10 @@ class MemberWriter(ABC):
                 yield self._built(item, literal(str(at)), columns)
                 at += 1
 
-    def _many(self, many: Many, start: int, columns: Elements) -> str:
-        """`*[item for …]`; the items are numbered from `start`."""
+    def _many(self, many: Many, start: int, columns: Elements, within: str = "") -> str:
+        """`*[item for …]`; the items are numbered from `start`, behind what `within` says."""
         names = Names(self._in_force | set(self.loops))
-        known = [names.give(c, c.hint) for c, _ in many.columns]
+        known = [names.give(c, *_variables(c.hint)) for c, _ in many.columns]
         source = self._source(many) if known else self._range(many.times, start if self.numbered else 0, columns)
         targets = ", ".join(known) or "_"
         index = ""
@@ -244,7 +257,7 @@ class MemberWriter(ABC):
         loops = [*known, index]
         self.loops += loops
         inner = {**columns, **dict(zip((c for c, _ in many.columns), known, strict=True))}
-        item = self._built(many.item, f'f"{{{index}}}"', inner)
+        item = self._built(many.item, f"f{self.label(f'{within}{{{index}}}')}", inner)
         del self.loops[-len(loops) :]
         return f"*[{item} for {targets} in {source}]"
 
@@ -271,10 +284,9 @@ class MemberWriter(ABC):
         lists = [v for _, v in many.columns]
         if len(lists) == 1:
             return self._list(lists[0])
-        rows = [v.value for v in lists if isinstance(v, Const)]
-        if len(rows) == len(lists):
-            return f"({', '.join(literal(row) for row in zip(*rows, strict=True))})"
-        return f"zip({', '.join(map(self._list, lists))})"
+        if any(isinstance(v, Expr) for v in lists):
+            return f"zip({', '.join(map(self._list, lists))})"
+        return self._value(tuple(zip(*map(_elements, lists), strict=True)))[0]
 
     def _list(self, value: Val) -> str:
         """What is iterated over; a column of equal steps is a range."""
@@ -288,6 +300,19 @@ class MemberWriter(ABC):
             text = self._new(value, columns) if isinstance(value, New) else self._value(value, columns)[0]
             args.append(f"{keyword}={text}" if keyword else text)
         return f"{new.cls}({', '.join(self.named(args, name) if name else args)})"
+
+
+def _variables(hint: str) -> tuple[str, ...]:
+    """What the variable of a column may be called, best first."""
+    return hint, hint.removeprefix("in_")
+
+
+def _elements(column: Val) -> Sequence[Val]:
+    """The values of a column that is written out."""
+    if isinstance(column, tuple):
+        return column
+    assert isinstance(column, Const) and isinstance(column.value, tuple)
+    return [Const(value) for value in column.value]
 
 
 def _is_name(value: Val) -> TypeGuard[Expr]:

@@ -192,7 +192,7 @@ class _Resolver:
             # A class that builds itself would hoist what it hands on, which is hoisted again, and would never settle.
             if spec.key.startswith("#") and differ(values) and self._known.found.reaches(callee, self.cls):
                 return self._part(self._parted_by(values))
-            written.append(Written(self.wording.value(values, spec.hint), spec=spec))
+            written.append(Written(self.wording.value(values, spec.hint), spec=spec, hint=spec.hint))
         return New(self._known.names[callee], tuple(written), is_ours=True)
 
     def _lent(self, name: str) -> Val:

@@ -121,6 +121,7 @@ class Wording:
                 arg.name,
                 arg.default,
                 arg.positional,
+                hint=arg.hint,
             )
             for i, arg in enumerate(args[0][1])
         )

@@ -85,13 +85,14 @@ class Local:
 
 @dataclass(frozen=True)
 class Written:
-    """An argument at a call, resolved. `spec` where it is one of our own classes'."""
+    """An argument at a call, resolved. `spec` where it is one of our own classes'. `hint`: what it may be called."""
 
     value: Val
     name: str = ""
     default: object = REQUIRED
     positional: bool = False
     spec: ArgSpec | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True)

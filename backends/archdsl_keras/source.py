@@ -82,10 +82,11 @@ class KerasClass(ClassWriter):
     def inside(self, part: str, nodes: Sequence[Node]) -> str:
         return f"[{part}]" if is_list(nodes) else f"[{literal(self.called(part))}]"
 
-    def group(self, items: Sequence[tuple[str, str]], is_list: bool) -> str:
-        if is_list:
-            return self.items([text for _, text in items])
+    def group(self, items: Sequence[tuple[str, str]]) -> str:
         return f"{{{', '.join(f'{literal(name)}: {text}' for name, text in items)}}}"
+
+    def listed(self, items: str, nodes: Sequence[Node]) -> str:
+        return items
 
     def line(self, items: Sequence[tuple[str, str]], name: str) -> str:
         return self.row([text for _, text in items], name)

@@ -48,19 +48,17 @@ class TorchClass(ClassWriter):
             return f".{self.called(part)}"
         return f"[{part}]" if is_list(nodes) else f'["{part}"]'
 
-    def group(self, items: Sequence[tuple[str, str]], is_list: bool) -> str:
-        if not items:
-            return "nn.ModuleDict()"
-        if is_list:
-            kind = "Parameter" if all(text.startswith("nn.Parameter(") for _, text in items) else "Module"
-            return f"nn.{kind}List({self.items([text for _, text in items])})"
-        return f"nn.ModuleDict({{{', '.join(f'{literal(name)}: {text}' for name, text in items)}}})"
+    def group(self, items: Sequence[tuple[str, str]]) -> str:
+        named = ", ".join(f"{literal(name)}: {text}" for name, text in items)
+        return f"nn.ModuleDict({{{named}}})" if named else "nn.ModuleDict()"
+
+    def listed(self, items: str, nodes: Sequence[Node]) -> str:
+        kind = "Parameter" if _are_parameters(nodes) else "Module"
+        return f"nn.{kind}List({items})"
 
     def nests(self, built: Built, group: Sequence[Node]) -> bool:
         """Lists and dictionaries of modules take no parameters; a list of parameters does."""
-        return not _is_parameter(built) or (
-            is_list(group) and all(isinstance(m, Leaf) and _is_parameter(m.content) for m in group)
-        )
+        return not _is_parameter(built) or (is_list(group) and _are_parameters(group))
 
     def line(self, items: Sequence[tuple[str, str]], name: str) -> str:
         return f"nn.Sequential(OrderedDict({', '.join(f'{part}={text}' for part, text in items)}))"
@@ -80,3 +78,7 @@ class TorchClass(ClassWriter):
 
 def _is_parameter(built: Built) -> bool:
     return isinstance(built, New) and built.cls == "nn.Parameter"
+
+
+def _are_parameters(nodes: Sequence[Node]) -> bool:
+    return all(isinstance(node, Leaf) and _is_parameter(node.content) for node in nodes)

@@ -387,10 +387,8 @@ class Mixed(Block):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.conv = [
-            DepthwiseConv2D(1, name="conv-0"),
-            DepthwiseConv2D(3, padding=1, name="conv-1"),
-            DepthwiseConv2D(5, padding=2, name="conv-2"),
-            DepthwiseConv2D(7, padding=3, name="conv-3"),
+            DepthwiseConv2D(kernel, padding=padding, name=f"conv-{i}")
+            for i, (kernel, padding) in enumerate(((1, 0), (3, 1), (5, 2), (7, 3)))
         ]
 
     def call(self, x):

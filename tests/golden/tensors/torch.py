@@ -154,34 +154,12 @@ class Mixed(nn.Module):
                 nn.Conv2d(
                     in_channels // 4,
                     in_channels // 4,
-                    1,
+                    kernel,
+                    padding=padding,
                     groups=in_channels // 4,
                     bias=False,
-                ),
-                nn.Conv2d(
-                    in_channels // 4,
-                    in_channels // 4,
-                    3,
-                    padding=1,
-                    groups=in_channels // 4,
-                    bias=False,
-                ),
-                nn.Conv2d(
-                    in_channels // 4,
-                    in_channels // 4,
-                    5,
-                    padding=2,
-                    groups=in_channels // 4,
-                    bias=False,
-                ),
-                nn.Conv2d(
-                    in_channels // 4,
-                    in_channels // 4,
-                    7,
-                    padding=3,
-                    groups=in_channels // 4,
-                    bias=False,
-                ),
+                )
+                for kernel, padding in ((1, 0), (3, 1), (5, 2), (7, 3))
             ]
         )
 
@@ -232,9 +210,8 @@ class Head(nn.Module):
         super().__init__()
         self.conv = nn.ModuleList(
             [
-                nn.Conv2d(xs_0_channels, 4, 1, bias=False),
-                nn.Conv2d(xs_1_channels, 4, 1, bias=False),
-                nn.Conv2d(xs_2_channels, 4, 1, bias=False),
+                nn.Conv2d(in_channels, 4, 1, bias=False)
+                for in_channels in (xs_0_channels, xs_1_channels, xs_2_channels)
             ]
         )
 
