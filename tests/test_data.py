@@ -334,11 +334,16 @@ def test_what_normalises_is_kept_by_a_run(flowers: Path) -> None:
     for by in ("channel", "pixel", "image"):
         kept = split.statistics(by)
         assert (kept.content is None) == (by != "pixel")
-        again = Normalise.from_json(kept.as_json(), kept.content)
+        again = Normalise.from_json(kept.as_json(), kept.content, SMALL)
         assert (again.of(split.pixels) == kept.of(split.pixels)).all()
     for damaged in (None, b"", b"PK", split.statistics("pixel").content[:200]):  # type: ignore[index]
         with pytest.raises(ValueError):
-            Normalise.from_json({"by": "pixel"}, damaged)
+            Normalise.from_json({"by": "pixel"}, damaged, SMALL)
+    for mean, std in ((["0"] * 3, [1] * 3), ([0] * 3, ()), ([0] * 3, [0] * 3), ([0], [1]), ([1e999] * 3, [1] * 3)):
+        with pytest.raises(ValueError):
+            Normalise.from_json({"by": "channel", "mean": mean, "std": std}, None, SMALL)
+    with pytest.raises(ValueError):
+        Normalise.from_json({"by": "row"}, None, SMALL)
 
 
 @pytest.mark.parametrize("limit", [IN_MEMORY, 0])

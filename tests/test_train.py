@@ -494,6 +494,7 @@ def test_a_program_in_a_run_is_never_run(tmp_path: Path, digits_run: DigitsRun, 
         if seal:
             found = json.loads((folder / "config.json").read_text())
             found["files"]["model.py"] = digest(text)
+            (folder / "summary.json").unlink(missing_ok=True)
             (folder / "config.json").write_text(json.dumps(found))
             about = {**weights.load(folder / "best.safetensors").metadata, "model.py": digest(text)}
             tensors = weights.load(folder / "best.safetensors").tensors

@@ -22,6 +22,8 @@ class Unfit(OSError):
 
 def fault(error: OSError) -> str:
     """What to say of a file that cannot be read, after its name."""
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, not a file"
     return f"is {error.strerror}" if isinstance(error, Unfit) else f"cannot be read: {error.strerror}"
 
 

@@ -1,23 +1,20 @@
-"""config.json of a run: a training with what it was begun with, as values that know their kinds.
-
-What stands in the file are the fields by their names. One that has no value yet is left out, and one that an earlier
-version did not know has its default.
-"""
+"""config.json of a run, what it was begun with, and summary.json, how it ended: as values that know their kinds."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from types import UnionType
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, Self
 
 from archdsl.data import Size, is_image
+from archdsl.train.fields import parse_json, plain
 from archdsl.train.settings import Settings
 
-__all__ = ["CONFIG", "ImageCounts", "Resumed", "RunConfig", "UsedData"]
+__all__ = ["CONFIG", "FINISHED", "SUMMARY", "ImageCounts", "Resumed", "RunConfig", "Summary", "UsedData"]
 
-CONFIG = "config.json"
+CONFIG, SUMMARY = "config.json", "summary.json"
+FINISHED = "finished"
+_ENDS = (FINISHED, "interrupted", "failed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +90,7 @@ class RunConfig:
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in the file."""
-        found: dict[str, Any] = _plain(self)
+        found: dict[str, Any] = plain(self)
         return found
 
     @property
@@ -104,84 +101,44 @@ class RunConfig:
     @classmethod
     def parse(cls, text: str) -> Self:
         """From the text of the file. Raises ValueError, which says what is wrong with it."""
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            raise ValueError(f"{CONFIG} is damaged") from None
-        found: Self = _read(cls, value, "")
+        found = parse_json(cls, text, CONFIG, closed=(Settings,))
         for problem in found.machine.problems():
             raise ValueError(f"of the settings in {CONFIG}, {problem.message}")
         if "model.py" not in found.files:
             raise ValueError(f"{CONFIG} has no `files.model.py`")
         if not is_image(found.input):
             raise ValueError(f"the `input` in {CONFIG} is {list(found.input)}, which is not the size of an image")
+        if not 0 < found.data.ratio <= 1:
+            raise ValueError(f"`data.ratio` in {CONFIG} is {found.data.ratio}, not a part of an image")
         return found
 
 
-def _plain(value: Any) -> Any:
-    """As JSON has it. What has no value is left out, where it need not have one."""
-    if is_dataclass(value):
-        kept = ((f, getattr(value, f.name)) for f in fields(value))
-        return {_key(f.name): _plain(v) for f, v in kept if v is not None or f.default is MISSING}
-    if isinstance(value, Mapping):
-        return {key: _plain(v) for key, v in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(v) for v in value]
-    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """How a training ended: its best epoch, where one ended, accuracy in percent and mean loss on `count` images.
 
+    status: `finished`, `interrupted` (by Ctrl-C) or `failed`. seconds: of all epochs; set-up is left out.
+    files: SHA-256 of the files that nothing else knows, as they were then.
+    """
 
-_KINDS: dict[Any, str] = {
-    str: "a text", int: "a whole number", float: "a number", bool: "true or false", datetime: "a time",
-    tuple: "a list", Mapping: "an object",
-}  # fmt: skip
+    top1: float | None = None
+    loss: float | None = None
+    count: int | None = None
+    epoch: int | None = None
+    epochs: int
+    seconds: float | None = None
+    status: str
+    files: Mapping[str, str] | None = None
 
+    @property
+    def text(self) -> str:
+        """Of the file."""
+        return json.dumps(plain(self), indent=2, ensure_ascii=False) + "\n"
 
-def _read(kind: Any, value: Any, place: str) -> Any:
-    """A value of JSON as `kind`, a type of this file's fields. Raises ValueError with what is wrong at `place`."""
-    if kind is type(value) or kind is Any:
-        return value
-    outer, inside = get_origin(kind) or kind, get_args(kind)
-    if outer is UnionType:
-        return None if value is None else _read(inside[0], value, place)
-    if is_dataclass(outer) and isinstance(value, dict):
-        return _filled(outer, value, place)
-    if outer is tuple and isinstance(value, list):
-        return tuple(_read(inside[0], v, f"{place}[{i}]") for i, v in enumerate(value))
-    if outer is Mapping and isinstance(value, dict):
-        return {key: _read(inside[1], v, f"{place}.{key}") for key, v in value.items()}
-    if outer is datetime and isinstance(value, str):
-        return _time(value, place)
-    if outer is float and type(value) is int:
-        return value
-    wanted = _KINDS.get(outer, "an object")
-    raise ValueError(f"{_named(place)} is {json.dumps(value)[:40]}, not {wanted}")
-
-
-def _filled(cls: Any, found: dict[str, Any], place: str) -> Any:
-    kinds, inside = _kinds(cls), f"{place}." if place else ""
-    if missing := next((f for f in fields(cls) if f.default is MISSING and _key(f.name) not in found), None):
-        raise ValueError(f"{CONFIG} has no `{inside}{_key(missing.name)}`")
-    if cls is Settings and (unknown := sorted(found.keys() - kinds.keys())):
-        raise ValueError(f"{_named(inside + unknown[0])} is a setting that this version of archdsl does not have")
-    return cls(**{n: _read(kinds[n], found[_key(n)], inside + _key(n)) for n in kinds if _key(n) in found})
-
-
-@cache
-def _kinds(cls: type) -> dict[str, Any]:
-    return get_type_hints(cls)
-
-
-def _time(text: str, place: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        raise ValueError(f"{_named(place)} is {json.dumps(text)[:40]}, not a time") from None
-
-
-def _named(place: str) -> str:
-    return f"`{place}` in {CONFIG}" if place else f"what stands in {CONFIG}"
-
-
-def _key(name: str) -> str:
-    """`class_` is `class`, which Python has taken."""
-    return name.rstrip("_")
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From the text of the file. Raises ValueError, which says what is wrong with it."""
+        found = parse_json(cls, text, SUMMARY)
+        if found.status not in _ENDS:
+            raise ValueError(f"`status` in {SUMMARY} is {json.dumps(found.status)[:40]}, which is no end of a training")
+        return found

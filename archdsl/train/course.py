@@ -30,6 +30,7 @@ __all__ = ["NOTHING", "Course", "Position", "Sums", "Trainable"]
 
 _LOOK = 1.0  # seconds between two looks for numbers that are not finite, because a look may wait for the device
 _MOVE = 0.2  # seconds between two movements of the bar, for the same reason
+_MOST = 2**53  # of what is counted: all smaller numbers are told apart
 _MEET = 10  # steps after which several processes do together what is due: their clocks differ
 
 
@@ -64,6 +65,15 @@ class Position:
     step: int = 0
     sums: Sums = NOTHING
     seconds: float = 0.0
+
+    def is_within(self, total: int) -> bool:
+        """Whether a training of `total` steps can have come so far; a file may say anything."""
+        loss, correct, count = self.sums.loss, self.sums.correct, self.sums.count
+        if not all(type(n) is int for n in (self.step, correct, count)):
+            return False
+        if not all(type(n) in (int, float) and math.isfinite(n) for n in (loss, self.seconds)):
+            return False
+        return 0 <= self.step <= total and 0 <= correct <= count < _MOST and 0 <= self.seconds < _MOST
 
 
 class Trainable(Protocol):
@@ -182,13 +192,20 @@ class Course:
     def _begin(self) -> None:
         if not self.run.goes_on:
             return
-        position = self.run.read_state(self.learner.state_name, self.learner.restore) or Position()
+        position = self.run.read_state(self.learner.state_name, self._restored) or Position()
         self.step, self.since = position.step, -position.seconds
         ended = [row.step for row in self.run.rows if row.step <= self.step]
         at_end = self.step in ended  # a state that is written there has its row already
         if not at_end:
             self.sums = position.sums
         self.run.restored(self._epochs(ended), self.learner.weights if at_end else None)
+
+    def _restored(self, path: Path) -> Position:
+        """Raises ValueError, as `restore` does, also for a position that this training cannot have."""
+        found = self.learner.restore(path)
+        if not found.is_within(self.total):
+            raise ValueError(str(path))
+        return found
 
     def _epochs(self, ended: list[int]) -> int:
         """Whole epochs before `step`; more than the run has, where its rows do not reach as far."""

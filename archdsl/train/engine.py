@@ -27,14 +27,15 @@ from archdsl.language.version import __version__
 from archdsl.train.abilities import MEMORY, TRAIN, ability, unknown_words
 from archdsl.train.config import CONFIG, ImageCounts, RunConfig, UsedData
 from archdsl.train.failures import check_memory, image_size
-from archdsl.train.folder import PROGRAM, RECIPE
+from archdsl.train.folder import BEST, PROGRAM, RECIPE
 from archdsl.train.recipes import RecipeText, declared_recipe, with_budget
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
-from archdsl.weights import Origin
+from archdsl.weights import Origin, WeightFile, about
 
 __all__ = ["FIXED", "Trained", "check_same", "open_run", "refuse_lone_values", "resume", "train"]
 
+_HEAD = 4096  # bytes of an archive around its arrays
 FIXED = ("seed",)  # settings that a training which goes on cannot have anew
 
 Say = Callable[[str], None]
@@ -148,6 +149,7 @@ def open_run(folder: str, changes: Mapping[str, Any] | None = None, say: Say = l
     run = Run.open(folder, say)
     config, place = run.config, str(run.folder)
     backend = _backend_of(run)
+    _check_network(run)
     artifact = backend.emit(run.origin.graph)
     run.compare_program(artifact.text)
     longer = {"budget": config.resumed[-1].budget} if config.resumed else None
@@ -168,11 +170,24 @@ def _backend_of(run: Run) -> Backend:
 
 def _normalise(run: Run) -> Normalise:
     """What its images are normalised by, from config.json and, where it is more than that, the file `ARRAYS`."""
-    arrays = run.folder / ARRAYS
+    config = run.config
+    content = run.read_bytes(ARRAYS, _HEAD + 8 * prod(config.size)) if run.has(ARRAYS) else None
     try:
-        return Normalise.from_json(run.config.data.normalise, arrays.read_bytes() if arrays.is_file() else None)
-    except (KeyError, TypeError, ValueError) as error:
+        return Normalise.from_json(config.data.normalise, content, config.size)
+    except ValueError as error:
         run.unusable(f"{ARRAYS} is damaged" if ARRAYS in str(error) else f"`data.normalise` in {CONFIG} is damaged")
+
+
+def _check_network(run: Run) -> None:
+    """What config.json says of the network has to be so. Raises SpecError."""
+    config, graph = run.config, run.origin.graph
+    size, outputs = image_size(graph), int(graph.type_of(graph.outputs[0]).c)
+    if config.size != size:
+        run.disagree(f"`input` in {CONFIG} is {list(config.size)}, and the spec reads {list(size)}")
+    if len(config.data.classes) != outputs:
+        run.disagree(f"{CONFIG} has {len(config.data.classes)} classes, and the spec tells {outputs} apart")
+    if run.has(BEST):
+        run.check_origin(WeightFile(run.weights, about(run.weights), {}))
 
 
 def check_same(run: Run, data: Data, fix: str) -> None:

@@ -1,13 +1,15 @@
 """What each epoch of a training came to: metrics.csv and its rows."""
 
 import csv
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from io import StringIO
+from itertools import pairwise
 from typing import Any, Self
 
 __all__ = ["Epoch", "best_of", "csv_text", "parse_table", "table"]
+
+_LARGEST, _MOST = 1e30, {"train_top1": 100, "val_top1": 100}
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Epoch:
         """A row of metrics.csv. Raises ValueError, TypeError or KeyError where it is none."""
         kinds: dict[str, Callable[[str], Any]] = {"epoch": int, "step": int}
         values = {f.name: kinds.get(f.name, float)(row[f.name]) for f in fields(cls)}
-        if not all(map(math.isfinite, values.values())):
-            raise ValueError("not a number")
+        if not all(0 <= value <= _MOST.get(name, _LARGEST) for name, value in values.items()):
+            raise ValueError("no such number")
         return cls(**values)
 
     def __str__(self) -> str:
@@ -64,8 +66,13 @@ def best_of(rows: Iterable[Epoch]) -> Epoch | None:
 
 
 def parse_table(text: str) -> list[Epoch]:
-    """What `table` gave, of one epoch at least. Raises ValueError, TypeError or KeyError for anything else."""
-    rows = [Epoch.parse(row) for row in csv.DictReader(text.splitlines())]
+    """What `table` gave, of one epoch at least. Raises ValueError for anything else."""
+    try:
+        rows = [Epoch.parse(row) for row in csv.DictReader(text.splitlines())]
+    except (csv.Error, TypeError, KeyError) as damage:
+        raise ValueError("no table of epochs") from damage
     if [row.epoch for row in rows] != list(range(1, len(rows) + 1)) or not rows:
         raise ValueError("epochs are missing")
+    if any(one.step >= other.step for one, other in pairwise(rows)):
+        raise ValueError("steps do not rise")
     return rows

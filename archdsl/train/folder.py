@@ -10,27 +10,27 @@ last.*  last.previous.*               the backend's own state, to go on from, an
 summary.json  summary.md              how it ended, for programs and for papers
 """
 
-import json
 import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from archdsl.language.diagnostics import Error, SpecError
-from archdsl.language.errors.training import RunChanged, RunUnusable
+from archdsl.language.errors.training import RunChanged, RunDisagrees, RunUnusable
 from archdsl.language.opening import BYTES, fault, read_file
 from archdsl.language.source import Source
-from archdsl.train.config import CONFIG, RunConfig
-from archdsl.train.epoch import Epoch, parse_table
+from archdsl.train.config import CONFIG, SUMMARY, RunConfig, Summary
+from archdsl.train.epoch import Epoch, best_of, parse_table
 from archdsl.train.files import digest
 from archdsl.train.recipes import RecipeText
 
-__all__ = ["BEST", "FINISHED", "METRICS", "PROGRAM", "RECIPE", "SUMMARY", "RunFolder"]
+__all__ = ["BEST", "METRICS", "PROGRAM", "RECIPE", "RunFolder"]
 
-BEST, METRICS, RECIPE, SUMMARY = "best.safetensors", "metrics.csv", "recipe.arch", "summary.json"
-PROGRAM = "model.py"
-FINISHED, _UNFINISHED = "finished", "unfinished"
+BEST, METRICS, PROGRAM, RECIPE = "best.safetensors", "metrics.csv", "model.py", "recipe.arch"
 _NAME_ONE, _TRAIN_AGAIN = "name the folder that `archdsl train` made", "train again"
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -55,12 +55,13 @@ class RunFolder:
         except OSError as error:
             self.unusable(f"{name} {fault(error)}", _NAME_ONE)
 
+    def has(self, name: str) -> bool:
+        """Whether there is something of that name, whatever it is."""
+        return os.path.lexists(self.folder / name)
+
     def read_config(self) -> RunConfig:
         """What the run was made of."""
-        try:
-            return RunConfig.parse(self.read(CONFIG))
-        except ValueError as wrong:
-            self.unusable(str(wrong))
+        return self._parsed(RunConfig.parse, self.read_sealed(CONFIG))
 
     def read_recipe(self) -> RecipeText:
         """The recipe as the run was begun with it."""
@@ -76,27 +77,60 @@ class RunFolder:
             self.refuse(RunChanged(str(self.folder / name)))
         return text
 
-    def has(self, name: str) -> bool:
-        """Whether there is something of that name, whatever it is."""
-        return os.path.lexists(self.folder / name)
+    def read_sealed(self, name: str) -> str:
+        """A text file whose digest summary.json has; there is none while the training goes on."""
+        text, summary = self.read(name), self.read_summary()
+        if summary and (summary.files or {}).get(name, digest(text)) != digest(text):
+            self.refuse(RunChanged(str(self.folder / name)))
+        return text
+
+    def read_summary(self) -> Summary | None:
+        """How it ended; None where it still goes on or was killed."""
+        remove = f"remove {SUMMARY}: `archdsl train --resume` writes it anew"
+        return self._parsed(Summary.parse, self.read(SUMMARY), remove) if self.has(SUMMARY) else None
 
     def read_rows(self) -> list[Epoch]:
         """The epochs that ended; none where the training ended before its first one did."""
         if not self.has(METRICS):
             return []
         try:
-            return parse_table(self.read(METRICS))
-        except (ValueError, TypeError, KeyError):
+            rows = parse_table(self.read_sealed(METRICS))
+        except ValueError:
             self.unusable(f"{METRICS} is damaged", _TRAIN_AGAIN)
+        if (summary := self.read_summary()) and summary.epoch is not None:
+            best = best_of(rows)
+            assert best is not None, "a table has a row"
+            self._agree("the epochs", METRICS, len(rows), SUMMARY, summary.epochs)
+            self._agree("the best epoch", METRICS, best.epoch, SUMMARY, summary.epoch)
+            self._agree("its top-1", METRICS, best.val_top1, SUMMARY, summary.top1)
+            self._agree("its loss", METRICS, best.val_loss, SUMMARY, summary.loss)
+        return rows
 
-    def read_status(self) -> str:
-        """How it ended; `unfinished` where it still goes on or was killed."""
-        if not self.has(SUMMARY):
-            return _UNFINISHED
+    def check_best(self, rows: Sequence[Epoch], about: Mapping[str, str]) -> None:
+        """Hold what the weights say of themselves against the epochs.
+
+        They are of the best one, or of the best before the last, whose weights are written after its row.
+        """
+        epochs = {str(row.epoch): row for row in (best_of(rows), best_of(rows[:-1])) if row}
+        row = epochs.get(about.get("epoch", ""))
+        if row is None:
+            best = " or ".join(epochs) or "none"
+            self._agree("the best epoch", METRICS, best, BEST, about.get("epoch", "none"))
+        else:
+            self._agree(f"top-1 after epoch {row.epoch}", METRICS, repr(row.val_top1), BEST, about.get("val_top1"))
+
+    def _agree(self, what: str, here: str, says: object, there: str, wants: object) -> None:
+        if says != wants:
+            self.disagree(f"{what}: {here} has {str(says)[:40]}, {there} {str(wants)[:40]}")
+
+    def _parsed(self, parse: Callable[[str], T], text: str, hint: str = "name another run") -> T:
         try:
-            return str(json.loads(self.read(SUMMARY))["status"])
-        except (ValueError, KeyError, TypeError):
-            self.unusable(f"{SUMMARY} is damaged", _TRAIN_AGAIN)
+            return parse(text)
+        except ValueError as wrong:
+            self.unusable(str(wrong), hint)
+
+    def disagree(self, what: str) -> NoReturn:
+        self.refuse(RunDisagrees(str(self.folder), what))
 
     def unusable(self, why: str, hint: str = "name another run") -> NoReturn:
         self.refuse(RunUnusable(str(self.folder), why, hint))

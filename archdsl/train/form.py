@@ -10,7 +10,7 @@ from functools import partial
 from operator import add, mul
 from pathlib import Path
 
-from archdsl.data import ARRAYS, Normalise, Split, check_classes, open_data
+from archdsl.data import ARRAYS, Normalise, Size, Split, check_classes, open_data
 from archdsl.data.sources import Say
 from archdsl.data.split import Part
 from archdsl.graph.graph import Graph
@@ -19,6 +19,7 @@ from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import NoClasses
 from archdsl.language.errors.weights import AxisNotOpen, NotNormalised
 from archdsl.language.later import NDArray, np
+from archdsl.language.opening import read_file
 from archdsl.language.ops.pool import AvgPool, MaxPool
 from archdsl.language.source import Source, flag
 from archdsl.train.failures import image_size
@@ -133,14 +134,15 @@ def calibration(
     about: what is known of the weights, and `weights` their file.
     Raises SpecError where the data cannot be used, are of other classes, or normalisation is not known.
     """
-    size, normalise = image_size(origin.graph), _normalise(about, weights)
+    size = image_size(origin.graph)
+    normalise = _normalise(about, weights, size)
     place = flag("int8", text)
     source = open_recipe(None, {"data": data_line(text)}).data
     assert source is not None, "it has the line"
     data = open_data(source, place, say)
     if error := check_classes(data, int(origin.graph.type_of(origin.graph.outputs[0]).c)):
         raise SpecError([error.at(place)])
-    learned = json.loads(about["classes"])
+    learned = _classes(about)
     if list(data.classes) != learned:
         raise SpecError([NoClasses.of(data.name, data.classes, learned).at(place)])
     some = replace(data, train=_some(data.train, count), test=_some(data.test, MEASURED))
@@ -152,9 +154,18 @@ def _some(part: Part, most: int) -> Part:
     return part.take(np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(np.int64)))
 
 
-def _normalise(about: Mapping[str, str], weights: Path) -> Normalise:
+def _classes(about: Mapping[str, str]) -> list[str]:
+    """Those that the weights learned; none where they do not say it."""
+    try:
+        return list(map(str, json.loads(about["classes"])))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return []
+
+
+def _normalise(about: Mapping[str, str], weights: Path, size: Size) -> Normalise:
     arrays = weights.parent / ARRAYS
     try:
-        return Normalise.from_json(json.loads(about["normalise"]), arrays.read_bytes() if arrays.is_file() else None)
-    except (KeyError, TypeError, ValueError):
+        content = read_file(arrays) if arrays.exists() else None
+        return Normalise.from_json(json.loads(about["normalise"]), content, size)
+    except (KeyError, OSError, ValueError, RecursionError):
         raise SpecError([NotNormalised(str(weights)).at(Source("weights", str(weights)).span())]) from None

@@ -54,7 +54,12 @@ class RecipeText:
         {'batch': '2*8'}
         """
         spec, mistakes = parse(Source("recipe.arch", text))
-        if mistakes or len(spec.items) != 1 or not isinstance(node := spec.items[0], ast.Block):
+        if (
+            mistakes
+            or len(spec.items) != 1
+            or not isinstance(node := spec.items[0], ast.Block)
+            or node.kind != "recipe"
+        ):
             raise ValueError("not one recipe")
         return RecipeText.at(node)
 

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import strftime
@@ -25,15 +25,15 @@ from archdsl.language.later import Array
 from archdsl.language.source import flag
 from archdsl.language.version import __version__
 from archdsl.train import files
-from archdsl.train.config import CONFIG, Resumed, RunConfig
+from archdsl.train.config import CONFIG, FINISHED, SUMMARY, Resumed, RunConfig, Summary
 from archdsl.train.epoch import Epoch, best_of, table
-from archdsl.train.folder import BEST, FINISHED, METRICS, PROGRAM, RECIPE, SUMMARY, RunFolder
+from archdsl.train.folder import BEST, METRICS, PROGRAM, RECIPE, RunFolder
 from archdsl.train.logs import Log, open_logs, refuse_missing, tags
 from archdsl.train.picture import draw_curves
 from archdsl.train.ranks import leads
 from archdsl.train.recipes import RecipeText
 from archdsl.train.runs import PastRun, report
-from archdsl.weights import Bundle, Origin
+from archdsl.weights import Bundle, Origin, WeightFile, about
 
 if TYPE_CHECKING:
     from archdsl.language.recipe import Recipe
@@ -179,16 +179,13 @@ class Run(RunFolder):
             why = f"the {last} brought no better top-1"
             self.refuse(NothingToResume(str(self.folder), why, "train anew with more patience"))
         epochs = recipe.epochs(per_epoch)
-        if ended and self.rows[-1].step >= recipe.steps(per_epoch) and self._is_finished():
+        summary = self.read_summary()
+        finished = summary is not None and summary.status == FINISHED
+        if ended and self.rows[-1].step >= recipe.steps(per_epoch) and finished:
             why = f"its budget of {recipe.budget} is done"
             self.refuse(NothingToResume(str(self.folder), why, f"say `--epochs {2 * ended}` for {2 * ended} in all"))
         again = Resumed(after=ended, epochs=epochs, budget=str(recipe.budget), command=tuple(command))
         self.config = replace(self.config, resumed=(*(self.config.resumed or ()), again))
-
-    def _is_finished(self) -> bool:
-        with suppress(SpecError):  # what is damaged will be written anew
-            return self.read_status() == FINISHED
-        return False
 
     def read_state(self, name: str, parse: Callable[[Path], State]) -> State | None:
         """The backend's own state, or the one before where the last is damaged or missing.
@@ -223,6 +220,8 @@ class Run(RunFolder):
         """
         if epochs > len(self.rows):
             self.unusable("its state is not that of its metrics.csv", "train again")
+        if self.has(BEST):
+            self.check_best(self.rows, about(self.weights))
         del self.rows[epochs:]
         if weights and self.rows and self.best is self.rows[-1]:
             self._save_weights(weights(), self.rows[-1])
@@ -290,16 +289,24 @@ class Run(RunFolder):
         """
         best = self.best
         if best is None:
-            self.write(SUMMARY, _json({"status": status, "epochs": 0}))
+            self._seal(Summary(status=status, epochs=0))
             return None
         seconds = round(sum(row.seconds for row in self.rows), 2)
         result = Result(best.val_top1, best.val_loss, count, best.epoch, len(self.rows), seconds, status)
         if leads():
             self._draw()
-            self.write(SUMMARY, _json(asdict(result)))  # where it says `finished`, nothing is left to do
+            self._seal(  # where it says `finished`, nothing is left to do
+                Summary(top1=result.top1, loss=result.loss, count=count, epoch=result.epoch, epochs=result.epochs,
+                        seconds=seconds, status=status)
+            )  # fmt: skip
             past = PastRun(self.folder, self.config, self.recipe, tuple(self.rows), status)
             self.write("summary.md", report(past))
         return result
+
+    def _seal(self, summary: Summary) -> None:
+        """Write summary.json, with the digests of what no file knows so far."""
+        known = {name: files.digest(self.read(name)) for name in (CONFIG, METRICS) if self.has(name)}
+        self.write(SUMMARY, replace(summary, files=known).text)
 
     def _draw(self) -> None:
         picture = draw_curves(self.rows, self.folder.name, "average" in self.recipe.lines)
@@ -322,15 +329,30 @@ class Run(RunFolder):
     def load_weights(self) -> dict[str, Array]:
         """The tensors of best.safetensors, by the keys of the graph.
 
-        Raises SpecError where it is missing, damaged, or of another program.
+        Raises SpecError where it is missing, damaged, or disagrees with other files of the run.
         """
-        if not self.weights.is_file():
+        if not self.has(BEST):
             self.unusable(f"it has no {BEST}", "not one epoch ended: train again")
         file = weights.load(self.weights)
-        if file.metadata.get("model.py") != self.config.files["model.py"]:
-            self.refuse(RunChanged(str(self.weights)))
+        self.check_origin(file)
+        if rows := self.rows or self.read_rows():
+            self.check_best(rows, file.metadata)
         weights.fit(self.origin.graph, file.stored, self.weights)
         return file.tensors
+
+    def check_origin(self, file: WeightFile) -> None:
+        """Hold the spec and the data of the run against those that its weights are of. Raises SpecError."""
+        if file.origin.bundle != self.origin.bundle:
+            self.refuse(RunChanged(str(self.folder / "spec.arch")))
+        config, known = self.config, file.origin
+        for what, here, there in (
+            ("model", config.model, known.model),
+            ("settings", dict(config.settings), dict(known.settings)),
+            ("set_input", config.set_input, known.input),
+            ("data.classes", json.dumps(config.data.classes), file.metadata.get("classes")),
+            ("data.normalise", json.dumps(config.data.normalise), file.metadata.get("normalise")),
+        ):
+            self._agree(f"`{what}`", CONFIG, here, BEST, there)
 
     def write(self, name: str, content: str | bytes) -> None:
         """Replace a file of the run, wholly or not at all. Raises SpecError where it cannot be written."""
@@ -345,7 +367,10 @@ class Run(RunFolder):
         place, part = self.folder / name, f"{name}.next"
         if leads() and place.exists():
             self.write(part, content)
-            files.keep(place, self.folder / part)
+            try:
+                files.keep(place, self.folder / part)
+            except OSError as error:
+                raise _unwritable(self.folder, name, error) from None
         else:
             self.write(name, content)
 
@@ -372,7 +397,3 @@ def _unwritable(folder: Path, name: str, error: OSError) -> SpecError:
 def _unsigned(program: str) -> str:
     """A generated program without the version that wrote it."""
     return re.sub(rf"(?m)^{HEADER} \S+ ", f"{HEADER} ", program)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

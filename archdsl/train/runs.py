@@ -18,23 +18,25 @@ from typing import Any
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.evaluation import NoRuns
 from archdsl.language.source import flag
-from archdsl.train.config import CONFIG, RunConfig
+from archdsl.train.config import CONFIG, FINISHED, RunConfig
 from archdsl.train.epoch import Epoch, best_of
-from archdsl.train.folder import FINISHED, RunFolder
+from archdsl.train.folder import BEST, RunFolder
 from archdsl.train.recipes import RecipeText
+from archdsl.weights import about
 
 __all__ = ["PastRun", "SeedGroup", "differences", "grouped", "latex", "read_run", "read_runs", "report", "spec_changes"]
 
 _KNOWN = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet"}
 _BESIDE = frozenset({"seed", "workers", "save_minutes", "log"})  # settings that are no part of an experiment
 _SECONDS_AN_HOUR = 3600
+UNFINISHED = "unfinished"  # it still goes on, or was killed
 
 
 @dataclass(frozen=True)
 class PastRun:
     """A run, as its folder tells.
 
-    status: of summary.json; `unfinished` where there is none, because it still runs or was killed.
+    status: of summary.json; `unfinished` where there is none.
     """
 
     folder: Path
@@ -71,7 +73,8 @@ class PastRun:
     @property
     def rate(self) -> float | None:
         """Training images a second, validation and saving included."""
-        batch = min(int(self.recipe.lines.get("batch", 0)), self.config.data.images.train)
+        said = self.recipe.lines.get("batch", "")
+        batch = min(int(said), self.config.data.images.train) if re.fullmatch("[0-9]{1,12}", said) else 0
         done = self.rows[-1].step * batch if self.rows else 0
         return done / self.seconds if done and self.seconds else None
 
@@ -173,21 +176,31 @@ def read_runs(folder: str) -> tuple[list[PastRun], dict[str, str]]:
         raise SpecError([NoRuns(folder, "there is no such folder").at(flag("runs", folder))])
     if (root / CONFIG).is_file():
         raise SpecError([NoRuns(folder, "it is a run itself").at(flag("runs", folder))])
-    for place in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+    for place in _folders(root, folder):
         try:
             found.append(read_run(place))
         except SpecError as error:
-            broken[place.name] = error.diagnostics[0].label
+            first = error.diagnostics[0]
+            broken[place.name] = first.label or first.message
     if not found and not broken:
         raise SpecError([NoRuns(folder, "it has no folders").at(flag("runs", folder))])
     return sorted(found, key=lambda run: run.config.started, reverse=True), broken
 
 
+def _folders(root: Path, name: str) -> list[Path]:
+    try:
+        return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError as error:
+        raise SpecError([NoRuns(name, f"it cannot be read: {error.strerror}").at(flag("runs", name))]) from None
+
+
 def read_run(folder: Path) -> PastRun:
-    """A run, whatever became of it. Raises SpecError where the folder is none or is damaged."""
+    """A run, whatever became of it. Raises SpecError where the folder is none, is damaged, or its files disagree."""
     found = RunFolder(folder)
-    config = found.read_config()
-    return PastRun(folder, config, found.read_recipe(), tuple(found.read_rows()), found.read_status())
+    config, recipe, rows, summary = found.read_config(), found.read_recipe(), found.read_rows(), found.read_summary()
+    if found.has(BEST):  # weights are often removed, to save room
+        found.check_best(rows, about(folder / BEST))
+    return PastRun(folder, config, recipe, tuple(rows), summary.status if summary else UNFINISHED)
 
 
 def grouped(runs: Iterable[PastRun]) -> list[SeedGroup]:
@@ -227,7 +240,7 @@ def _facts(run: PastRun) -> Iterator[tuple[str, str]]:
 
 def spec_changes(one: PastRun, other: PastRun) -> str:
     """What differs between the specs of two runs, as a unified diff; empty where nothing does."""
-    before, after = ((run.folder / "spec.arch").read_text("utf-8", "replace").splitlines() for run in (one, other))
+    before, after = (RunFolder(run.folder).read("spec.arch").splitlines() for run in (one, other))
     return "\n".join(unified_diff(before, after, f"{one.name}/spec.arch", f"{other.name}/spec.arch", lineterm=""))
 
 

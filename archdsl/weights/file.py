@@ -14,11 +14,12 @@ from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import Error, SpecError, closest
 from archdsl.language.errors.weights import NoSpecInside, WeightsDiffer, WeightsUnusable
 from archdsl.language.later import Array, np
+from archdsl.language.opening import fault, open_file
 from archdsl.language.source import Source, Span
 from archdsl.weights.inventory import DTYPE, keys
 from archdsl.weights.origin import Origin
 
-__all__ = ["FORMAT", "Stored", "WeightFile", "describe", "fit", "load", "pack", "save"]
+__all__ = ["FORMAT", "Stored", "WeightFile", "about", "describe", "fit", "load", "pack", "save"]
 
 FORMAT = "archdsl 2"
 MAX_HEADER = 32 * 2**20  # bytes: what 200,000 weights with their spec take
@@ -74,7 +75,7 @@ class WeightFile:
         Raises SpecError where the file is not as it was written, or numpy has no such dtype.
         """
         found: dict[str, Array] = {}
-        with self.path.open("rb") as file:
+        with open_file(self.path) as file:
             self._check_sum(file)
             for key, name in names.items():
                 tensor = self.stored[name]
@@ -176,15 +177,24 @@ def load(path: str | Path) -> WeightFile:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    _check_head(path)
+    head = _head(path)
     try:
-        with safe_open(path, "numpy"), path.open("rb") as file:  # what it opens is whole, each tensor in its place
-            length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
+        with safe_open(path, "numpy"):  # what it opens is whole, each tensor in its place
+            header = json.loads(head)
     except (SafetensorError, OSError) as error:
         _refuse(WeightsUnusable(str(path), f"it is damaged: {error}", _ANOTHER_COPY), path)
     metadata = header.pop("__metadata__", None) or {}
-    return WeightFile(path, metadata, {name: _stored(name, entry, 8 + length) for name, entry in header.items()})
+    return WeightFile(path, metadata, {name: _stored(name, entry, 8 + len(head)) for name, entry in header.items()})
+
+
+def about(path: str | Path) -> Mapping[str, str]:
+    """The metadata of a safetensors file, without a look at its tensors. Raises SpecError as `load` does."""
+    path = Path(path)
+    try:
+        found = json.loads(_head(path)).get("__metadata__", {})
+        return {str(key): str(text) for key, text in found.items()}
+    except (ValueError, AttributeError, RecursionError):
+        _refuse(WeightsUnusable(str(path), "its head is damaged", _ANOTHER_COPY), path)
 
 
 def _stored(name: str, entry: Mapping[str, Any], data: int) -> Stored:
@@ -200,18 +210,22 @@ _OTHER_FILES = {
 }
 
 
-def _check_head(path: Path) -> None:
-    """Say of a file that is no safetensors what it is; no more than a few bytes are read."""
-    hint = "archdsl reads safetensors: a run's `best.safetensors`, or a state dict saved with safetensors.torch"
+def _head(path: Path) -> bytes:
+    """The JSON at the head of a safetensors file. Of one that is none it is said what it is."""
     try:
-        if not path.is_file():
-            why = "it is no file" if path.exists() else "there is no such file"
-            _refuse(WeightsUnusable(str(path), why, "name a run's folder, or a safetensors file"), path)
-        with path.open("rb") as file:
-            head = file.read(32)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it cannot be opened"
+        with open_file(path) as file:
+            start = file.read(32)
+            _check_start(path, start)
+            file.seek(8)
+            return file.read(int.from_bytes(start[:8], "little"))
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        why = "there is no such file" if missing else f"it {fault(error)}"
         _refuse(WeightsUnusable(str(path), why, "name a run's folder, or a safetensors file"), path)
+
+
+def _check_start(path: Path, head: bytes) -> None:
+    hint = "archdsl reads safetensors: a run's `best.safetensors`, or a state dict saved with safetensors.torch"
     for start, what in _OTHER_FILES.items():
         if head.startswith(start):
             _refuse(WeightsUnusable(str(path), what, hint), path)

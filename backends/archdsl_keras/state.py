@@ -3,8 +3,11 @@
 It holds weights, optimizer, averages, the number of steps, and the sums of the epoch that runs.
 """
 
+import os
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -20,6 +23,7 @@ __all__ = ["STATE", "pack", "unpack"]
 
 STATE = "last.weights.h5"
 _NETWORK = "layers"  # where Keras keeps the network in it
+_MARK = b"archdsl sha256 "  # before the digest at its end
 
 
 def pack(step: TrainStep, position: Position, folder: Path) -> bytes:
@@ -29,7 +33,8 @@ def pack(step: TrainStep, position: Position, folder: Path) -> bytes:
     path = folder / f".part.{STATE}"
     try:
         step.save_weights(path)
-        return path.read_bytes()
+        content = path.read_bytes()
+        return content + _MARK + sha256(content).hexdigest().encode()
     finally:
         path.unlink(missing_ok=True)
 
@@ -41,6 +46,7 @@ def unpack(step: TrainStep, path: Path) -> Position:
         step.save_weights(own)
         try:
             with open_file(path) as file, h5py.File(file) as found, h5py.File(own, "r+") as wanted:
+                _check_digest(file)
                 _check_order(step, wanted, found)
                 fill(wanted, found, _NETWORK)
         except FileNotFoundError:
@@ -52,6 +58,25 @@ def unpack(step: TrainStep, path: Path) -> Position:
         raise ValueError(str(path))
     loss, _, correct, count = map(float, ops.convert_to_numpy(step.sums))
     return Position(int(step.steps), Sums(loss, round(correct), round(count)))
+
+
+def _check_digest(file: BinaryIO) -> None:
+    """HDF5 ends where it says, and does not mind what stands behind it. Raises TypeError where the digest is another's.
+
+    Earlier versions wrote none.
+    """
+    size = file.seek(0, os.SEEK_END) - len(_MARK) - 64
+    file.seek(max(0, size))
+    end = file.read()
+    if end.startswith(_MARK):
+        file.seek(0)
+        found = sha256()
+        while size > 0:
+            part = file.read(min(size, 2**20))
+            found.update(part)
+            size -= len(part) or size
+        if end[len(_MARK) :] != found.hexdigest().encode():
+            raise TypeError("it is not as it was written")
 
 
 def _check_order(step: TrainStep, wanted: h5py.File, found: h5py.File) -> None:

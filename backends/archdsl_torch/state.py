@@ -1,15 +1,15 @@
 """The state that a training leaves behind and goes on from, laid out as Lightning's checkpoints are."""
 
-import pickle
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from archdsl.language.opening import open_file
 from archdsl.train.course import Position, Sums
 from archdsl.train.ranks import leads
 from archdsl_torch.step import TrainStep
@@ -19,6 +19,8 @@ __all__ = ["STATE", "pack", "unpack"]
 
 STATE = "last.ckpt"
 _POSITION, _SCALER = "archdsl", "MixedPrecision"  # keys beside Lightning's own
+_OF_THE_MACHINE = {"lr", "fused", "foreach", "capturable"}  # the rate is set before each step
+_ROOM, _MOST = 2**24, 8  # bytes beside all weights, and how many numbers are kept of each at most
 
 
 def pack(step: TrainStep, position: Position) -> bytes:
@@ -41,20 +43,59 @@ def pack(step: TrainStep, position: Position) -> bytes:
 def unpack(step: TrainStep, path: Path) -> Position:
     """Put a state into `step`. Raises ValueError where it is damaged; it is read as tensors and plain values."""
     try:
-        with ZipFile(path) as file:
-            if file.testzip():
-                raise ValueError(str(path))
-        checkpoint = torch.load(path, "cpu", weights_only=True)
+        checkpoint = _read(step, path)
         own = step.state_dict()
         step.load_state_dict({key: _like(own[key], tensor) for key, tensor in checkpoint["state_dict"].items()})
-        step.optimizer.load_state_dict(_scattered(step.optimizer, checkpoint["optimizer_states"][0]))
+        state = _checked(step.optimizer, checkpoint["optimizer_states"][0])
+        step.optimizer.load_state_dict(_scattered(step.optimizer, state))
         if step.scaler is not None and _SCALER in checkpoint:
-            step.scaler.load_state_dict(checkpoint[_SCALER])
+            kinds = {name: type(number) for name, number in step.scaler.state_dict().items()}
+            step.scaler.load_state_dict({name: kind(checkpoint[_SCALER][name]) for name, kind in kinds.items()})
         known = checkpoint[_POSITION]
         sums = Sums(known["loss"], known["correct"], known["count"])
         return Position(known["step"], sums, known["seconds"])
-    except (pickle.UnpicklingError, BadZipFile, RuntimeError, EOFError, KeyError, TypeError) as damage:
+    except FileNotFoundError:
+        raise
+    except Exception as damage:  # what a damaged pickle makes of its reader is of any kind
         raise ValueError(str(path)) from damage
+
+
+def _read(step: TrainStep, path: Path) -> dict[str, Any]:
+    """What the file holds, of a size that the network's own state can have. Raises whatever a damaged file brings."""
+    tensors = step.state_dict().values()
+    most = _ROOM + _MOST * sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    with open_file(path, most) as file:
+        with ZipFile(file) as whole:
+            if sum(part.file_size for part in whole.infolist()) > most or whole.testzip():
+                raise ValueError(str(path))
+        file.seek(0)
+        return torch.load(file, "cpu", weights_only=True)  # type: ignore[no-any-return]
+
+
+def _checked(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of an optimizer's state with the settings of `optimizer`, which have to be those of the recipe.
+
+    Raises ValueError where they are of another recipe or network.
+    """
+    own = optimizer.state_dict()["param_groups"]
+    for group, known in zip(own, state["param_groups"], strict=True):
+        if any(group[name] != known[name] for name in (group.keys() & known.keys()) - _OF_THE_MACHINE):
+            raise ValueError("of another recipe")
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    names = _names(optimizer)
+    for number, values in state["state"].items():
+        shapes = {name: tuple(value.shape) for name, value in values.items()}
+        wanted = {name: () if name == "step" else tuple(weights[number].shape) for name in names}
+        if shapes != wanted or not all(value.dtype == torch.float32 for value in values.values()):
+            raise ValueError("of another network")
+    return {**state, "param_groups": own}
+
+
+def _names(optimizer: torch.optim.Optimizer) -> set[str]:
+    """What such an optimizer keeps of each weight."""
+    if isinstance(optimizer, torch.optim.SGD):
+        return {"momentum_buffer"} if optimizer.param_groups[0]["momentum"] else set()
+    return {"step", "exp_avg", "exp_avg_sq"}
 
 
 # --- where each process keeps a part of the weights --------------------------------------------------

@@ -7,8 +7,8 @@ from archdsl.language.diagnostics import Error
 
 __all__ = [
     "BatchNotShared", "BatchOfOne", "DataChanged", "DeviceMissing", "Diverged", "InputNotImages", "LoggerMissing",
-    "NoClasses", "NothingToResume", "OutOfMemory", "OutputNotClasses", "RunChanged", "RunExists", "RunUnusable",
-    "RunUnwritable", "SettingValue",
+    "NoClasses", "NothingToResume", "OutOfMemory", "OutputNotClasses", "RunChanged", "RunDisagrees", "RunExists",
+    "RunUnusable", "RunUnwritable", "SettingValue",
 ]  # fmt: skip
 
 
@@ -235,6 +235,24 @@ class RunChanged(Error):
     title = "`{path}` was changed after the training"
     help = "put the file back as it was, or train again"
     path: str
+
+
+class RunDisagrees(Error):
+    """Two files of the run say different things of it.
+
+    The weights of the best epoch say which epoch that was, how good it was, of which spec they are and how images were
+    normalised, under a checksum of the whole file. What `metrics.csv`, `config.json` and `summary.json` say has to be
+    the same: a number that was changed in one of them would be believed otherwise.
+
+        archdsl runs           # leaves the run out, after a digit of its metrics.csv was changed
+    """
+
+    code = "E0837"
+    title = "the files of `{path}` disagree"
+    label = "{what}"
+    help = "put back the file that was changed, or train again"
+    path: str
+    what: str
 
 
 class DataChanged(Error):

@@ -1,0 +1,253 @@
+"""A run that a stranger gives away: its files are numbers and texts, held against each other; a sentence for the rest.
+
+Cases of E0837 stand here.
+"""
+
+import json
+import os
+import pickle
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mistakes import mistake
+
+pytest.importorskip("lightning")
+pytest.importorskip("sklearn")
+
+import numpy as np
+import torch
+from training import QUICK, one_thread, trained  # noqa: F401  (a fixture)
+
+from archdsl import weights
+from archdsl.language.recipe.words import Constant, StandardizeImages
+from archdsl.train import evaluate, resume
+from archdsl.train.runs import read_run
+
+RECIPE = replace(QUICK, schedule=Constant(), augment=(StandardizeImages("pixel"),))
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("runs"), RECIPE, name="run")[0].folder
+
+
+@pytest.fixture
+def folder(kept: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(kept, tmp_path / "run"))
+
+
+def go_on(folder: Path) -> Any:
+    return resume(str(folder), budget={"epochs": "3"})
+
+
+def said(work: Callable[[], object]) -> str:
+    """The sentence that it is refused with."""
+    found = mistake(work)
+    assert found.code in ("E0832", "E0833", "E0837", "E0901")
+    return found.label or found.message
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+# --- what goes on ------------------------------------------------------------------------------------
+
+
+def torn(state: dict[str, Any]) -> None:
+    del state["optimizer_states"]
+
+
+def of_steps(steps: object) -> Callable[[dict[str, Any]], None]:
+    return lambda state: state["archdsl"].update(step=steps)
+
+
+def with_loss(loss: object) -> Callable[[dict[str, Any]], None]:
+    return lambda state: state["archdsl"].update(loss=loss)
+
+
+def other_recipe(state: dict[str, Any]) -> None:
+    state["optimizer_states"][0]["param_groups"][0]["weight_decay"] = 9.0
+
+
+def other_shape(state: dict[str, Any]) -> None:
+    state["optimizer_states"][0]["state"][0]["exp_avg"] = torch.zeros(1).expand(10**12)
+
+
+def words(state: dict[str, Any]) -> None:
+    state["optimizer_states"][0]["state"][0]["step"] = "one"
+
+
+STATES = [torn, of_steps(-1), of_steps(10**12), of_steps("1"), of_steps(1.0), with_loss("low"), with_loss(float("nan")),
+          other_recipe, other_shape, words]  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", range(len(STATES)))
+def test_a_crafted_state_is_damaged(folder: Path, harm: int) -> None:
+    (folder / "last.previous.ckpt").unlink()
+    state = torch.load(folder / "last.ckpt", weights_only=True)
+    STATES[harm](state)
+    torch.save(state, folder / "last.ckpt")
+    assert said(lambda: go_on(folder)) == "last.ckpt is damaged"
+
+
+class Runs:
+    """A pickle of it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_state_that_is_a_program_or_a_bomb_is_damaged(folder: Path, tmp_path: Path) -> None:
+    (folder / "last.previous.ckpt").unlink()
+    torch.save({"state_dict": Runs(tmp_path / "ran")}, folder / "last.ckpt")
+    assert said(lambda: go_on(folder)) == "last.ckpt is damaged" and not (tmp_path / "ran").exists()
+    with zipfile.ZipFile(folder / "last.ckpt", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/data.pkl", bytes(2**26))
+    assert said(lambda: go_on(folder)) == "last.ckpt is damaged"
+
+
+# --- what normalises ---------------------------------------------------------------------------------
+
+
+def npz(**arrays: Any) -> bytes:
+    content = BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+GOOD = np.ones((1, 8, 8), np.float32)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK", npz(mean=GOOD), npz(mean=GOOD, std=0 * GOOD), npz(mean=GOOD * np.nan, std=GOOD),
+     npz(mean=GOOD[:, 1:], std=GOOD), npz(mean=GOOD, std=GOOD.astype(np.float64)),
+     npz(mean=np.array([open], object), std=GOOD), npz(mean=np.zeros((1, 4000, 4000), np.float32), std=GOOD)],
+)  # fmt: skip
+def test_what_normalises_is_numbers_of_the_images_size(folder: Path, content: bytes) -> None:
+    (folder / "normalise.npz").write_bytes(content)
+    assert "normalise.npz" in said(lambda: evaluate(str(folder)))
+
+
+# --- what disagrees ----------------------------------------------------------------------------------
+
+
+def test_a_changed_number_is_named(folder: Path) -> None:
+    """With the seal of summary.json, and without it."""
+    rows = (folder / "metrics.csv").read_text().splitlines()
+    best = max(rows[1:], key=lambda row: float(row.split(",")[6])).split(",")
+    better = f"{float(best[6]) + 1}"
+    change(folder / "metrics.csv", f",{best[6]},", f",{better},")
+    for work in (lambda: read_run(folder), lambda: evaluate(str(folder)), lambda: go_on(folder)):
+        assert "metrics.csv` was changed" in said(work)
+    (folder / "summary.json").unlink()
+    wanted = f"top-1 after epoch {best[0]}: metrics.csv has {better}, best.safetensors {best[6]}"
+    for work in (lambda: read_run(folder), lambda: evaluate(str(folder)), lambda: go_on(folder)):
+        assert said(work) == wanted
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"top1": ', '"top1": 1', "its top-1: metrics.csv has "),
+        ('"epochs": 2', '"epochs": 3', "the epochs: metrics.csv has 2, summary.json 3"),
+        ('"status": "finished"', '"status": "fine"', '`status` in summary.json is "fine", which is no end of a'),
+        ('"epochs": 2', '"epochs": true', "`epochs` in summary.json is true, not a whole number"),
+        ('"epochs": 2', '"epochs": -2', "`epochs` in summary.json is -2, not between 0 and"),
+        ("{", "{" * 100_000, "summary.json is damaged"),
+    ],
+)
+def test_a_changed_summary_is_named(folder: Path, old: str, new: str, says: str) -> None:
+    change(folder / "summary.json", old, new)
+    assert says in said(lambda: read_run(folder))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"input": [\n    1,', '"input": [\n    3,', "`input` in config.json is [3, 8, 8], and the spec reads"),
+        ('"8"', '"9"', "config.json has 11 classes, and the spec tells 10 apart"),
+        ('"set_input": null', '"set_input": "1x16x16"', "`input` in config.json is [1, 8, 8], and the spec reads"),
+        ('"by": "pixel"', '"by": "image"', '`data.normalise`: config.json has {"by": "image"}, best.safetensors {"by"'),
+        ('"classes": "10"', '"classes": "9"', "config.json has 10 classes, and the spec tells 9 apart"),
+    ],
+)  # fmt: skip
+def test_a_changed_config_is_named(folder: Path, old: str, new: str, says: str) -> None:
+    change(folder / "config.json", old, new if old != '"8"' else '"8", "8b"')
+    assert "config.json` was changed" in said(lambda: evaluate(str(folder)))
+    (folder / "summary.json").unlink()
+    for work in (lambda: evaluate(str(folder)), lambda: go_on(folder)):
+        assert says in said(work)
+
+
+def test_weights_of_another_run_are_named(folder: Path, tmp_path: Path) -> None:
+    other = trained(tmp_path, RECIPE, spec=(folder / "spec.arch").read_text() + "\n# another\n", name="other")[0].folder
+    shutil.copy(other / "best.safetensors", folder)
+    assert "spec.arch` was changed" in said(lambda: evaluate(str(folder)))
+    file = weights.load(other / "best.safetensors")
+    (folder / "best.safetensors").write_bytes(weights.pack(file.tensors, {}))
+    assert mistake(lambda: evaluate(str(folder))).code == "E0903"
+
+
+# --- what is listed ----------------------------------------------------------------------------------
+
+
+def link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(20 * 2**30)
+
+
+def write(text: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(text)
+
+
+HARMS: dict[str, Callable[[Path], object]] = {
+    "pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "link": link_to_itself, "large": large,
+    "folder": Path.mkdir, "empty": write(""), "brackets": write("[" * 200_000), "braces": write("{" * 200_000),
+    "field": write("epoch," + "9" * 200_000), "quote": write('"' + "a" * 200_000), "number": write("9" * 200_000),
+    "words": write('recipe r {\n  batch: "x"\n  budget: 9 ** 9 ** 9\n}\n'), "block": write("block b { out = in }\n"),
+    "nul": write("\0" * 100), "list": write("[1, 2]"), "pickle": lambda path: path.write_bytes(pickle.dumps(1)),
+}  # fmt: skip
+READ = ("config.json", "recipe.arch", "metrics.csv", "summary.json", "best.safetensors")
+
+
+@pytest.mark.parametrize("file", READ)
+def test_a_damaged_run_does_not_stop_the_others(kept: Path, tmp_path: Path, run: Run, file: str) -> None:
+    shutil.copytree(kept, tmp_path / "good")
+    for name, harm in HARMS.items():
+        shutil.copytree(kept, tmp_path / name)
+        (tmp_path / name / file).unlink()
+        harm(tmp_path / name / file)
+    link_to_itself(tmp_path / "round")
+    ended = run("runs", tmp_path, "--format", "json")
+    found = json.loads(ended.out)
+    fine = {"words"} if file == "recipe.arch" else set()  # a recipe is not worked out to be listed
+    assert ended.code == 0 and {one["name"] for one in found["runs"]} == {"good"} | fine
+    assert set(found["broken"]) == HARMS.keys() - fine and all(found["broken"].values())
+
+
+@pytest.mark.parametrize("file", ["spec.arch", "recipe.arch", "last.ckpt", "best.safetensors", "normalise.npz"])
+@pytest.mark.parametrize("harm", ["pipe", "device", "link", "large", "folder", "brackets"])
+def test_no_file_holds_a_run_up(folder: Path, run: Run, file: str, harm: str) -> None:
+    (folder / file).unlink()
+    HARMS[harm](folder / file)
+    ended = run("train", "--resume", folder, "--epochs", 3)
+    fine = file == "last.ckpt" and harm != "folder"  # the one before it is good
+    assert (ended.code == 0) == fine and (fine or file in ended.err) and "Traceback" not in ended.err
