@@ -487,7 +487,7 @@ a, b, c = (Dim(n, symbol(s)) for n, s in ((12, "a"), (4, "b"), (3, "c")))
         (calculated("%", (a + 1) // b, c), "(a + 1) // b % c"),
         (-(a + b) * c, "-(a + b) * c"),
         (calculated("**", a - 1, 2), "(a - 1) ** 2"),
-        (Dim(Fraction(7, 3), None), "2.3333333333333335"),
+        (Dim(Fraction(7, 3), None), "7 / 3"),
     ],
 )
 def test_expressions(value: Dim, text: str) -> None:

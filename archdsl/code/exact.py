@@ -223,16 +223,22 @@ def _ratio(top: Dim, scale: Fraction = Fraction(1), bottom: Dim = _ONE) -> _Rati
 
 def _is_exact(number: Dim) -> bool:
     def holds(expr: Expr) -> bool:
-        return expr.op == "exact" or (expr.op != "//" and any(map(holds, expr.parts)))
+        return expr.op == "exact" or (expr.op not in ("//", "floor", "ceil") and any(map(holds, expr.parts)))
 
     return number.expr is not None and holds(number.expr)
 
 
 def _divided(over: Dim, under: Dim) -> Dim:
     """Rounded down."""
-    if _is_exact(over) or _is_exact(under):  # `2.5 // 1` is no 2.5
+    if under.formula is None and under == 1 and _is_exact(over):
+        return _called("floor", over)
+    if _is_exact(over) or _is_exact(under):
         return Dim(over.value // under.value, Expr("//", (over.term, under.term)))
     return calculated("//", over, under)
+
+
+def _called(op: str, number: Dim) -> Dim:
+    return Dim(OPERATORS[op].of([number.value]), Expr(op, (number.term,), number.term.size))
 
 
 def _times(number: Dim, factor: int) -> Dim:
@@ -277,7 +283,7 @@ class _Reader:
             case "floor":
                 return _ratio(parts[0].whole())
             case "ceil":
-                return parts[0] if parts[0].is_whole else _ratio(-replace(parts[0], top=-parts[0].top).whole())
+                return _rounded_up(parts[0])
             case "round":
                 return _nearest(*parts)
             case "min" | "max" | "abs":
@@ -333,6 +339,12 @@ def _sum(op: str, left: _Ratio, right: _Ratio) -> _Ratio:
     below = lcm(left.scale.denominator, right.scale.denominator)
     tops = _times(a, int(left.scale * below)), _times(b, int(right.scale * below))
     return _ratio(calculated(op, *tops), Fraction(1, below), bottom)
+
+
+def _rounded_up(number: _Ratio) -> _Ratio:
+    if number.is_exact and number.under.formula is None and number.under == 1:
+        return _ratio(_called("ceil", number.over))
+    return number if number.is_whole else _ratio(-replace(number, top=-number.top).whole())
 
 
 def _nearest(number: _Ratio, to: _Ratio | None = None) -> _Ratio:

@@ -4,13 +4,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import ClassVar, TypeGuard
 
 from archdsl.code.forward import ROOM
 from archdsl.code.layout import layout
 from archdsl.code.lists import laid_over
 from archdsl.code.names import Names, member
-from archdsl.code.python import comment, literal, show, wrap
+from archdsl.code.python import comment, level, literal, show, wrap
 from archdsl.code.structure import Guard, Leaf, Tree, common, is_list, leaves
 from archdsl.code.written import Built, ClassPlan, Column, Const, Many, Member, New, Numbered, Val, shown
 from archdsl.language.expr import ATOM, SUM, Expr, numeral, symbol
@@ -120,7 +121,8 @@ class MemberWriter(ABC):
 
     def _value(self, value: Val, columns: Elements = _NONE) -> tuple[str, int]:
         if isinstance(value, Const):
-            return literal(value.value), ATOM
+            text = literal(value.value)
+            return text, level(text) if isinstance(value.value, Fraction) else ATOM
         if isinstance(value, Column):
             return columns[value], ATOM
         if isinstance(value, Member):

@@ -6,14 +6,16 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from math import isclose
 
 from archdsl.code.layout import WIDTH, indented
-from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, SUM, UNARY, Expr, Number
+from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, POWER, PRODUCT, SUM, UNARY, Expr, Number
 
-__all__ = ["Env", "comment", "docstring", "if_else", "literal", "number", "show", "wrap"]
+__all__ = ["Env", "comment", "docstring", "if_else", "level", "literal", "number", "show", "wrap"]
 
 _WRAPPED = 60  # a line of a comment longer than this was wrapped by its author's editor
 _SIMPLE = re.compile(r"-?([A-Za-z_][\w.]*|[\d.]+)")  # an operand that a power stands close to
+_SHORT, _SMALL = 10, 1000  # letters of a decimal, and numbers, that people write
 Env = Mapping[str, Number]
 
 
@@ -27,14 +29,35 @@ def wrap(text: str, level: int, at_least: int) -> str:
 
 
 def number(value: Number) -> str:
-    """A number as Python writes it; fractions as decimals.
+    """A number as Python writes it; a fraction as a decimal where that is short, else as what it is.
 
+    >>> from archdsl.language.expr import square_root
     >>> number(8), number(Fraction(1, 4)), number(Fraction(1, 10**8))
     ('8', '0.25', '1e-8')
+    >>> number(Fraction(1, 170)), number(square_root(32)), number(1 / square_root(32))
+    ('1 / 170', '32**0.5', '32**-0.5')
     """
-    if isinstance(value, Fraction):
-        return re.sub(r"e(-?)\+?0*(\d)", r"e\1\2", repr(float(value)))
-    return str(value)
+    if not isinstance(value, Fraction):
+        return str(value)
+    decimal = re.sub(r"e(-?)\+?0*(\d)", r"e\1\2", repr(float(value)))
+    if len(decimal) <= _SHORT:
+        return decimal
+    if max(abs(value.numerator), value.denominator) < _SMALL:
+        return f"{value.numerator} / {value.denominator}"
+    square = value * value
+    for power, base in ("0.5", round(square)), ("-0.5", round(1 / square)):
+        if 1 < base < _SMALL and isclose(value, base ** float(power), rel_tol=1e-14):
+            return f"{base}**{power}"
+    return decimal
+
+
+def level(text: str) -> int:
+    """How tightly the text of a number binds.
+
+    >>> level("0.25") == ATOM, level("1 / 170") == PRODUCT
+    (True, True)
+    """
+    return PRODUCT if " / " in text else POWER if "**" in text else UNARY if text.startswith("-") else ATOM
 
 
 def literal(value: object) -> str:
@@ -68,7 +91,7 @@ def show(expr: Expr, names: Callable[[str], str]) -> tuple[str, int]:
     """
     if expr.is_number:
         text = number(expr.args[0])  # type: ignore[arg-type]
-        return text, UNARY if text.startswith("-") else ATOM
+        return text, level(text)
     if expr.op == "name":
         text = names(str(expr.args[0]))
         return text, ATOM if re.fullmatch(r"[\w.]+(\(\w+\))?(\[-?\w+\])?", text) else SUM
@@ -77,7 +100,10 @@ def show(expr: Expr, names: Callable[[str], str]) -> tuple[str, int]:
     if expr.op == "exact":
         return f"Fraction({parts[0][0]}).limit_denominator()", ATOM
     if row.form == "call":
-        return f"{row.text}({', '.join(text for text, _ in parts)})", row.level
+        return (
+            f"{'math.' if expr.op in ('floor', 'ceil') else ''}{row.text}({', '.join(text for text, _ in parts)})",
+            row.level,
+        )
     if expr.op == "not":
         return f"not {wrap(*parts[0], COMPARE)}", NOT
     texts = [wrap(*part, row.least(place)) for place, part in enumerate(parts)]

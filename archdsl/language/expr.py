@@ -357,7 +357,7 @@ def _has_fraction(e: Expr) -> bool:
     """Whether it may be no whole number."""
     if e.op in ("/", "**", "exact") or (e.op == "number" and type(e.args[0]) is Fraction):
         return True
-    return e.op != "//" and any(map(_has_fraction, e.parts))
+    return e.op not in ("//", "floor", "ceil") and any(map(_has_fraction, e.parts))
 
 
 def _is(e: Expr, value: int) -> bool:

@@ -22,8 +22,8 @@ __all__ = ["MEMBERS", "RESERVED", "KerasClass", "find", "spell", "writer"]
 
 # What a file uses, what a layer's constructor and `call` know already, and names that are easily read as a digit.
 RESERVED = frozenset(
-    """inspect keras layers ops self kwargs PACKAGE name dtype trainable autocast activity_regularizer input_dim
-    input_shape training mask l I O""".split()  # noqa: SIM905
+    """inspect math keras layers ops self kwargs PACKAGE name dtype trainable autocast activity_regularizer
+    input_dim input_shape training mask l I O""".split()  # noqa: SIM905
 )
 
 

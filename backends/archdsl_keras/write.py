@@ -61,6 +61,8 @@ def _registered(name: str) -> tuple[str, ...]:
 
 def _imports(code: str) -> Iterator[str]:
     yield "import inspect"
+    if "math." in code:
+        yield "import math"
     if "re.findall(" in code:
         yield "import re"
     if "Fraction(" in code:

@@ -11,7 +11,7 @@ from archdsl.code.written import Built, New
 __all__ = ["MEMBERS", "RESERVED", "TorchClass"]
 
 # What a file uses, and names that are easily read as a digit, which linters refuse.
-RESERVED = frozenset(("torch", "nn", "F", "OrderedDict", "self", "init_weights", "l", "I", "O"))
+RESERVED = frozenset(("torch", "nn", "F", "OrderedDict", "math", "self", "init_weights", "l", "I", "O"))
 # What a module has already, and what a `Sequential` or `ModuleDict` adds: no member may be called so.
 MEMBERS = frozenset(
     """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches

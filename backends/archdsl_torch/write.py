@@ -15,7 +15,11 @@ from archdsl_torch.source import RESERVED, TorchClass
 
 __all__ = ["emit"]
 
-_STANDARD = {"OrderedDict": "from collections import OrderedDict", "Fraction": "from fractions import Fraction"}
+_STANDARD = {
+    "import math": "math.",
+    "from collections import OrderedDict": "OrderedDict(",
+    "from fractions import Fraction": "Fraction(",
+}
 _IMPORTS = {
     "import torch": r"\btorch\.",
     "import torch.nn.functional as F": r"\bF\.",
@@ -60,6 +64,6 @@ def _initialisation(layers: Collection[str]) -> list[str]:
 
 
 def _imports(code: str) -> Iterator[str]:
-    standard = [line for word, line in _STANDARD.items() if f"{word}(" in code]
+    standard = [line for line, use in _STANDARD.items() if use in code]
     yield from (*standard, "") if standard else ()
     yield from (line for line, pattern in _IMPORTS.items() if re.search(pattern, code))
