@@ -104,7 +104,7 @@ def test_damaged_files() -> None:
 
 
 def test_a_bomb_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    monkeypatch.setattr("archdsl.data.decode._PIXELS", 1000)
     with pytest.raises(Damaged):
         decode(content(photo()), SMALL)
 

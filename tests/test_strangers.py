@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from images import paint
 from mistakes import mistake
 
 pytest.importorskip("lightning")
@@ -22,11 +23,14 @@ pytest.importorskip("sklearn")
 
 import numpy as np
 import torch
+from PIL import Image
 from training import QUICK, one_thread, trained  # noqa: F401  (a fixture)
 
 from archdsl import weights
+from archdsl.data import open_data
 from archdsl.language.recipe.words import Constant, StandardizeImages
 from archdsl.train import evaluate, resume
+from archdsl.train.evaluation import predict
 from archdsl.train.runs import read_run
 
 RECIPE = replace(QUICK, schedule=Constant(), augment=(StandardizeImages("pixel"),))
@@ -200,6 +204,63 @@ def test_weights_of_another_run_are_named(folder: Path, tmp_path: Path) -> None:
     file = weights.load(other / "best.safetensors")
     (folder / "best.safetensors").write_bytes(weights.pack(file.tensors, {}))
     assert mistake(lambda: evaluate(str(folder))).code == "E0903"
+
+
+def test_an_input_that_no_memory_holds_is_named(tmp_path: Path) -> None:
+    """The weights do not depend on it, and all files agree."""
+    run, _ = trained(tmp_path, QUICK, name="run")
+    config = run.folder / "config.json"
+    change(config, '"set_input": null', '"set_input": "1x300000x300000"')
+    change(config, '"input": [\n    1,\n    8,\n    8', '"input": [\n    1,\n    300000,\n    300000')
+    origin = replace(run.origin, input="1x300000x300000", made=None)
+    file = weights.load(run.folder / "best.safetensors")
+    said = {name: file.metadata[name] for name in ("epoch", "val_top1", "classes", "normalise")}
+    weights.save(run.folder / "best.safetensors", origin, file.tensors, said)
+    (run.folder / "summary.json").unlink()
+    for work in (lambda: evaluate(str(run.folder)), lambda: predict(str(run.folder), ["x.png"]),
+                 lambda: resume(str(run.folder), budget={"epochs": "3"})):  # fmt: skip
+        assert mistake(work).code == "E0875"
+
+
+# --- images ------------------------------------------------------------------------------------------
+
+
+def one_bit(path: Path) -> None:
+    Image.new("1", (13_000, 13_000)).save(path)
+
+
+def postscript(path: Path) -> None:
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n")
+
+
+IMAGES = {"pipe": "it is a pipe, not a file", "device": "it is a device, not a file", "large": "larger than 257 MiB",
+          "link": "Too many levels of symbolic links", "one_bit": "it has 13,000 x 13,000 pixels, more than 89,478,485",
+          "postscript": "it is damaged, or no image"}  # fmt: skip
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    for name in IMAGES:
+        {**HARMS, "one_bit": one_bit, "postscript": postscript}[name](tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def test_images_are_refused_by_name(images: Path, kept: Path, run: Run) -> None:
+    ended = run("predict", kept, *sorted(images.glob("*.png")))
+    assert ended.code == 1 and ended.err.count("[E0854]") == len(IMAGES)
+    assert all(f"{name}.png` cannot be read" in ended.err and why in ended.err for name, why in IMAGES.items())
+    assert run("predict", kept, images).err.count("[E0854]") == len(IMAGES)
+
+
+def test_images_of_a_folder_are_refused_by_name(images: Path, tmp_path: Path) -> None:
+    flowers = paint(tmp_path / "flowers")
+    for name in IMAGES:
+        (images / f"{name}.png").rename(flowers / f"train/dark/{name}.png")
+    link_to_itself(flowers / "train/round")
+    link_to_itself(flowers / "round")
+    found = mistake(lambda: open_data(str(flowers)).load("train", (3, 8, 8)))
+    assert found.code == "E0808" and found.message == f"{len(IMAGES)} images cannot be read"
+    assert "train/dark/device.png (it is a device, not a file)" in found.label
 
 
 # --- what is listed ----------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from archdsl.data.split import Part
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.data import ArchiveDamaged, DataMissing, LabelOutOfRange, NotTheClasses
 from archdsl.language.later import np
+from archdsl.language.opening import Unfit, fault, open_file, read_file
 from archdsl.language.recipe.words import Cifar10, Cifar100, Folder
 from archdsl.language.source import Span
 
@@ -73,6 +74,8 @@ def open_cifar(word: Cifar10 | Cifar100, at: Span, say: Callable[[str], None]) -
         if (place / "train").is_dir():
             return _from_images(word, place, layout, at, say)
         found = _read(place, layout, at)
+    except Unfit as error:
+        _refuse(place, f"a file of it {fault(error)}", at)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         _refuse(place, f"it is damaged, or no archive in tar.gz form: {error}", at)
     except (OSError, ValueError) as error:
@@ -128,7 +131,7 @@ def _read(place: Path, layout: _Layout, at: Span) -> dict[str, bytes]:
     """The content of every file that the layout names. Nothing is unpacked, and no path of an archive is used."""
     wanted = {*layout.train, layout.test, layout.names}
     found: dict[str, bytes] = {}
-    for name, content in _folder(place, wanted) if place.is_dir() else _archive(place, wanted, layout):
+    for name, content in _folder(place, wanted, layout) if place.is_dir() else _archive(place, wanted, layout):
         size = layout.labels + _PIXELS
         if name != layout.names and len(content) % size:
             _refuse(place, f"{name} has {len(content):,} bytes, which is no multiple of {size:,}", at)
@@ -138,16 +141,17 @@ def _read(place: Path, layout: _Layout, at: Span) -> dict[str, bytes]:
     return found
 
 
-def _folder(place: Path, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+def _folder(place: Path, wanted: set[str], layout: _Layout) -> Iterator[tuple[str, bytes]]:
     """Files of an unpacked archive: in `place`, or in a folder there."""
+    most = layout.most * (layout.labels + _PIXELS)
     for folder in (place, *sorted(place.iterdir())):
-        yield from ((name, (folder / name).read_bytes()) for name in sorted(wanted) if (folder / name).is_file())
+        yield from ((name, read_file(folder / name, most)) for name in sorted(wanted) if (folder / name).exists())
 
 
 def _archive(place: Path, wanted: set[str], layout: _Layout) -> Iterator[tuple[str, bytes]]:
     """Raises ValueError for files that are larger than they can be: they could fill the memory."""
     most = layout.most * (layout.labels + _PIXELS)
-    with gzip.open(place) as file, tarfile.open(fileobj=file, mode="r|") as archive:
+    with open_file(place) as whole, gzip.open(whole) as file, tarfile.open(fileobj=file, mode="r|") as archive:
         for member in archive:
             name = PurePosixPath(member.name).name
             if not member.isreg() or name not in wanted:

@@ -6,14 +6,16 @@ files is the one that counts. Both decode in full, and let other threads run mea
 
 import math
 import threading
+import warnings
+from contextlib import nullcontext
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from archdsl.language.diagnostics import Error
 from archdsl.language.errors.data import ColourIntoGrey, DeepImages, UnreadableImages
 from archdsl.language.later import Later, Pixels, np
+from archdsl.language.opening import fault, read_file
 
 __all__ = ["Box", "Damaged", "Drawn", "Refused", "Size", "decode", "images", "resize", "shown"]
 
@@ -23,14 +25,21 @@ Box = tuple[float, float, float, float]  # top, left, height, width; of pixels, 
 Image, ImageOps = Later("PIL.Image"), Later("PIL.ImageOps")
 cykooz, simplejpeg = Later("cykooz_resizer"), Later("simplejpeg")
 
+_PIXELS = 2**28 // 3  # of an image, at most: as many as Pillow opens without a warning
+_BYTES = 3 * _PIXELS + 2**20  # of its file: they need no more in any format
+_LARGE = 2**24  # pixels, from which on images are decoded one at a time
+_FORMATS = ("BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # none runs a program
 _GREY = ("1", "L", "LA")
 _DEEP = ("I", "F")
 _JPEG, _EXIF = b"\xff\xd8", b"Exif\0\0"
 _UPRIGHT, _ORIENTATION = 1, 0x0112
 
 
+warnings.filterwarnings("ignore", "Image size .* exceeds limit", RuntimeWarning)  # Pillow's: it is refused here
+
+
 class Refused(Exception):
-    """An image that cannot be used; a subclass is one reason."""
+    """An image that cannot be used; a subclass is one reason, `mode` more of it."""
 
     def __init__(self, mode: str = "") -> None:
         super().__init__(mode)
@@ -39,11 +48,12 @@ class Refused(Exception):
     @staticmethod
     def error(names: list[str], modes: dict[str, str], size: Size) -> Error:
         """What to say of the images `names`."""
-        return UnreadableImages(images(len(names)), shown(names))
+        told = [f"{name} ({modes[name]})" if modes[name] else name for name in names]
+        return UnreadableImages(images(len(names)), shown(told))
 
 
 class Damaged(Refused):
-    """A file that is no whole image: the one reason that a training may overlook."""
+    """A file that is no whole image: the one reason that a training may overlook. mode: why, as a sentence has it."""
 
 
 class Colours(Refused):
@@ -87,9 +97,10 @@ def decode(item: Any, size: Size) -> Pixels:
     if isinstance(item, Drawn):
         return item.draw(size).transpose(1, 2, 0)
     try:
-        content = item if isinstance(item, bytes) else Path(item).read_bytes()
-    except (OSError, ValueError) as damage:
-        raise Damaged from damage
+        content = item if isinstance(item, bytes) else read_file(item, _BYTES)
+    except OSError as damage:
+        missing = isinstance(damage, FileNotFoundError | NotADirectoryError)
+        raise Damaged("there is no such file" if missing else f"it {fault(damage)}") from damage
     found = _usual_jpeg(content)
     return _channels(_any_image(content) if found is None else found, size[0])
 
@@ -106,7 +117,7 @@ def _usual_jpeg(content: bytes) -> Pixels | None:
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
-        if colours not in ("YCbCr", "Gray") or height * width > (Image.MAX_IMAGE_PIXELS or 0) or _turned(content):
+        if colours not in ("YCbCr", "Gray") or height * width > _PIXELS or _turned(content):
             return None
         found: Pixels = simplejpeg.decode_jpeg(content, "GRAY" if colours == "Gray" else "RGB")
     except ValueError:
@@ -119,7 +130,7 @@ def _turned(content: bytes) -> bool:
     if _EXIF not in _head(content):
         return False
     try:
-        with Image.open(BytesIO(content)) as opened:
+        with Image.open(BytesIO(content), formats=_FORMATS) as opened:
             return bool(opened.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT)
     except (OSError, SyntaxError):
         return True
@@ -136,14 +147,25 @@ def _head(content: bytes) -> bytes:
 
 def _any_image(content: bytes) -> Pixels:
     try:
-        with Image.open(BytesIO(content)) as opened:
-            opened.load()
-            upright = ImageOps.exif_transpose(opened)
-    except (OSError, ValueError, SyntaxError, IndexError, Image.DecompressionBombError) as damage:
+        with Image.open(BytesIO(content), formats=_FORMATS) as opened:
+            if (count := opened.width * opened.height) > _PIXELS:
+                raise Damaged(f"it has {opened.width:,} x {opened.height:,} pixels, more than {_PIXELS:,}")
+            with _one_by_one if count > _LARGE else nullcontext():
+                return _decoded(opened)
+    except Refused:
+        raise
+    except Exception as damage:  # what a damaged file brings up in one of many decoders is of any kind
         raise Damaged from damage
-    if upright.mode.startswith(_DEEP):
-        raise Deep(upright.mode)
-    flat = np.asarray(upright.convert("L" if upright.mode in _GREY else "RGB"))
+
+
+def _decoded(opened: Any) -> Pixels:
+    """All of it, upright."""
+    opened.load()
+    ImageOps.exif_transpose(opened, in_place=True)
+    if opened.mode.startswith(_DEEP):
+        raise Deep(opened.mode)
+    mode = "L" if opened.mode in _GREY else "RGB"
+    flat = np.asarray(opened if opened.mode == mode else opened.convert(mode))
     return flat[:, :, None] if flat.ndim == 2 else flat
 
 
@@ -167,7 +189,7 @@ def resize(image: Pixels, box: Box, size: Size) -> Pixels:
     return np.frombuffer(result.get_buffer(), np.uint8).reshape(height, width, channels)
 
 
-_threads = threading.local()
+_threads, _one_by_one = threading.local(), threading.Lock()
 
 
 def _local() -> Any:

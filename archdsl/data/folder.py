@@ -70,9 +70,9 @@ class _Part:
         self.others = self.links = 0
         self.mistakes: list[Diagnostic] = []
         entries = _entries(root / part, at)
-        loose = self._kept(entry.path for entry in entries if entry.is_file())
+        loose = self._kept(entry.path for entry in entries if not _is_folder(entry))
         for entry in entries:
-            if entry.is_dir():
+            if _is_folder(entry):
                 self.files[entry.name] = self._kept(_walk(entry.path, at))
         self._judge(loose, flat)
 
@@ -130,7 +130,7 @@ def _open(name: str, root: Path, at: Span, flat: type[Error] | None = None) -> D
 
 
 def _missing_parts(name: str, root: Path, tests: list[str], at: Span) -> list[Diagnostic]:
-    inside = [entry.name + "/" * entry.is_dir() for entry in _entries(root, at)]
+    inside = [entry.name + "/" * _is_folder(entry) for entry in _entries(root, at)]
     found = ", ".join(inside[:6]) + ", …" * (len(inside) > 6) if inside else "nothing"
     wanted = [("train", (root / "train").is_dir()), ("test", bool(tests))]
     return [errors.SplitMissing(name, part, found).at(at) for part, there in wanted if not there]
@@ -167,15 +167,22 @@ def _entries(folder: Path | str, at: Span) -> list[os.DirEntry[str]]:
 
 
 def _walk(folder: str, at: Span) -> Iterator[str]:
-    """Every file below, in order, links that lead nowhere too: an image is missing there.
+    """Everything below that is no folder, in order, links that lead nowhere too: an image is missing there.
 
     Links to folders below a class are not followed, so circles cannot trap it; they end in a separator here.
     """
     for entry in _entries(folder, at):
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, at)
-        elif entry.is_file() or entry.is_symlink():
-            yield entry.path + os.sep * entry.is_dir()
+        else:
+            yield entry.path + os.sep * _is_folder(entry)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _digest(*parts: Part) -> str:

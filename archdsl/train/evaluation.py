@@ -23,9 +23,10 @@ from archdsl.language.diagnostics import Diagnostic
 from archdsl.language.errors.evaluation import ImageUnreadable
 from archdsl.language.later import NDArray, Pixels, np
 from archdsl.language.source import flag
-from archdsl.train.abilities import LOGITS, ability
+from archdsl.train.abilities import LOGITS, MEMORY, ability
 from archdsl.train.engine import Trained, check_same, open_run
 from archdsl.train.epoch import csv_text
+from archdsl.train.failures import check_inference
 from archdsl.train.picture import draw_picture, plain
 from archdsl.train.recipes import data_line, open_recipe
 from archdsl.train.record import Run
@@ -33,8 +34,8 @@ from archdsl.train.record import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CROPS", "Evaluation", "Seen", "confusion_table", "draw_confusion", "evaluate", "log_probabilities",
-           "predict", "read_images"]  # fmt: skip
+__all__ = ["CROPS", "Evaluation", "Seen", "check_fits", "confusion_table", "draw_confusion", "evaluate",
+           "log_probabilities", "predict", "read_images"]  # fmt: skip
 
 CROPS = (1, 5, 10)
 _INNER = 0.875  # the part of an image's side that one of several crops takes: 224 of 256 (Krizhevsky et al. 2012)
@@ -105,16 +106,25 @@ def evaluate(
     check_same(run, found, "" if data else f"say `--data {found.name}` to evaluate on them as they are now")
     for note in found.notes:
         say(f"note: {note}")
+    size = batch or trained.recipe.batch_of(len(found.test))
+    check_fits(trained, size)
     split = found.load("test", trained.size, max_corrupt=trained.settings.max_corrupt)
     views = _views(trained.size, crops, flip)
     if crops > 1:
         channels, height, width = trained.size
         larger = channels, round(height / _INNER), round(width / _INNER)
         split = replace(split, size=larger, ratio=1.0, pixels=None).kept
-    likely, labels = _see(trained, split, views, batch or trained.recipe.batch_of(len(split)), progress)
+    likely, labels = _see(trained, split, views, size, progress)
     if split.damaged:
         say(f"note: left out as damaged: {', '.join(split.damaged)}")
     return run, _judge(found.classes, likely, labels)
+
+
+def check_fits(trained: Trained, batch: int) -> None:
+    """Raises SpecError where so many images at a time take more memory than there is."""
+    backend = trained.backend
+    free = ability(backend, MEMORY)(trained.settings) if backend.memory else None
+    check_inference(trained.run.origin.graph, batch, free)
 
 
 # --- views of an image -----------------------------------------------------------------------------
@@ -220,7 +230,8 @@ def predict(
     trained = open_run(folder, {**_ALONE, **(changes or {})}, say)
     names = trained.run.config.data.classes
     files, mistakes = _files(images)
-    batch, read = trained.recipe.batch, list[Path]()
+    batch, read = min(trained.recipe.batch, len(files)) or 1, list[Path]()
+    check_fits(trained, batch)
 
     def seen() -> Iterator[Pixels]:
         for start in range(0, len(files), batch):
@@ -258,9 +269,12 @@ def read_images(trained: Trained, files: Sequence[Path]) -> tuple[dict[Path, Pix
 
 
 def _unreadable(path: Path, reason: Refused, size: Size) -> Diagnostic:
-    why = "it is damaged, or no image" if path.is_file() else "there is no such file"
     damaged = isinstance(reason, Damaged)
-    error = ImageUnreadable(str(path), why) if damaged else reason.error([str(path)], {str(path): reason.mode}, size)
+    error = (
+        ImageUnreadable(str(path), reason.mode or "it is damaged, or no image")
+        if damaged
+        else reason.error([str(path)], {str(path): reason.mode}, size)
+    )
     return error.at(flag("image", str(path)))
 
 
@@ -278,7 +292,7 @@ def _files(images: Sequence[str]) -> tuple[list[Path], list[Diagnostic]]:
 
 
 def _below(folder: Path) -> list[Path]:
-    return [file for file in sorted(folder.rglob("*")) if file.name.lower().endswith(SUFFIXES) and file.is_file()]
+    return [file for file in sorted(folder.rglob("*")) if file.name.lower().endswith(SUFFIXES) and not file.is_dir()]
 
 
 # --- the confusion matrix ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from archdsl.language.source import Span, flag
 from archdsl.train.ranks import processes as started
 from archdsl.train.settings import Settings
 
-__all__ = ["check_memory", "diverged", "image_size", "out_of_memory", "shares", "uses_gpu"]
+__all__ = ["check_inference", "check_memory", "diverged", "image_size", "out_of_memory", "shares", "uses_gpu"]
 
 
 def uses_gpu(settings: Settings, found: bool, framework: str) -> bool:
@@ -98,6 +98,15 @@ def check_memory(graph: Graph, recipe: Recipe, settings: Settings, free: int | N
     device = "machine has" if free is None else "GPU has free"
     error = TooLittleMemory(_gigabytes(needed), device, _gigabytes(has), batch, fix)
     raise SpecError([error.at(recipe.place("batch"))])
+
+
+def check_inference(graph: Graph, batch: int, free: int | None) -> None:
+    """Raises SpecError where the network needs more for `batch` images than its device has. free: as above."""
+    has, needed = _physical() if free is None else free, cost(graph, batch).infer_bytes
+    if has is not None and needed > has:
+        device, fix = "machine has" if free is None else "GPU has free", "take a smaller `--batch`, if there is one"
+        error = TooLittleMemory(_gigabytes(needed), device, _gigabytes(has), batch, fix, "evaluation")
+        raise _at("batch", str(batch), error)
 
 
 def _physical() -> int | None:

@@ -22,7 +22,7 @@ from archdsl.language.source import flag
 from archdsl.show.draw.roles import GATES, TRANSPARENT
 from archdsl.train.abilities import VALUES, ability
 from archdsl.train.engine import open_run
-from archdsl.train.evaluation import read_images
+from archdsl.train.evaluation import check_fits, read_images
 from archdsl.train.picture import draw_picture, plain
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ def show_masks(
     trained = open_run(folder, say=say)
     run, graph = trained.run, trained.run.origin.graph
     chosen = [place.path for place in choose_masks(graph, nodes)]
+    check_fits(trained, 1)
     read, mistakes = read_images(trained, [image])
     if mistakes:
         raise SpecError(mistakes)

@@ -106,7 +106,7 @@ class NothingToTrain(Error):
 
 
 class TooLittleMemory(Error):
-    """The training would need more memory than its device has.
+    """The training, or what its weights are used for, would need more memory than its device has.
 
     What it needs is counted before it starts: saved activations for each image of a batch, parameters, their
     gradients and the optimizer's state, and the images that are kept decoded. What the framework needs besides is
@@ -117,7 +117,7 @@ class TooLittleMemory(Error):
     """
 
     code = "E0875"
-    title = "this training needs {need}, and the {device} {has}"
+    title = "this {work} needs {need}, and the {device} {has}"
     label = "a batch of {batch}"
     help = "{fix}"
     need: str
@@ -125,6 +125,7 @@ class TooLittleMemory(Error):
     has: str
     batch: int
     fix: str
+    work: str = "training"
 
 
 class WordNotKnown(Error):
