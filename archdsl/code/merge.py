@@ -93,7 +93,8 @@ class _Merger:
         # A statement's value is its last node's; where that is a conditional that went one way, what it chose, which
         # may be a node of another statement: then no node is the value.
         last = {s: self._resolve(Ref(n)).node for n, s in statements.items() if s}
-        values = {node: s for s, node in last.items() if statements.get(node) == s and not _is_item(node)}
+        several = self._of_several(statements, last)
+        values = {n: s for s, n in last.items() if statements.get(n) == s and not _is_item(n) and s not in several}
         lines = self._lines(statements)
         in_line = {n: s for s, names in lines.items() for n in names}
         instructions: list[Instruction[Items]] = []
@@ -108,6 +109,13 @@ class _Merger:
         entries = tuple(e.name for e in self.graph.entries)
         first = {path: members[path] for path in self.handed.values()}  # they are there before anything takes them
         return Structure(_tree({**first, **members}, 0), tuple(instructions), entries, self.outputs, self.handed)
+
+    def _of_several(self, statements: Mapping[str, str], last: Mapping[str, str]) -> set[str]:
+        """Statements that are a list: others read more of them than what is applied last."""
+        reads = [(statements[n], ref.node) for n, refs in self.inputs.items() for ref in refs]
+        reads += [("", ref.node) for ref in self.outputs]
+        made = [(reader, node, statements.get(node, "")) for reader, node in reads]
+        return {s for reader, node, s in made if s != reader and node != last.get(s)}
 
     def _hand(self, code: Applied | None, guards: tuple[Guard, ...], members: Members) -> None:
         """Members for the shared flows that code hands on, those that they take themselves before them."""
