@@ -9,7 +9,7 @@ from typing import Any
 from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode, runs
 from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Bodies, Class, Parting, Partition, grouped, signature
-from archdsl.code.code import Layer, Value, constant, constants, literal
+from archdsl.code.code import REQUIRED, Layer, Value, constant, constants, literal
 from archdsl.code.exact import as_any_number
 from archdsl.code.merge import Items, Structure, Uses
 from archdsl.code.shares import alike, uses_of
@@ -192,7 +192,8 @@ class _Resolver:
             # A class that builds itself would hoist what it hands on, which is hoisted again, and would never settle.
             if spec.key.startswith("#") and differ(values) and self._known.found.reaches(callee, self.cls):
                 return self._part(self._parted_by(values))
-            written.append(Written(self.wording.value(values, spec.hint), spec=spec, hint=spec.hint))
+            usual = spec.default.value if spec.key.startswith("#") and spec.default is not None else REQUIRED
+            written.append(Written(self.wording.value(values, spec.hint, usual), spec=spec, hint=spec.hint))
         return New(self._known.names[callee], tuple(written), is_ours=True)
 
     def _lent(self, name: str) -> Val:

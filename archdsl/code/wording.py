@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from archdsl.code.bodies import BodyCode
 from archdsl.code.classes import Class, fractions
-from archdsl.code.code import Arg, Code, Layer, Lent, Value, constant, literal
+from archdsl.code.code import REQUIRED, Arg, Code, Layer, Lent, Value, constant, literal
 from archdsl.code.exact import as_any_number, is_any_number, spelled
 from archdsl.code.names import Names, others, size_name
 from archdsl.code.written import ArgSpec, Column, Const, Constructor, Local, New, Val, Written, WrittenCode
@@ -63,6 +63,7 @@ class Wording:
         self._any: set[str] = set()  # names that are read where any number is taken
         self._whole: set[str] = set()  # and where only a whole one is
         self._hoists: dict[str, dict[BodyCode, Value]] = {}
+        self._defaults: dict[str, Const] = {}  # of hoisted values
         self._hints: dict[str, str] = {}  # what those who build the class may call a hoisted value, before all else
         self._columns: Columns | None = None
 
@@ -117,7 +118,7 @@ class Wording:
     def arguments(self, args: Sequence[tuple[BodyCode, tuple[Arg, ...]]]) -> tuple[Written, ...]:
         return tuple(
             Written(
-                self.value([(b, a[i].value) for b, a in args], arg.hint or arg.name or "value"),
+                self.value([(b, a[i].value) for b, a in args], arg.hint or arg.name or "value", arg.default),
                 arg.name,
                 arg.default,
                 arg.positional,
@@ -126,8 +127,8 @@ class Wording:
             for i, arg in enumerate(args[0][1])
         )
 
-    def value(self, values: Values, hint: str) -> Val:
-        """One way to write what each body wants."""
+    def value(self, values: Values, hint: str, default: object = REQUIRED) -> Val:
+        """One way to write what each body wants; `default` is what it is where nobody says it."""
         first = values[0][1]
         if isinstance(first, Lent):
             return self.read(symbol(first.name))
@@ -138,7 +139,7 @@ class Wording:
             # A list of sizes that the block's names do not say is one argument, not one for each of them.
             if len(first) > 3 and not all(map(self._is_plain, items)):
                 self.lose(values)
-                return self._hoist(values, hint)
+                return self._hoist(values, hint, default)
             return tuple(self.value(item, hint) for item in items)
         if (own := self._own_size(values, hint)) is not None:
             return own
@@ -149,7 +150,7 @@ class Wording:
             return plain
         if self._columns is not None:
             return self._column(values, hint)
-        return self._named(values) or self._hoist(values, hint)
+        return self._named(values) or self._hoist(values, hint, default)
 
     def lose(self, values: Values) -> None:
         """Note the names that numbers depend on which are not written as they were."""
@@ -244,8 +245,8 @@ class Wording:
             return Const(constant(next(iter(whole.values()))))
         return self._hoist(list(whole.items()), columns.found[index].hint)
 
-    def _hoist(self, found: Values, hint: str) -> Expr:
-        """A constructor argument for a value that the block's names do not give."""
+    def _hoist(self, found: Values, hint: str, default: object = REQUIRED) -> Expr:
+        """A constructor argument for a value that the block's names do not give, with its default if that occurs."""
         values = dict(found)
         assert all(constant(values[b]) == constant(v) for b, v in found)
         # Bodies that do not have it never read the argument, but must give one.
@@ -261,6 +262,9 @@ class Wording:
         self._hints[name] = hint
         self._places.setdefault(name, self._place)
         self._hoists[name] = every
+        usual = default.value if isinstance(default, Dim) else default
+        if any(constant(v) == usual and type(constant(v)) is type(usual) for v in every.values()):
+            self._defaults[name] = Const(usual)
         return self.read(symbol(name))
 
     def read(self, expr: Expr) -> Expr:
@@ -332,7 +336,7 @@ class Wording:
         given += [(n, size_name(*n.rsplit(".", 1)), None, True) for n in sizes]
         given += [(n, n.strip("#"), None, True) for n in own]
         given += [(n, n, self._default(n), n in first and self._default(n) is None) for n in named]
-        given += [(n, n.strip("#"), None, n in _CHANNELS) for n in (*rest, *hoists) if n not in own]
+        given += [(n, n.strip("#"), self._defaults.get(n), n in _CHANNELS) for n in (*rest, *hoists) if n not in own]
         specs = [
             ArgSpec(key, self._hints.get(key, name), names.give(key, name, *self._others(key)), default, lead)
             for key, name, default, lead in given

@@ -254,7 +254,7 @@ class Both(Block):
 class Numbers(Block):
     """Numbers that need their parentheses, and one that a list chose."""
 
-    def __init__(self, in_channels, c, kernel, padding, channels, k=3, **kwargs):
+    def __init__(self, in_channels, c, kernel, channels, k=3, padding=0, **kwargs):
         super().__init__(**kwargs)
         wide = (c + in_channels) * 2 // 3
         self.mixed = Chain(
@@ -292,10 +292,8 @@ class Offsets(Block):
 class Join(Block):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.numbers1 = Numbers(12, 8, (1, 3), (0, 1), 4, name="numbers1")
-        self.numbers2 = Numbers(
-            8, 8, kernel=1, padding=0, channels=6, k=1, name="numbers2"
-        )
+        self.numbers1 = Numbers(12, 8, (1, 3), 4, padding=(0, 1), name="numbers1")
+        self.numbers2 = Numbers(8, 8, kernel=1, channels=6, k=1, name="numbers2")
         self.offsets = Offsets(8, name="offsets")
 
     def call(self, x, a_b):

@@ -55,7 +55,7 @@ class Both(nn.Module):
 class Numbers(nn.Module):
     """Numbers that need their parentheses, and one that a list chose."""
 
-    def __init__(self, in_channels, c, kernel, padding, channels, k=3):
+    def __init__(self, in_channels, c, kernel, channels, k=3, padding=0):
         super().__init__()
         wide = (c + in_channels) * 2 // 3
         self.mixed = nn.Sequential(
@@ -221,8 +221,8 @@ class Forward(nn.Module):
         self.a_b = Both(4, 6)
         self.join = nn.ModuleDict(
             {
-                "numbers1": Numbers(12, 8, (1, 3), (0, 1), 4),
-                "numbers2": Numbers(8, 8, kernel=1, padding=0, channels=6, k=1),
+                "numbers1": Numbers(12, 8, (1, 3), 4, padding=(0, 1)),
+                "numbers2": Numbers(8, 8, kernel=1, channels=6, k=1),
                 "offsets": Offsets(8),
             }
         )
