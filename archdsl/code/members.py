@@ -131,7 +131,14 @@ class MemberWriter(ABC):
             inner = ", ".join(self._value(v, columns)[0] for v in value)
             return f"({inner},)" if len(value) == 1 else f"({inner})", ATOM
         assert isinstance(value, Expr)
-        return show(self.settled(value), self._name)
+        return show(self._in_one_name(self.settled(value)), self._name)
+
+    def _in_one_name(self, expr: Expr) -> Expr:
+        """An expression in the names that the constructor takes: `2*c` where it takes one for both of `in.c + g.c`."""
+        same = expr.names() & self.plan.same.keys() - {s.key for s in self.plan.args}
+        if not same:
+            return expr
+        return expr.substitute({n: symbol(self.plan.same[n] if n in same else n) for n in expr.names()}) or expr
 
     def settled(self, expr: Expr) -> Expr:
         """An expression with the numbers of names that are written as one."""
@@ -214,8 +221,9 @@ class MemberWriter(ABC):
         alike = {re.sub(rf'"([\w-]+-){number}"', rf'f"\1{{{index}}}"', text) for number, text in enumerate(texts)}
         if len(alike) == 1:
             return f"[{alike.pop()} for {index if self.numbered else '_'} in range({len(texts)})]"
-        many = laid_over([node.content for node in nodes if isinstance(node, Leaf)])
-        if many is None or not all(isinstance(node, Leaf) for node in nodes):
+        single = [node.content for node in nodes if isinstance(node, Leaf)]
+        many = laid_over(single) if len(single) == len(nodes) else None
+        if many is None:
             return plain
         loop = self._many(many, 0, _NONE, "-".join((*map(self.called, path), ""))).removeprefix("*")
         return min(loop, plain, key=len)

@@ -50,7 +50,7 @@ class RootXs2(nn.Module):
 
     def __init__(self, c):
         super().__init__()
-        self.conv = nn.Conv2d(c + c, c, 1, bias=False)
+        self.conv = nn.Conv2d(2 * c, c, 1, bias=False)
         self.bn = nn.BatchNorm2d(c)
 
     def forward(self, xs_0, xs_1):
@@ -62,7 +62,7 @@ class RootXs3(nn.Module):
 
     def __init__(self, c):
         super().__init__()
-        self.conv = nn.Conv2d(c + c + c, c, 1, bias=False)
+        self.conv = nn.Conv2d(3 * c, c, 1, bias=False)
         self.bn = nn.BatchNorm2d(c)
 
     def forward(self, xs_0, xs_1, xs_2):
