@@ -109,7 +109,7 @@ class Book(Run):
     def _tell(self, row: Epoch) -> None:
         pass
 
-    def load_weights(self) -> dict[str, Any]:
+    def _read_weights(self) -> dict[str, Any]:
         return {}
 
     def finish(self, status: str, count: int) -> Result | None:

@@ -31,6 +31,7 @@ from archdsl.data import open_data
 from archdsl.language.recipe.words import Constant, StandardizeImages
 from archdsl.train import evaluate, resume
 from archdsl.train.evaluation import predict
+from archdsl.train.files import digest
 from archdsl.train.runs import read_run
 
 RECIPE = replace(QUICK, schedule=Constant(), augment=(StandardizeImages("pixel"),))
@@ -144,6 +145,47 @@ GOOD = np.ones((1, 8, 8), np.float32)
 def test_what_normalises_is_numbers_of_the_images_size(folder: Path, content: bytes) -> None:
     (folder / "normalise.npz").write_bytes(content)
     assert "normalise.npz" in said(lambda: evaluate(str(folder)))
+
+
+def test_links_in_a_run_are_not_written_through(folder: Path, tmp_path: Path, run: Run) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    for name in ("confusion.csv", "confusion.png", ".metrics.csv.part", ".summary.json.part", "curves.png"):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(mine)
+    assert run("eval", folder).code == 0
+    go_on(folder)
+    assert mine.read_text() == "mine" and not (folder / "confusion.csv").is_symlink()
+
+
+def sealed_in(folder: Path, name: str, text: str) -> None:
+    """A text of the run, as whoever made the run might have written it."""
+    (folder / name).write_text(text)
+    config = json.loads((folder / "config.json").read_text())
+    config["files"][name] = digest(text)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "summary.json").unlink(missing_ok=True)
+
+
+def test_a_recipe_of_a_run_opens_no_other_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.arch")
+    sealed_in(folder, "recipe.arch", 'use "pipe.arch" (x)\n' + (folder / "recipe.arch").read_text())
+    assert "it was not kept with the spec" in mistake(lambda: evaluate(str(folder))).help
+
+
+def test_more_processes_than_a_machine_has_room_for(folder: Path) -> None:
+    change(folder / "config.json", '"devices": 1', '"devices": 4096')
+    (folder / "summary.json").unlink()
+    sealed_in(folder, "recipe.arch", (folder / "recipe.arch").read_text().replace("batch:     32", "batch:     4096"))
+    assert mistake(lambda: go_on(folder)).code in ("E0820", "E0824")
+
+
+def test_epochs_of_more_steps_than_the_data_fill(folder: Path) -> None:
+    rows = (folder / "metrics.csv").read_text()
+    (folder / "metrics.csv").write_text(rows.replace("\n2,88,", f"\n2,{10**12},"))
+    (folder / "summary.json").unlink()
+    assert said(lambda: go_on(folder)) == "its epochs have more than 44 steps, which its data do not fill"
 
 
 # --- what disagrees ----------------------------------------------------------------------------------
@@ -299,9 +341,19 @@ def test_a_damaged_run_does_not_stop_the_others(kept: Path, tmp_path: Path, run:
     link_to_itself(tmp_path / "round")
     ended = run("runs", tmp_path, "--format", "json")
     found = json.loads(ended.out)
-    fine = {"words"} if file == "recipe.arch" else set()  # a recipe is not worked out to be listed
-    assert ended.code == 0 and {one["name"] for one in found["runs"]} == {"good"} | fine
-    assert set(found["broken"]) == HARMS.keys() - fine and all(found["broken"].values())
+    assert ended.code == 0 and [one["name"] for one in found["runs"]] == ["good"]
+    assert set(found["broken"]) == {*HARMS} and all(found["broken"].values())
+
+
+def test_a_recipe_is_one_whoever_sealed_it(kept: Path, tmp_path: Path, run: Run) -> None:
+    """To be listed it is parsed, and not worked out."""
+    for name in ("brackets", "braces", "number", "block", "words"):
+        shutil.copytree(kept, tmp_path / name)
+        HARMS[name](tmp_path / name / "recipe.arch")
+        sealed_in(tmp_path / name, "recipe.arch", (tmp_path / name / "recipe.arch").read_text())
+    found = json.loads(run("runs", tmp_path, "--format", "json").out)
+    broken = dict.fromkeys(("brackets", "braces", "number", "block"), "recipe.arch is damaged")
+    assert found["broken"] == broken and [one["name"] for one in found["runs"]] == ["words"]
 
 
 @pytest.mark.parametrize("file", ["spec.arch", "recipe.arch", "last.ckpt", "best.safetensors", "normalise.npz"])

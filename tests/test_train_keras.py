@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ pytest.importorskip("sklearn")
 if find_spec("keras") is None:
     pytest.skip("needs keras", allow_module_level=True)
 
+import h5py
 import numpy as np
 import torch
 from effort import HEAVY
@@ -299,6 +301,44 @@ def test_a_run_that_was_killed_before_it_wrote_its_best_weights(tmp_path: Path, 
     assert run.load_weights().keys() == full_run[0].load_weights().keys()
 
 
+def flipped(path: Path) -> None:
+    """A bit of the numbers."""
+    with h5py.File(path) as file:
+        at = file["inner/vars/2"].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def negative(file: Any) -> None:
+    file["vars/0"][...] = -3
+
+
+def elsewhere(file: Any) -> None:
+    """A number of another file, which would be opened."""
+    del file["inner/vars/2"]
+    file["inner/vars/2"] = h5py.ExternalLink("/dev/zero", "/x")
+
+
+def enormous(file: Any) -> None:
+    del file["inner/vars/2"]
+    file.create_dataset("inner/vars/2", (10**7, 10**6), "f4", compression="gzip")
+
+
+HARMS = (negative, elsewhere, enormous)
+
+
+def crafted(harm: Callable[[Any], None]) -> Callable[[Path], None]:
+    """A state as somebody wrote it who left the digest out."""
+
+    def write(path: Path) -> None:
+        path.write_bytes(path.read_bytes().partition(b"archdsl sha256 ")[0])
+        with h5py.File(path, "a") as file:
+            harm(file)
+
+    return write
+
+
 def test_damaged_states(tmp_path: Path, full_run: tuple[Run, Result]) -> None:
     folder, more = tmp_path / "copy", {"steps": "72"}
     shutil.copytree(full_run[0].folder, folder)
@@ -308,9 +348,11 @@ def test_damaged_states(tmp_path: Path, full_run: tuple[Run, Result]) -> None:
     run, _ = resume(str(folder), budget=more, say=said.append)  # from the one before
     assert any("last.previous.weights.h5" in line for line in said)
     assert [row.step for row in run.rows] == [22, 44, 66, 72]
-    for state in folder.glob("last.*"):
-        state.write_bytes(b"damaged")
-    assert mistake(lambda: resume(str(folder), budget={"steps": "90"})).code == "E0832"
+    (folder / f"last.previous.{STATE.partition('.')[2]}").unlink()
+    for harm in (lambda f: f.write_bytes(b"damaged"), flipped, *map(crafted, HARMS)):
+        (folder / STATE).write_bytes(whole)
+        harm(folder / STATE)
+        assert mistake(lambda: resume(str(folder), budget={"steps": "90"})).label == f"{STATE} is damaged"
     for state in folder.glob("last.*"):
         state.unlink()
     assert mistake(lambda: resume(str(folder), budget={"steps": "90"})).code == "E0832"

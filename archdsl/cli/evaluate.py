@@ -18,6 +18,7 @@ from archdsl.train.epoch import csv_text
 from archdsl.train.evaluation import CROPS, Evaluation, Seen, confusion_table, draw_confusion
 from archdsl.train.evaluation import evaluate as measure
 from archdsl.train.evaluation import predict as look
+from archdsl.train.files import write
 from archdsl.train.masks import show_masks
 
 __all__ = ["COMMANDS"]
@@ -40,8 +41,9 @@ def evaluate(run: str, device: str | None, workers: int | None, output: str | No
         )
         folder = opened.folder if output is None else Path(output).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / "confusion.csv", confusion_table(found).encode(errors="backslashreplace"))
-        replace_file(folder / "confusion.png", draw_confusion(found, opened.folder.name))
+        put = write if output is None else replace_file  # a link in a run may be a stranger's, and is not followed
+        put(folder / "confusion.csv", confusion_table(found).encode(errors="backslashreplace"))
+        put(folder / "confusion.png", draw_confusion(found, opened.folder.name))
     if format == "json":
         say(json.dumps(_as_json(opened.folder, found), indent=2))
     else:
@@ -109,7 +111,7 @@ def masks(run: str, image: str, nodes: Sequence[str], output: str | None) -> int
     with api.needs(extras_of(run)):
         found = show_masks(run, Path(image).expanduser(), nodes, _note)
     path = Path(output).expanduser() if output else Path(run).expanduser() / f"masks-{Path(image).stem}.png"
-    replace_file(path, found.picture)
+    (replace_file if output else write)(path, found.picture)
     rows = [(mask.path, shape_text(mask.size), f"{mask.low:.3f}", f"{mask.high:.3f}") for mask in found.masks]
     print_table(grid(["mask", "size", "from", "to"], rows))
     say(f"drawn over the image in {path}")

@@ -15,6 +15,7 @@ from archdsl.language.later import NDArray, Pixels, np
 __all__ = ["ARRAYS", "Normalise", "by_channel", "by_pixel"]
 
 ARRAYS = "normalise.npz"  # where a run keeps what a JSON file is no place for
+_ARCHIVE = 4096  # bytes of the archive around its arrays
 _NPY_HEAD = 128  # bytes before the numbers of an array of three axes
 _LARGEST = 1e6  # of pixels in 0..1 nothing is as large
 
@@ -57,6 +58,11 @@ class Normalise:
         content = BytesIO()
         np.savez(content, mean=np.asarray(self.mean), std=np.asarray(self.std))
         return content.getvalue()
+
+    @staticmethod
+    def most(size: tuple[int, int, int]) -> int:
+        """Bytes of a `content` for images of this size, at most."""
+        return _ARCHIVE + 2 * 4 * math.prod(size)
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any], content: bytes | None, size: tuple[int, int, int]) -> Normalise:
@@ -109,7 +115,7 @@ def _array(file: ZipFile, name: str, size: tuple[int, int, int]) -> NDArray[np.f
     shape, by_columns, dtype = np.lib.format.read_array_header_1_0(content)
     if (version, shape, by_columns, dtype) != ((1, 0), size, False, np.dtype(np.float32)):
         raise ValueError(f"an array of {shape}")
-    return np.frombuffer(content.read(), np.float32).reshape(size)
+    return np.frombuffer(bytearray(content.read()), np.float32).reshape(size)
 
 
 def by_channel(chunks: Iterable[Pixels]) -> Normalise:

@@ -194,6 +194,8 @@ class Course:
             return
         position = self.run.read_state(self.learner.state_name, self._restored) or Position()
         self.step, self.since = position.step, -position.seconds
+        if any(row.step > row.epoch * self.per_epoch for row in self.run.rows):
+            self.run.unusable(f"its epochs have more than {self.per_epoch:,} steps, which its data do not fill")
         ended = [row.step for row in self.run.rows if row.step <= self.step]
         at_end = self.step in ended  # a state that is written there has its row already
         if not at_end:

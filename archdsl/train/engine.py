@@ -35,7 +35,6 @@ from archdsl.weights import Origin, WeightFile, about
 
 __all__ = ["FIXED", "Trained", "check_same", "open_run", "refuse_lone_values", "resume", "train"]
 
-_HEAD = 4096  # bytes of an archive around its arrays
 FIXED = ("seed",)  # settings that a training which goes on cannot have anew
 
 Say = Callable[[str], None]
@@ -171,7 +170,7 @@ def _backend_of(run: Run) -> Backend:
 def _normalise(run: Run) -> Normalise:
     """What its images are normalised by, from config.json and, where it is more than that, the file `ARRAYS`."""
     config = run.config
-    content = run.read_bytes(ARRAYS, _HEAD + 8 * prod(config.size)) if run.has(ARRAYS) else None
+    content = run.read_bytes(ARRAYS, Normalise.most(config.size)) if run.has(ARRAYS) else None
     try:
         return Normalise.from_json(config.data.normalise, content, config.size)
     except ValueError as error:

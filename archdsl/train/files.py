@@ -7,15 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["digest", "keep", "previous", "undisturbed", "write"]
+__all__ = ["check_seal", "digest", "keep", "previous", "sealed", "undisturbed", "write"]
+
+_PART = 2**20  # bytes that are read at a time
+_MARK = b"archdsl sha256 "  # before the digest at the end of a state
 
 
 def write(path: Path, content: str | bytes) -> None:
     """Replace a file, wholly or not at all. Raises OSError where it cannot be written."""
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)  # it may be a link of somebody's, to a file of yours
+        with part.open("xb") as file:
             file.write(_encoded(content))
             file.flush()
             os.fsync(file.fileno())
@@ -47,6 +52,33 @@ def previous(path: Path) -> Path:
 def digest(content: str | bytes) -> str:
     """SHA-256 of a file with this content."""
     return sha256(_encoded(content)).hexdigest()
+
+
+def sealed(content: bytes) -> bytes:
+    """A state with its digest behind it: archives and HDF5 end where they say, and do not mind what follows.
+
+    Their own sums are not of all that is read: PyTorch believes what an archive says of its parts.
+    """
+    return content + _MARK + sha256(content).hexdigest().encode()
+
+
+def check_seal(file: BinaryIO) -> None:
+    """Look whether a state is as it was written, and stand at its beginning again. Raises ValueError.
+
+    Earlier versions wrote no digest.
+    """
+    size = file.seek(0, os.SEEK_END)
+    end = max(0, size - len(_MARK) - 64)
+    file.seek(end)
+    mark = file.read()
+    file.seek(0)
+    if mark.startswith(_MARK):
+        found = sha256()
+        for start in range(0, end, _PART):
+            found.update(file.read(min(_PART, end - start)))
+        if mark.removeprefix(_MARK) != found.hexdigest().encode():
+            raise ValueError("it is not as it was written")
+        file.seek(0)
 
 
 @contextmanager

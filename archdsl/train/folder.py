@@ -63,10 +63,10 @@ class RunFolder:
         """What the run was made of."""
         return self._parsed(RunConfig.parse, self.read_sealed(CONFIG))
 
-    def read_recipe(self) -> RecipeText:
+    def read_recipe(self, config: RunConfig) -> RecipeText:
         """The recipe as the run was begun with it."""
         try:
-            return RecipeText.parse(self.read(RECIPE))
+            return RecipeText.parse(self.read_unchanged(RECIPE, config))
         except ValueError:
             self.unusable(f"{RECIPE} is damaged")
 

@@ -165,7 +165,7 @@ def _classes(about: Mapping[str, str]) -> list[str]:
 def _normalise(about: Mapping[str, str], weights: Path, size: Size) -> Normalise:
     arrays = weights.parent / ARRAYS
     try:
-        content = read_file(arrays) if arrays.exists() else None
+        content = read_file(arrays, Normalise.most(size)) if arrays.exists() else None
         return Normalise.from_json(json.loads(about["normalise"]), content, size)
     except (KeyError, OSError, ValueError, RecursionError):
         raise SpecError([NotNormalised(str(weights)).at(Source("weights", str(weights)).span())]) from None

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import LoggerMissing
 from archdsl.language.later import Later
+from archdsl.language.opening import read_file
 from archdsl.language.source import flag
 from archdsl.train.epoch import Epoch
 
@@ -90,7 +91,8 @@ class _MLflow:
             mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlflow.db').resolve()}")
         mlflow.set_experiment(_PROJECT)
         known = folder / "mlflow_run.txt"
-        run = mlflow.start_run(run_name=folder.name, run_id=known.read_text() if known.exists() else None)
+        before = read_file(known).decode() if known.exists() else None
+        run = mlflow.start_run(run_name=folder.name, run_id=before)
         if not known.exists():
             mlflow.log_dict(dict(config), "config.json")
             known.write_text(run.info.run_id)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from archdsl.graph.elaborate import Program, load
-from archdsl.graph.elaborate.program import Declared
+from archdsl.graph.elaborate.program import Declared, Used
 from archdsl.graph.elaborate.recipes import resolve_recipe
 from archdsl.language.diagnostics import Label, SpecError, listed, nearest, refuse
 from archdsl.language.errors.recipes import NoRecipe, UnknownRecipe, WhichRecipe
@@ -95,8 +95,8 @@ def with_budget(recipe: Recipe, budget: Mapping[str, str]) -> Recipe:
 
 
 def declared_recipe(source: Source) -> Declared:
-    """The only recipe of a text, parsed, for `resolve_recipe`. Raises as `read_recipe` does."""
-    return _declared(source, None)
+    """The only recipe of a text, parsed, for `resolve_recipe`; it uses no file. Raises as `read_recipe` does."""
+    return _declared(source, None, {})
 
 
 def data_line(text: str) -> str:
@@ -151,9 +151,12 @@ def _unknown(text: str, program: Program | None) -> NoReturn:
     raise SpecError([UnknownRecipe(name, "", hint).at(flag("recipe", text))])
 
 
-def _declared(source: Source, name: str | None) -> Declared:
-    """The recipe of that name in a file, or its only one. Raises SpecError where the file is wrong, too."""
-    program = load(source)
+def _declared(source: Source, name: str | None, used: Used | None = None) -> Declared:
+    """The recipe of that name in a file, or its only one. used: of `load`.
+
+    Raises SpecError where the file is wrong, too.
+    """
+    program = load(source, used)
     refuse(program.diagnostics)
     recipes = _recipes(program)
     if not recipes:

@@ -154,7 +154,7 @@ class Run(RunFolder):
     @cached_property
     def recipe(self) -> RecipeText:
         """The recipe as the run was begun with it. Raises SpecError where the folder lacks it."""
-        return self.read_recipe()
+        return self.read_recipe(self.config)
 
     def compare_program(self, generated: str) -> None:
         """Say where model.py is not the program that is run, which is always the one that the spec gives today."""
@@ -226,7 +226,7 @@ class Run(RunFolder):
         if weights and self.rows and self.best is self.rows[-1]:
             self._save_weights(weights(), self.rows[-1])
         elif self.rows:
-            self.load_weights()
+            self._read_weights()  # which may be of an epoch that is to be done again
 
     @property
     def weights(self) -> Path:
@@ -331,12 +331,15 @@ class Run(RunFolder):
 
         Raises SpecError where it is missing, damaged, or disagrees with other files of the run.
         """
+        if (rows := self.rows or self.read_rows()) and self.has(BEST):
+            self.check_best(rows, about(self.weights))
+        return self._read_weights()
+
+    def _read_weights(self) -> dict[str, Array]:
         if not self.has(BEST):
             self.unusable(f"it has no {BEST}", "not one epoch ended: train again")
         file = weights.load(self.weights)
         self.check_origin(file)
-        if rows := self.rows or self.read_rows():
-            self.check_best(rows, file.metadata)
         weights.fit(self.origin.graph, file.stored, self.weights)
         return file.tensors
 

@@ -197,7 +197,8 @@ def _folders(root: Path, name: str) -> list[Path]:
 def read_run(folder: Path) -> PastRun:
     """A run, whatever became of it. Raises SpecError where the folder is none, is damaged, or its files disagree."""
     found = RunFolder(folder)
-    config, recipe, rows, summary = found.read_config(), found.read_recipe(), found.read_rows(), found.read_summary()
+    config = found.read_config()
+    recipe, rows, summary = found.read_recipe(config), found.read_rows(), found.read_summary()
     if found.has(BEST):  # weights are often removed, to save room
         found.check_best(rows, about(folder / BEST))
     return PastRun(folder, config, recipe, tuple(rows), summary.status if summary else UNFINISHED)
@@ -240,8 +241,12 @@ def _facts(run: PastRun) -> Iterator[tuple[str, str]]:
 
 def spec_changes(one: PastRun, other: PastRun) -> str:
     """What differs between the specs of two runs, as a unified diff; empty where nothing does."""
-    before, after = (RunFolder(run.folder).read("spec.arch").splitlines() for run in (one, other))
+    before, after = (_spec(run).splitlines() for run in (one, other))
     return "\n".join(unified_diff(before, after, f"{one.name}/spec.arch", f"{other.name}/spec.arch", lineterm=""))
+
+
+def _spec(run: PastRun) -> str:
+    return RunFolder(run.folder).read_unchanged("spec.arch", run.config)
 
 
 # --- for papers ------------------------------------------------------------------------------------

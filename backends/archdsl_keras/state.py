@@ -3,11 +3,8 @@
 It holds weights, optimizer, averages, the number of steps, and the sums of the epoch that runs.
 """
 
-import os
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -15,6 +12,7 @@ from keras import ops
 
 from archdsl.language.opening import open_file
 from archdsl.train.course import Position, Sums
+from archdsl.train.files import check_seal, sealed
 from archdsl_keras.hdf5 import fill, layers
 from archdsl_keras.step import TrainStep
 from archdsl_keras.weights import variables
@@ -23,7 +21,6 @@ __all__ = ["STATE", "pack", "unpack"]
 
 STATE = "last.weights.h5"
 _NETWORK = "layers"  # where Keras keeps the network in it
-_MARK = b"archdsl sha256 "  # before the digest at its end
 
 
 def pack(step: TrainStep, position: Position, folder: Path) -> bytes:
@@ -31,10 +28,10 @@ def pack(step: TrainStep, position: Position, folder: Path) -> bytes:
     sums = position.sums
     step.sums.assign(np.array([sums.loss, sums.count, sums.correct, sums.count], np.float32))
     path = folder / f".part.{STATE}"
+    path.unlink(missing_ok=True)  # it may be a link of somebody's
     try:
         step.save_weights(path)
-        content = path.read_bytes()
-        return content + _MARK + sha256(content).hexdigest().encode()
+        return sealed(path.read_bytes())
     finally:
         path.unlink(missing_ok=True)
 
@@ -46,37 +43,18 @@ def unpack(step: TrainStep, path: Path) -> Position:
         step.save_weights(own)
         try:
             with open_file(path) as file, h5py.File(file) as found, h5py.File(own, "r+") as wanted:
-                _check_digest(file)
+                check_seal(file)
                 _check_order(step, wanted, found)
                 fill(wanted, found, _NETWORK)
         except FileNotFoundError:
             raise
-        except (OSError, KeyError, RuntimeError, TypeError) as damage:
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as damage:
             raise ValueError(str(path)) from damage
         step.load_weights(own)
     if int(step.inner.iterations) != int(step.steps) or int(step.inner.broken):
         raise ValueError(str(path))
     loss, _, correct, count = map(float, ops.convert_to_numpy(step.sums))
     return Position(int(step.steps), Sums(loss, round(correct), round(count)))
-
-
-def _check_digest(file: BinaryIO) -> None:
-    """HDF5 ends where it says, and does not mind what stands behind it. Raises TypeError where the digest is another's.
-
-    Earlier versions wrote none.
-    """
-    size = file.seek(0, os.SEEK_END) - len(_MARK) - 64
-    file.seek(max(0, size))
-    end = file.read()
-    if end.startswith(_MARK):
-        file.seek(0)
-        found = sha256()
-        while size > 0:
-            part = file.read(min(size, 2**20))
-            found.update(part)
-            size -= len(part) or size
-        if end[len(_MARK) :] != found.hexdigest().encode():
-            raise TypeError("it is not as it was written")
 
 
 def _check_order(step: TrainStep, wanted: h5py.File, found: h5py.File) -> None:

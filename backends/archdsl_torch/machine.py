@@ -1,5 +1,6 @@
 """What `Settings` come to on this machine."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,10 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 
+from archdsl.language.diagnostics import SpecError
+from archdsl.language.errors.training import DeviceMissing
 from archdsl.language.recipe import Recipe
+from archdsl.language.source import flag
 from archdsl.train.failures import out_of_memory, uses_gpu
 from archdsl.train.ranks import local_rank, nodes, processes
 from archdsl.train.settings import Settings
@@ -25,6 +29,7 @@ from archdsl.train.settings import Settings
 __all__ = ["Machine", "blocks", "memory"]
 
 _PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+_CROWD = 8  # processes a core, at most
 _RECOMPILE = 64  # a class is compiled anew for each shape that its blocks read
 
 
@@ -111,10 +116,13 @@ class Machine:
     @contextmanager
     def launched(self) -> Iterator[Fabric]:
         """Lightning's Fabric on all devices; the processes that it starts here end with this one."""
-        gpu = self.device.type == "cuda"
+        gpu, started = self.device.type == "cuda", self.processes // nodes()
+        if not gpu and started > _CROWD * (os.cpu_count() or 1):
+            error = DeviceMissing("devices", str(started), f"this machine has {os.cpu_count()} cores", "say fewer")
+            raise SpecError([error.at(flag("devices", str(started)))])
         fabric = Fabric(
             accelerator="gpu" if gpu else "cpu",
-            devices=self.processes // nodes(),
+            devices=started,
             num_nodes=nodes(),
             precision=_PRECISION[self.precision],
             strategy=self._strategy() if self.processes > 1 else "auto",

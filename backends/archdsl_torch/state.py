@@ -11,6 +11,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from archdsl.language.opening import open_file
 from archdsl.train.course import Position, Sums
+from archdsl.train.files import check_seal, sealed
 from archdsl.train.ranks import leads
 from archdsl_torch.step import TrainStep
 from archdsl_torch.weights import whole
@@ -37,7 +38,7 @@ def pack(step: TrainStep, position: Position) -> bytes:
     content = BytesIO()
     if leads():
         torch.save(checkpoint, content)
-    return content.getvalue()
+    return sealed(content.getvalue())
 
 
 def unpack(step: TrainStep, path: Path) -> Position:
@@ -65,6 +66,7 @@ def _read(step: TrainStep, path: Path) -> dict[str, Any]:
     tensors = step.state_dict().values()
     most = _ROOM + _MOST * sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     with open_file(path, most) as file:
+        check_seal(file)
         with ZipFile(file) as whole:
             if sum(part.file_size for part in whole.infolist()) > most or whole.testzip():
                 raise ValueError(str(path))
