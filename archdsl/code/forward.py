@@ -8,7 +8,7 @@ from typing import Protocol
 
 from archdsl.code.layout import WIDTH, layout
 from archdsl.code.loops import looped
-from archdsl.code.names import identifier
+from archdsl.code.names import identifier, own_name
 from archdsl.code.python import if_else, literal, wrap
 from archdsl.code.structure import Instruction, Leaf, Tree, is_list
 from archdsl.code.taps import TAP
@@ -307,7 +307,7 @@ class _Forward:
 
     def _assign(self, ref: Ref, piece: _Piece, *wanted: str) -> None:
         self._read(piece)
-        name = self._free(*(wanted or (piece.name,)), _spare(ref.node))
+        name = self._free(*(wanted or (piece.name,)), own_name(ref.node))
         self._write(name, piece)
         self._bind(ref, name, piece)
 
@@ -337,7 +337,7 @@ class _Forward:
             self.pieces |= dict.fromkeys(refs, piece)
             return
         self._read(piece)
-        name = self._free(step.statement or "out", _spare(step.node))
+        name = self._free(step.statement or "out", own_name(step.node))
         self.holder[name] = whole
         self.lengths[name] = len(refs)
         for ref, rank in zip(refs, step.ranks, strict=True):
@@ -398,7 +398,7 @@ class _Forward:
             return
         self._read(piece)
         ref = Ref(step.node)
-        name = self._free(*self._wanted(step, ref), _spare(ref.node))
+        name = self._free(*self._wanted(step, ref), own_name(ref.node))
         sides = []
         for lines, side in zip(branches, pieces, strict=True):
             same = side.text == name
@@ -440,10 +440,3 @@ def _own_names(step: Coded) -> list[str]:
     """What the author called the outputs of a node."""
     names = step.statement.split("_") if step.is_value else []
     return names if len(names) == len(step.ranks) > 1 and all(names) else []
-
-
-def _spare(node: str) -> str:
-    """What a value is called whose statement's name is taken: after what makes it, an item of a list by its numbers."""
-    found = re.search(r"[^.]+((\.\d+)*)$", node if not node[0].isdigit() else f"out.{node}")
-    assert found is not None
-    return found[0].replace(".", "_")

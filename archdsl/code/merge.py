@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from archdsl.code.bodies import Applied, BodyCode, OpCode, is_module
 from archdsl.code.classes import Class, guards_of
+from archdsl.code.names import own_name
 from archdsl.code.shares import handed, moves_statistics
 from archdsl.code.structure import Guard, Instruction, Leaf, Tree, common
 from archdsl.graph.graph import Call, Chain, Input, Node, Ref, Select, Target
@@ -103,7 +104,8 @@ class _Merger:
             statement = statements[name]
             self._hand(self.at[name][0][1].code, self._guards(name), members)
             if name not in in_line:
-                instructions.append(self._instruction(name, statement, values.get(name) == statement, members))
+                called = own_name(name) if statement in several else statement
+                instructions.append(self._instruction(name, called, values.get(name) == statement, members))
             elif name == lines[statement][-1]:
                 instructions.append(self._line_instruction(lines[statement], statement, members))
         entries = tuple(e.name for e in self.graph.entries)
@@ -115,7 +117,7 @@ class _Merger:
         reads = [(statements[n], ref.node) for n, refs in self.inputs.items() for ref in refs]
         reads += [("", ref.node) for ref in self.outputs]
         made = [(reader, node, statements.get(node, "")) for reader, node in reads]
-        return {s for reader, node, s in made if s != reader and node != last.get(s)}
+        return {s for reader, node, s in made if s and s != reader and node != last.get(s)}
 
     def _hand(self, code: Applied | None, guards: tuple[Guard, ...], members: Members) -> None:
         """Members for the shared flows that code hands on, those that they take themselves before them."""

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 
-__all__ = ["LONGEST", "Names", "camel", "identifier", "member", "others", "shortened", "size_name"]
+__all__ = ["LONGEST", "Names", "camel", "identifier", "member", "others", "own_name", "shortened", "size_name"]
 
 LONGEST = 40  # letters of a class's name, and of an argument's that is not the author's
 # What generated code calls, functions of expressions among it.
@@ -96,6 +96,17 @@ def size_name(entry: str, axis: str) -> str:
     ('in_channels', 'g_height')
     """
     return f"{entry}_{_AXES.get(axis, axis)}"
+
+
+def own_name(node: str) -> str:
+    """What a value is called after what makes it, not after its statement; an item of a list with its numbers.
+
+    >>> own_name("split.unit2"), own_name("deep.0")
+    ('unit2', 'deep_0')
+    """
+    found = re.search(r"[^.]+((\.\d+)*)$", node if not node[0].isdigit() else f"out.{node}")
+    assert found is not None
+    return found[0].replace(".", "_")
 
 
 class Names:

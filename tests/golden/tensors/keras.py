@@ -362,10 +362,10 @@ class Towers(Block):
         }
 
     def call(self, x):
-        branch = self.branch["unit"]["3"](self.branch["maxpool"]["3"](x))
+        unit_3 = self.branch["unit"]["3"](self.branch["maxpool"]["3"](x))
         unit2_1 = self.branch["unit2"]["1"](self.branch["unit1"]["1"](x))
         unit2_2 = self.branch["unit2"]["2"](self.branch["unit1"]["2"](x))
-        return ops.concatenate((self.branch["0"](x), unit2_1, unit2_2, branch), axis=-1)
+        return ops.concatenate((self.branch["0"](x), unit2_1, unit2_2, unit_3), axis=-1)
 
 
 @register
@@ -442,10 +442,10 @@ class Head(Block):
         self.conv = [Conv2D(4, 1, name=f"conv-{i}") for i in range(3)]
 
     def call(self, xs_0, xs_1, xs_2):
-        upsample = resize_bilinear(self.conv[0](xs_0), ops.shape(xs_0)[1:3])
+        upsample_0 = resize_bilinear(self.conv[0](xs_0), ops.shape(xs_0)[1:3])
         upsample_1 = resize_bilinear(self.conv[1](xs_1), ops.shape(xs_0)[1:3])
         upsample_2 = resize_bilinear(self.conv[2](xs_2), ops.shape(xs_0)[1:3])
-        return ops.concatenate((upsample, upsample_1, upsample_2), axis=-1)
+        return ops.concatenate((upsample_0, upsample_1, upsample_2), axis=-1)
 
 
 @register

@@ -129,10 +129,10 @@ class Towers(nn.Module):
         )
 
     def forward(self, x):
-        branch = self.branch.unit["3"](F.max_pool2d(x, 3, 1, padding=1))
+        unit_3 = self.branch.unit["3"](F.max_pool2d(x, 3, 1, padding=1))
         unit2_1 = self.branch.unit2["1"](self.branch.unit1["1"](x))
         unit2_2 = self.branch.unit2["2"](self.branch.unit1["2"](x))
-        return torch.cat((self.branch["0"](x), unit2_1, unit2_2, branch), 1)
+        return torch.cat((self.branch["0"](x), unit2_1, unit2_2, unit_3), 1)
 
 
 class InceptionOfThreeTowersAndOnePooling(nn.Module):
@@ -216,19 +216,19 @@ class Head(nn.Module):
         )
 
     def forward(self, xs_0, xs_1, xs_2):
-        conv = self.conv[0](xs_0)
+        conv_0 = self.conv[0](xs_0)
         conv_1 = self.conv[1](xs_1)
         conv_2 = self.conv[2](xs_2)
-        upsample = F.interpolate(
+        upsample_0 = F.interpolate(
+            conv_0, size=xs_0.shape[2:], mode="bilinear", align_corners=False
+        )
+        upsample_1 = F.interpolate(
             conv_1, size=xs_0.shape[2:], mode="bilinear", align_corners=False
         )
         upsample_2 = F.interpolate(
             conv_2, size=xs_0.shape[2:], mode="bilinear", align_corners=False
         )
-        upsample_0 = F.interpolate(
-            conv, size=xs_0.shape[2:], mode="bilinear", align_corners=False
-        )
-        return torch.cat((upsample_0, upsample, upsample_2), 1)
+        return torch.cat((upsample_0, upsample_1, upsample_2), 1)
 
 
 class Tensors(nn.Module):
