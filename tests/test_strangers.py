@@ -205,6 +205,19 @@ def test_a_changed_number_is_named(folder: Path) -> None:
         assert said(work) == wanted
 
 
+def test_weights_say_of_which_epoch_they_are(folder: Path) -> None:
+    (folder / "summary.json").unlink()
+    file = weights.load(folder / "best.safetensors")
+    for epoch in ("1 or 2", "7", "none"):
+        (folder / "best.safetensors").write_bytes(weights.pack(file.tensors, {**file.metadata, "epoch": epoch}))
+        assert said(lambda: read_run(folder)).endswith(f"best.safetensors {epoch}")
+
+
+def test_epochs_that_ended_have_their_rows(folder: Path) -> None:
+    (folder / "metrics.csv").unlink()
+    assert said(lambda: read_run(folder)) == "it has no metrics.csv"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

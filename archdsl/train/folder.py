@@ -91,13 +91,14 @@ class RunFolder:
 
     def read_rows(self) -> list[Epoch]:
         """The epochs that ended; none where the training ended before its first one did."""
-        if not self.has(METRICS):
+        summary = self.read_summary()
+        if not self.has(METRICS) and not (summary and summary.epochs):
             return []
         try:
             rows = parse_table(self.read_sealed(METRICS))
         except ValueError:
             self.unusable(f"{METRICS} is damaged", _TRAIN_AGAIN)
-        if (summary := self.read_summary()) and summary.epoch is not None:
+        if summary and summary.epoch is not None:
             best = best_of(rows)
             assert best is not None, "a table has a row"
             self._agree("the epochs", METRICS, len(rows), SUMMARY, summary.epochs)
@@ -114,10 +115,9 @@ class RunFolder:
         epochs = {str(row.epoch): row for row in (best_of(rows), best_of(rows[:-1])) if row}
         row = epochs.get(about.get("epoch", ""))
         if row is None:
-            best = " or ".join(epochs) or "none"
-            self._agree("the best epoch", METRICS, best, BEST, about.get("epoch", "none"))
-        else:
-            self._agree(f"top-1 after epoch {row.epoch}", METRICS, repr(row.val_top1), BEST, about.get("val_top1"))
+            best, said = " or ".join(epochs) or "none", about.get("epoch", "none")
+            self.disagree(f"the best epoch: {METRICS} has {best}, {BEST} {said[:40]}")
+        self._agree(f"top-1 after epoch {row.epoch}", METRICS, repr(row.val_top1), BEST, about.get("val_top1"))
 
     def _agree(self, what: str, here: str, says: object, there: str, wants: object) -> None:
         if says != wants:
