@@ -338,6 +338,8 @@ def test_what_a_short_budget_does_not_reach_is_said() -> None:
         "the patience of 5 epochs of `early` is not reached in 5",
         "a batch has all 1,000 images: there are no 2,000",
     ]
+    averaged = [list(notes(Recipe(budget=Count(n), average=Ema(0.9)), Training((1, 8, 8), 1000))) for n in (81, 82)]
+    assert averaged == [["`ema` reaches its decay after 82 steps; in the 81 of the budget it rises to 0.899"], []]
     short = Recipe(batch=100, budget=Count(19), schedule=Cosine(*epochs(2)))
     (note,) = notes(short, Training((1, 8, 8), 1000))
     assert note.startswith("the budget of steps(19) ends inside the warm-up of epochs(2)")

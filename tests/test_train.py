@@ -178,7 +178,7 @@ def by_hand(network: torch.nn.Module, recipe: Recipe) -> dict[str, torch.Tensor]
             decay = word.weight_decay if word.decay == "all" or p.ndim > 1 else 0.0
             with torch.no_grad():
                 p -= rate * change(word, state.setdefault(key, {}), p, p.grad * factor, decay, step + 1)
-            blend = recipe.average.decay if recipe.average and step else 0.0
+            blend = min(recipe.average.decay, step / (step + 9)) if recipe.average else 0.0
             average[key] = blend * average.get(key, 0) + (1 - blend) * p.detach().clone()
     return average
 

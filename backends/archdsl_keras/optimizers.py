@@ -37,7 +37,7 @@ class _Step:
     settings: of Keras's optimizer, with the names of the word's parameters. decoupled: the decay from the gradient.
     broken: 0, or the step (from 1) whose gradient was the first that is not finite. From that step on no weight moves,
         so that they still are those which that gradient comes from.
-    averages: of the weights, where the recipe has `ema`. An average starts as the weights after the first step.
+    averages: of the weights, where the recipe has `ema`.
     """
 
     settings: ClassVar[Mapping[str, str]] = {}
@@ -56,12 +56,14 @@ class _Step:
         bad_now = ops.logical_and(ops.equal(self.broken, 0), ops.logical_not(finite))
         self.broken.assign(ops.where(bad_now, ops.cast(self.iterations + 1, "int32"), self.broken.value))
         self.moves = ops.equal(self.broken, 0)
-        first = ops.cast(ops.equal(self.iterations, 0), "float32")
+        before = ops.cast(self.iterations, "float32")
         super().apply(  # type: ignore[misc]
             [g if g is None else ops.where(self.moves, g, ops.zeros_like(g)) for g in grads], trainable_variables
         )
         if self.average:
-            average_all(zip(self.averages, self._trainable_variables, strict=True), self.average.decay, first)
+            average_all(
+                zip(self.averages, self._trainable_variables, strict=True), self.average.at(before, ops.minimum)
+            )
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
         """Not here: `update_step` does it."""
@@ -77,9 +79,8 @@ class _Step:
         self.move(gradient, variable, self._get_variable_index(variable), rate)
 
 
-def average_all(pairs: Any, decay: float, first: Any) -> None:
-    """Move each average towards its variable. first: 1 in the first step, where it becomes the variable, else 0."""
-    keep = decay * (1 - first)
+def average_all(pairs: Any, keep: Any) -> None:
+    """Move each average towards its variable. keep: the part of it that stays, from 0 to 1."""
     for average, variable in pairs:
         average.assign(keep * average + (1 - keep) * variable)
 

@@ -77,8 +77,8 @@ class TrainStep(keras.Model):  # type: ignore[misc]  # Keras has no types
         mixed, targets = self.prepared(images, labels)
         logits = self._logits(mixed, training)
         if self.averages and self.recipe.average:
-            first = ops.cast(ops.equal(self.steps, 0), "float32")
-            average_all(zip(self.averages, self._statistics(), strict=True), self.recipe.average.decay, first)
+            keep = self.recipe.average.at(ops.cast(self.steps, "float32"), ops.minimum)
+            average_all(zip(self.averages, self._statistics(), strict=True), keep)
         self.steps.assign(self.steps + 1)
         return {"logits": logits, "targets": targets}
 

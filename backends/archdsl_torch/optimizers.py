@@ -44,26 +44,23 @@ OPTIMIZERS: dict[type[Word], Callable[[Any, Groups, bool], torch.optim.Optimizer
 
 
 class Average(nn.Module):
-    """A copy of a network whose weights and running statistics follow it: avg = decay*avg + (1 - decay)*w.
+    """A copy of a network whose weights and running statistics follow it, as the recipe's word says.
 
-    It starts as the network is after the first step. PyTorch's `AveragedModel` does the same, but makes the processor
-    wait for a GPU in each step.
+    PyTorch's `AveragedModel` does the same, but makes the processor wait for a GPU in each step.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: nn.Module, word: words.Ema) -> None:
         super().__init__()
         self.network = deepcopy(network).requires_grad_(False)
-        self.blend = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self.word = word
 
     @torch.no_grad()
-    def update(self, network: nn.Module, first: bool) -> None:
-        """After an optimizer step. first: of the training."""
+    def update(self, network: nn.Module, step: int) -> None:
+        """After optimizer step `step` of the training, counted from 0."""
+        blend = get_ema_multi_avg_fn(self.word.at(step))  # type: ignore[no-untyped-call]
         for averages, numbers in zip(_numbers(self.network), _numbers(network), strict=True):
-            if first:
-                for average, number in zip(averages, numbers, strict=True):
-                    average.copy_(number)
-            elif averages:
-                self.blend(averages, numbers, 0)
+            if averages:
+                blend(averages, numbers, 0)
 
 
 def _numbers(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:

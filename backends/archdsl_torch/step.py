@@ -33,7 +33,7 @@ class TrainStep(nn.Module):
     def __init__(self, network: nn.Module, recipe: Recipe, normalise: Normalise, classes: int, machine: Machine,
                  fabric: Fabric, in_memory: bool) -> None:  # fmt: skip
         super().__init__()
-        self.average = Average(network, recipe.average.decay) if recipe.average else None
+        self.average = Average(network, recipe.average) if recipe.average else None
         together = machine.processes > 1 and machine.settings.sync_batch_norm
         self.network = machine.laid_out(share_norms(network, machine.device.type == "cuda") if together else network)
         if self.average:
@@ -63,7 +63,7 @@ class TrainStep(nn.Module):
         loss, logits = self.loss_of(self.wrapped, batch, number)
         self._descend(loss, number)
         if self.average is not None:
-            self.average.update(self.network, first=number == 0)
+            self.average.update(self.network, number)
         return loss, logits
 
     def _descend(self, loss: Tensor, number: int) -> None:

@@ -7,7 +7,7 @@ are pixels in 0..1 as [channels, height, width] until they are normalised, which
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
@@ -464,13 +464,28 @@ class CrossEntropy(Word):
     smoothing: float = parameter("float", 0.0, low=0, high=0.999999)
 
 
+_RISE = 9  # the larger, the slower an average's decay rises
+
+
 @_word("average", "ema")
 class Ema(Word):
-    """A moving average of the weights and running statistics, avg = decay*avg + (1 - decay)*w after each step; it is
-    what is evaluated and kept.
+    """A moving average of the weights and running statistics, avg = d*avg + (1 - d)*w after each step; it is what is
+    evaluated and kept. d rises with the steps n taken before, n/(n + 9), up to `decay`, so that the average of a short
+    training does not hang on its first steps.
+
+    Source: TensorFlow's `ExponentialMovingAverage` with `num_updates`, from the second step on.
     """
 
     decay: float = parameter("float", 0.999, low=0, high=0.9999999)
+
+    def at(self, step: Any, smaller: Callable[[Any, Any], Any] = min) -> Any:
+        """d in a step, counted from 0: a number, or a tensor where `smaller` compares them; 0 in the first."""
+        return smaller(step / (step + _RISE), self.decay)
+
+    @property
+    def rises(self) -> int:
+        """Steps after which d is `decay`."""
+        return 1 + math.ceil(round(_RISE * self.decay / (1 - self.decay), 6))
 
 
 @_word("stop", "early")
