@@ -69,7 +69,7 @@ from archdsl.train.files import digest
 from archdsl.train.settings import Settings
 from archdsl_torch.augment import Normal
 from archdsl_torch.batches import Batches, HeldOut, Images
-from archdsl_torch.machine import blocks
+from archdsl_torch.machine import Machine, blocks
 
 DigitsRun = tuple[Run, Result, list[str]]
 STEADY = replace(QUICK, schedule=Constant())
@@ -311,6 +311,22 @@ def test_a_compiled_network_trains_alike(tmp_path: Path) -> None:
     runs = [trained(tmp_path, few, REPEATED, replace(CPU, compile=switch))[0] for switch in ("on", "off")]
     assert runs[0].rows[0].train_loss == pytest.approx(runs[1].rows[0].train_loss, rel=1e-4)
     assert set(runs[0].load_weights()) == set(runs[1].load_weights())
+
+
+def test_a_network_that_cannot_be_compiled_runs_uncompiled(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(graph: Any, inputs: Any) -> Any:
+        raise UnboundLocalError
+
+    monkeypatch.setattr("archdsl_torch.machine.lookup_backend", lambda name: broken)
+    network, x = archdsl.load(REPEATED).eval(), torch.rand(2, 1, 8, 8)
+    with torch.no_grad():
+        wanted = network(x)
+        found = Machine.of(replace(CPU, compile="on")).laid_out(network)(x)
+    torch.testing.assert_close(found, wanted)
+    said = "note: torch.compile fails here with UnboundLocalError; the block runs uncompiled\n"
+    assert capsys.readouterr().err == said
 
 
 # --- logs ----------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,15 +15,17 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from lightning.fabric.strategies.model_parallel import ModelParallelStrategy
 from lightning.fabric.strategies.strategy import Strategy
 from torch import Tensor, nn
+from torch._dynamo import lookup_backend
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
+from torch.fx import GraphModule
 
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import DeviceMissing
 from archdsl.language.recipe import Recipe
 from archdsl.language.source import flag
 from archdsl.train.failures import out_of_memory, uses_gpu
-from archdsl.train.ranks import local_rank, nodes, processes
+from archdsl.train.ranks import leads, local_rank, nodes, processes
 from archdsl.train.settings import Settings
 
 __all__ = ["Machine", "blocks", "memory"]
@@ -159,8 +161,28 @@ def _compile(network: nn.Module) -> None:
     """Block by block, so that a stage of 18 is compiled once. Names of weights stay as they are."""
     config = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, _RECOMPILE)
+    compiler = _Compiler()
     for block in blocks(network):
-        block.compile()
+        block.compile(backend=compiler)
+
+
+class _Compiler:
+    """PyTorch's compiler. What it fails on runs as it is: it is there for speed alone."""
+
+    def __init__(self) -> None:
+        self.failed = False
+
+    def __call__(self, graph: GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
+        try:
+            return lookup_backend("inductor")(graph, inputs)
+        except Exception as error:  # it has been seen to fail in many ways
+            if not self.failed and leads():
+                print(
+                    f"note: torch.compile fails here with {type(error).__name__}; the block runs uncompiled",
+                    file=sys.stderr,
+                )
+            self.failed = True
+            return graph
 
 
 def _outermost(module: nn.Module, kinds: set[type[nn.Module]]) -> list[nn.Module]:

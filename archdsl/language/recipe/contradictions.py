@@ -112,7 +112,7 @@ def notes(recipe: Recipe, training: Training) -> Iterator[str]:
         if word is not None and patience >= epochs:
             yield f"the patience of {patience} epoch{'s' * (patience != 1)} of `{word.name}` is not reached in {epochs}"
     if recipe.average and recipe.average.rises > steps:
-        late, reached = recipe.average.rises, recipe.average.at(steps - 1)
-        yield f"`ema` reaches its decay after {late:,} steps; in the {steps:,} of the budget it rises to {reached:.3g}"
+        rises, reached = recipe.average.rises, recipe.average.at(steps - 1)
+        yield f"`ema` reaches its decay after {rises:,} steps; in the {steps:,} of the budget it rises to {reached:.3g}"
     if recipe.batch > training.images:
         yield f"a batch has all {training.images:,} images: there are no {recipe.batch:,}"
