@@ -1,5 +1,6 @@
 """Expressions of sizes: their text in the language and in Python says what they are, with few parentheses."""
 
+import math
 from fractions import Fraction
 
 import pytest
@@ -102,7 +103,7 @@ def test_python_computes_what_the_language_says(expr: Expr, envs: list[dict[str,
     code, _ = show(text, CALLED.__getitem__)
     for env, value in zip(envs, values, strict=True):
         given = {CALLED[name]: float(n) if name == "p" else n for name, n in env.items()}
-        found = eval(code, {"Fraction": Fraction}, given)
+        found = eval(code, {"Fraction": Fraction, "math": math}, given)
         if isinstance(values[0], Fraction):  # any number is taken
             assert found == pytest.approx(float(value)), code
         elif not isinstance(value, Fraction):
