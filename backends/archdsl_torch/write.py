@@ -21,9 +21,9 @@ _STANDARD = {
     "from fractions import Fraction": "Fraction(",
 }
 _IMPORTS = {
-    "import torch": r"\btorch\.",
-    "import torch.nn.functional as F": r"\bF\.",
-    "from torch import nn": r"\bnn\.",
+    "import torch": r"(?<![\w.])torch\.",
+    "import torch.nn.functional as F": r"(?<![\w.])F\.",
+    "from torch import nn": r"(?<![\w.])nn\.",
 }
 _INITIALISED = {
     "nn.Conv2d": (
