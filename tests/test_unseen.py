@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -31,10 +30,3 @@ def test_network_checks_and_is_built_as_counted(path: Path) -> None:
         network = archdsl.load(source)
     assert sum(p.numel() for p in network.parameters()) == cost(graph).params
     compile(archdsl.compile(source, to="keras").text, path.name, "exec")
-
-
-def test_blocks_that_build_themselves_are_a_class_a_level() -> None:
-    """However many sizes they have: four cells of NASNet stand one in another, on maps of three sizes."""
-    (path,) = (path for path in NETWORKS if path.stem == "nasnet_a_mobile")
-    text = archdsl.compile(read_source(path)).text
-    assert re.findall(r"class (Cells\w*)", text) == ["CellsN1", "CellsN2", "CellsN3", "CellsN4"]

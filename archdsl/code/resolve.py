@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode, calls, runs
+from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode, runs
 from archdsl.code.class_names import Fixed
 from archdsl.code.classes import Bodies, Class, Parting, Partition, grouped, signature
 from archdsl.code.code import REQUIRED, Layer, Value, constant, constants, literal
@@ -208,20 +208,10 @@ class _Resolver:
         return name in body.graph.shares and body.graph.shares[name].is_lent
 
     def _parted_by(self, values: Values) -> Sequence[Bodies]:
-        """The bodies of a recursive class, by a value that it cannot pass on, or by how deep they build themselves if
-        that makes no more classes: those then pass on all that differs.
-        """
+        """The bodies of a recursive class, by a value that it cannot pass on."""
         of = dict(values)
-        by_value = grouped(self.cls.bodies, lambda b: constant(of[b]) if b in of else None)
-        by_depth = grouped(self.cls.bodies, self._depth)
-        if 1 < len(by_depth) <= len(by_value):
-            return by_depth
-        return by_value if len(by_value) > 1 else [[b] for b in self.cls.bodies]
-
-    def _depth(self, body: BodyCode) -> int:
-        """How many bodies of this class it builds within one another."""
-        inner = [call.body for call in calls(body) if self._known.found.of[call.body] is self.cls]
-        return 1 + max(map(self._depth, inner), default=0)
+        groups = grouped(self.cls.bodies, lambda b: constant(of[b]) if b in of else None)
+        return groups if len(groups) > 1 else [[b] for b in self.cls.bodies]
 
     # --- repeats and lists ---
 
