@@ -39,20 +39,16 @@ def check(
     All models of a file are checked, or the one that is named; contracts are checked at each model's own defaults.
     """
     from archdsl.graph.contracts import check_contracts, hold
-    from archdsl.graph.elaborate import BUDGETS, elaborate
+    from archdsl.graph.elaborate import elaborate
 
     try:
         program, model = _open(spec, model)
     except SpecError as error:
         return list(error.diagnostics)
     found = list(program.diagnostics)
-    steps = 0
     for name in [model] if model is not None else program.models:
-        result = elaborate(program, name, _texts(settings), input, steps)
+        result = elaborate(program, name, _texts(settings), input)
         found += result.diagnostics
-        steps = result.steps
-        if steps > BUDGETS["evaluation steps"]:  # that is said, and no other model has any left
-            break
         if settings or input is not None:
             found += check_contracts(program, name)
         elif result.graph is not None:

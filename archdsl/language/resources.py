@@ -1,6 +1,5 @@
 """Where specs come from: files, the standard library and the zoo, in a checkout or in an installed wheel."""
 
-import os
 import re
 import sys
 from functools import cache
@@ -10,7 +9,6 @@ from typing import NoReturn
 
 from archdsl.language.diagnostics import Error, SpecError, closest
 from archdsl.language.errors.files import BinaryFile, FileTooLarge, IsADirectory, NoSuchFile, Unreadable
-from archdsl.language.opening import open_file
 from archdsl.language.source import Source
 
 __all__ = ["MAX_BYTES", "grammar", "is_file", "library_part", "read_source", "read_spec", "recipe_names",
@@ -120,10 +118,10 @@ def _readings(arg: str) -> list[tuple[str, str | None]]:
 
 
 def is_file(name: str) -> bool:
-    """Whether something that is no folder is called so: a file, or what `read_source` refuses by name."""
+    """Whether it can be opened: a file, a pipe, but no folder."""
     try:
-        return os.path.lexists(name) and not Path(name).is_dir()
-    except (OSError, ValueError):
+        return Path(name).exists() and not Path(name).is_dir()
+    except OSError:
         return False
 
 
@@ -131,19 +129,19 @@ def read_source(path: str | Path, also: tuple[str, ...] = ()) -> Source:
     """The text of a file, at most 4 MiB of UTF-8; no more than that is read.
 
     also: other names that may have been meant.
-    Raises SpecError where there is no such file, or it is a folder, a pipe, unreadable, too large or not text.
+    Raises SpecError where there is no such file, or it is a folder, unreadable, too large or not text.
     """
     name = str(path)
     try:
-        with open_file(path) as file:
+        with Path(path).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         _refuse(_missing(name, also), name)
     except IsADirectoryError:
         _refuse(IsADirectory(name), name)
     except OSError as error:
         _refuse(Unreadable(name, error.strerror or type(error).__name__), name)
-    return _decode(data, name, os.path.realpath(path))
+    return _decode(data, name, str(Path(path).resolve()))
 
 
 def _decode(data: bytes, name: str, path: str | None) -> Source:

@@ -30,12 +30,11 @@ _FRAMES = 100_000  # 256 nested bodies of 100 nested brackets; Python's own fram
 
 @dataclass(frozen=True)
 class Elaborated:
-    """A model's graph, None where it has errors, everything that was found, and the steps that the file has taken."""
+    """A model's graph, None where it has errors, and everything that was found."""
 
     graph: Graph | None
     diagnostics: tuple[Diagnostic, ...]
     contracts: tuple[Contract, ...] = field(default=())
-    steps: int = 0
 
 
 def load(source: Source, used: Used | None = None) -> Program:
@@ -77,11 +76,9 @@ def _resolved(program: Program) -> list[Diagnostic]:
 
 
 def elaborate(
-    program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None, steps: int = 0
+    program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
 ) -> Elaborated:
     """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language) and another input ("3x32x32").
-
-    steps: what of the file's budget has been taken before.
 
     >>> program = load(Source("net.arch", "model net(n=2) { input [3]; head: dense(n) }"))
     >>> str(elaborate(program, "net", {"n": "5"}).graph["head"].types[0])
@@ -95,16 +92,15 @@ def elaborate(
         source = Source("--model", model)
         hint = nearest(model, program.models) or f"it has {listed(program.models) or 'no models'}"
         return Elaborated(None, (*found, UnknownModel(model, program.main.source.name, hint).at(source.span())))
-    session = Session(program.names, elaborate_block, steps)
+    session = Session(program.names, elaborate_block)
     graph: Graph | None = None
     contracts: tuple[Contract, ...] = ()
     with _deep_recursion(), _no_collection(), suppress(Abort):
-        session.spend("evaluation steps", len(found), declared.node.name_span)  # they are gone through for each model
         graph, contracts = elaborate_model(session, declared, settings or {}, input)
     found = _distinct([*found, *session.diagnostics])
     failed = any(d.severity == "error" for d in found)
     assert graph is not None or failed, "a model failed and nobody said why"
-    return Elaborated(None if failed else graph, tuple(found), contracts, session.spent["evaluation steps"])
+    return Elaborated(None if failed else graph, tuple(found), contracts)
 
 
 def _distinct(found: list[Diagnostic]) -> list[Diagnostic]:

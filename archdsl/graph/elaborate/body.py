@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from archdsl.graph.elaborate.values import Template, Tensor, Value, parts_of
+from archdsl.graph.elaborate.values import Tensor, Value
 from archdsl.graph.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target, parts
 from archdsl.graph.passes import complete
 from archdsl.language.diagnostics import Diagnostic, Error, Frame, Label
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["BUDGETS", "Abort", "Active", "Body", "Session"]
 
 BUDGETS = {
-    "evaluated bodies": 800,
-    "evaluation steps": 400_000,
-    "list elements": 50_000,
-    "levels of lists and flows": 200,
-    "nodes": 5_000,
+    "evaluated bodies": 10_000,
+    "evaluation steps": 5_000_000,
+    "list elements": 250_000,
+    "nodes": 250_000,
     "layers, repeats counted out": 1_000_000,
 }
-_STEPS = {"evaluated bodies": 200, "nodes": 20}  # what one of them takes, beside the steps of its text
 _LARGEST_AXIS, _LARGEST_TENSOR = 2**31, 2**40
 
 
@@ -67,23 +65,17 @@ class Session:
     """One run of the elaborator: findings, budgets, what is known already, and the stack of calls.
 
     keep: trees from outside the program, alive as long as `names` speaks of them by their `id`.
-    steps: what earlier runs over the same file have taken.
     """
 
     names: dict[int, str]
     elaborate_block: Callable[..., Any]
-    steps: int = 0
     diagnostics: list[Diagnostic] = field(default_factory=list)
     bodies: dict[Any, Any] = field(default_factory=dict)
     stack: list[Active] = field(default_factory=list)
     keep: list[ast.Node] = field(default_factory=list)
     spent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BUDGETS, 0))
     _seen: set[tuple[str, int, int, int]] = field(default_factory=set)
-    _weights: dict[int, tuple[Value, int, int]] = field(default_factory=dict)
     _muted: int = 0
-
-    def __post_init__(self) -> None:
-        self.spent["evaluation steps"] = self.steps
 
     def report(self, error: Error, span: Span, labels: Iterable[Label] = ()) -> None:
         """Say it, once a place: the same line fails alike in every instance of a block."""
@@ -103,31 +95,6 @@ class Session:
         """Take from a budget. Raises Abort once it is gone."""
         self.spent[what] += amount
         self.limit(what, self.spent[what], span)
-        if what in _STEPS:
-            self.spend("evaluation steps", amount * _STEPS[what], span)
-
-    def weigh(self, value: Value, span: Span) -> None:
-        """Take what walking once through a value costs: a step for each part, as often as it is in there.
-
-        Lists and flows share their parts, so a few lines can make one that is larger than any memory written out.
-        """
-        if isinstance(value, tuple | Template):
-            weight, levels = self._weight(value)
-            self.limit("levels of lists and flows", levels, span)
-            self.spend("evaluation steps", weight, span)
-
-    def _weight(self, value: Value) -> tuple[int, int]:
-        """How many parts a value has, its parts' among them, and how many levels."""
-        if not isinstance(value, tuple | Template):
-            return 1, 0
-        known = self._weights.get(id(value))
-        if known is None:
-            weight, levels = 1, 0
-            for part in parts_of(value):
-                more, below = self._weight(part)
-                weight, levels = weight + more, max(levels, below)
-            known = self._weights[id(value)] = value, weight, levels + 1  # the value, so that its id stays its own
-        return known[1:]
 
     def limit(self, what: str, amount: int, span: Span) -> None:
         """Raises Abort, with a report, where `amount` is over the budget."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, replace
@@ -12,18 +11,16 @@ from pathlib import Path
 
 from archdsl.graph.elaborate.naming import VOCABULARY, name_applications
 from archdsl.language.diagnostics import Diagnostic, Error, SpecError, closest, listed, nearest
-from archdsl.language.errors.limits import OverBudget
 from archdsl.language.errors.names import Duplicate, ImportCycle, NotExported, UnknownModule
 from archdsl.language.resources import library_part, read_source, std_names, std_source
 from archdsl.language.schema import Parameter
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
-from archdsl.language.syntax.lexer import MAX_SOURCE
 from archdsl.language.syntax.parse import parse
 
 __all__ = ["Declared", "Program", "Scope", "Used", "bring_library", "declarations", "read_program"]
 
-MAX_FILES = 100  # of one spec with all that it uses
+
 Used = Mapping[tuple[Source, str], Source]
 
 
@@ -183,9 +180,6 @@ class _Loader:
         if use.is_file:
             self.used[scope.source, use.path] = source
         identity = source.path or source.name
-        if len(self.files) >= MAX_FILES or sum(len(f.source.text) for f in self.files.values()) > MAX_SOURCE:
-            self._report(OverBudget("files", MAX_FILES, "all of them together may have 4 MiB"), use.path_span)
-            return None
         if identity in chain:
             names = [*chain[chain.index(identity) :], identity]
             circle = " -> ".join(Path(n).name for n in names)
@@ -219,8 +213,8 @@ class _Loader:
             self._report(UnknownModule("spec", use.path, "files of specs end in `.arch`"), use.path_span)
             return None
         try:
-            found = os.path.realpath(path)
-            known = next((f.source for f in self.files.values() if f.source.path == found), None)
+            found = path.resolve()
+            known = next((f.source for f in self.files.values() if f.source.path == str(found)), None)
             name = str(Path(scope.source.name).parent / use.path)  # as its reader would find it
             return known or replace(read_source(path), name=name)
         except SpecError as error:

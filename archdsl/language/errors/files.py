@@ -39,13 +39,11 @@ class IsADirectory(Error):
 
 
 class Unreadable(Error):
-    """The file is there, but the system does not let archdsl read it, or it is none: a pipe, a device.
+    """The file is there, but the system does not let archdsl read it.
 
-    The reason is mostly the system's own: the file's permissions. What comes through a pipe is read from
-    standard input.
+    The reason is the system's own: most often the file's permissions.
 
-        chmod u+r model.arch                 # lets you read it
-        make_spec | archdsl check -          # instead of `archdsl check <(make_spec)`
+        chmod u+r model.arch         # lets you read it
     """
 
     code = "E0603"
