@@ -143,7 +143,7 @@ def test_files_that_are_damaged_end_in_a_sentence(tmp_path: Path) -> None:
 def test_files_of_other_kinds_are_named(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     assert mistake(lambda: load(path)).label == "there is no such file"
-    assert mistake(lambda: load(tmp_path)).label == "it is no file"
+    assert mistake(lambda: load(tmp_path)).label == "it is a folder, not a file"
     torch.save({"a": torch.zeros(2)}, path)
     assert "torch.save" in mistake(lambda: load(path)).label
     for start, said in {
