@@ -197,7 +197,7 @@ class _Ratio:
 
     @property
     def is_whole(self) -> bool:
-        return self.under.formula is None and self.under == 1 and not self.is_exact
+        return _is_one(self.under) and not self.is_exact
 
     def whole(self) -> Dim:
         """Rounded down."""
@@ -228,9 +228,14 @@ def _is_exact(number: Dim) -> bool:
     return number.expr is not None and holds(number.expr)
 
 
+def _is_one(number: Dim) -> bool:
+    """Whether it is 1 whatever its names are: it has none."""
+    return number.formula is None and number == 1
+
+
 def _divided(over: Dim, under: Dim) -> Dim:
     """Rounded down."""
-    if under.formula is None and under == 1 and _is_exact(over):
+    if _is_one(under) and _is_exact(over):
         return _called("floor", over)
     if _is_exact(over) or _is_exact(under):
         return Dim(over.value // under.value, Expr("//", (over.term, under.term)))
@@ -342,7 +347,7 @@ def _sum(op: str, left: _Ratio, right: _Ratio) -> _Ratio:
 
 
 def _rounded_up(number: _Ratio) -> _Ratio:
-    if number.is_exact and number.under.formula is None and number.under == 1:
+    if number.is_exact and _is_one(number.under):
         return _ratio(_called("ceil", number.over))
     return number if number.is_whole else _ratio(-replace(number, top=-number.top).whole())
 

@@ -202,7 +202,8 @@ def _places(whole: Any, path: list[str]) -> Iterator[Any]:
     """What could be at a path. A stage and what is built in it may have one name: `conv1: in + (in -> unit)`."""
     if not path:
         yield from (_gathered(whole), whole)
-    for found, rest in _steps(whole, path) if path else ():
+        return
+    for found, rest in _steps(whole, path):
         yield from _places(found, rest)
 
 
