@@ -412,7 +412,7 @@ def test_a_folder(flowers: Path) -> None:
     data = same(open_data(str(flowers)))
     assert data.source == Folder(str(flowers)) and data.classes == ("dark", "light") and not data.notes
     assert data.split == {"train": "train", "test": "test"}
-    assert str(data.source) == f'folder(path="{flowers}")' and data.location == str(flowers)
+    assert str(data.source) == f'folder(path="{flowers}", split=0)' and data.location == str(flowers)
 
 
 def test_what_is_no_image_is_said(flowers: Path) -> None:
@@ -446,6 +446,63 @@ def test_missing_parts(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     found = refused(tmp_path)
     assert found.label == "found train/" and "`test/CLASS/FILE`" in found.help
+
+
+def undivided(folder: Path, count: int = 10) -> Path:
+    """Folders of classes without `train` and `test`."""
+    return paint(folder, count, parts=("",))
+
+
+def test_folders_of_classes_are_enough(tmp_path: Path) -> None:
+    """Stratified, recorded, and the same for everybody and in a folder that was moved or has grown."""
+    folder = undivided(tmp_path / "plain")
+    data = same(open_data(str(folder)))
+    assert data.source == Folder(str(folder), 0.2) and data.classes == ("dark", "light")
+    assert np.bincount(data.test.labels).tolist() == [2, 2] and np.bincount(data.train.labels).tolist() == [8, 8]
+    assert (data.split["train"], data.split["test"]) == (list(data.train.names), list(data.test.names))
+    assert sorted([*data.train.names, *data.test.names]) == sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*.png")
+    )
+    assert len(data.notes) == 1 and "2 folders are the classes" in data.notes[0] and "4 images" in data.notes[0]
+    split = data.load("test", SMALL)
+    assert split.pixels is not None and split.pixels.mean((1, 2, 3)).argsort().tolist()[:2] in ([0, 1], [1, 0])
+
+    moved = folder.rename(tmp_path / "moved")
+    half = same(open_data(Folder(str(moved), 0.5)))
+    assert not half.notes and len(half.test) == 10 and {*data.test.names} < {*half.test.names}
+    assert open_data(str(moved)).digest == data.digest != half.digest
+    (moved / "light/9.png").rename(moved / "light/new.png")
+    assert {*data.test.names} - {"light/9.png"} <= {*open_data(Folder(str(moved), 0.3)).test.names}
+
+
+def test_each_class_is_on_both_sides(tmp_path: Path) -> None:
+    folder = undivided(tmp_path / "few", 2)
+    for share in (0.01, 0.9):
+        data = open_data(Folder(str(folder), share))
+        assert data.test.labels.tolist() == data.train.labels.tolist() == [0, 1]
+    (folder / "dark/0.png").unlink()
+    found = refused(folder)
+    assert (found.code, found.label) == ("E0888", "one image only: `dark`")
+
+
+def test_a_folder_that_is_divided_is_not_divided_again(flowers: Path, tmp_path: Path) -> None:
+    found = refused(Folder(str(flowers), 0.25))
+    assert found.code == "E0888" and f'`folder("{flowers}/train", split=0.25)`' in found.help
+    assert len(open_data(Folder(str(flowers / "train"), 0.5)).test) == 6
+    vehicles = paint(tmp_path / "vehicles", classes=("car", "train"), parts=("",))
+    assert open_data(Folder(str(vehicles), 0.5)).classes == ("car", "train")
+
+
+@pytest.mark.parametrize("code", ["E0804", "E0805", "E0807"])
+def test_folders_of_classes_that_are_wrong(tmp_path: Path, code: str) -> None:
+    folder = undivided(tmp_path / "plain", 1)
+    dark = folder / "dark/0.png"
+    {"E0804": dark.unlink, "E0807": lambda: dark.rename(folder / "0.png")}.get(code, lambda: None)()
+    if code == "E0805":
+        dark.rename(folder / "light/1.png")
+        dark.parent.rmdir()
+    found = mistakes(lambda: open_data(str(folder)))
+    assert code in [d.code for d in found] and "plain" in found[0].message + "plain" * (code != "E0807")
 
 
 def test_empty_classes(flowers: Path) -> None:

@@ -222,14 +222,18 @@ def test_masks_as_a_command(digits: tuple[Run, Result], images: Path, run: Calla
 def test_names_of_classes_are_only_names(tmp_path: Path, run: Callable[..., Any]) -> None:
     """Markup of a table, mathematics of a picture, letters that a font lacks."""
     names = ["$x^$", "[red]a", "猫", "a,b", "_", "\\frac"]
-    for part in ("train", "test"):
-        for i, name in enumerate(names):
-            place = tmp_path / "data" / part / name
-            place.mkdir(parents=True)
-            for n in range(2):
-                Image.fromarray(np.full((8, 8), 40 * i + n, np.uint8)).save(place / f"{n}.png")
+    for i, name in enumerate(names):
+        place = tmp_path / "data" / name
+        place.mkdir(parents=True)
+        for n in range(4):
+            Image.fromarray(np.full((8, 8), 40 * i + n, np.uint8)).save(place / f"{n}.png")
     recipe = open_recipe(None, {"data": f'folder("{tmp_path / "data"}")', "epochs": "1", "batch": "6"})
     program = load(Source("tiny.arch", SPEC))
-    trained, _ = train(program, "tiny", recipe, Settings(device="cpu"), output=str(tmp_path), name="a$b$[c]")
+    trained, result = train(program, "tiny", recipe, Settings(device="cpu"), output=str(tmp_path), name="a$b$[c]")
     ended = run("eval", trained.folder)
     assert ended.code == 0 and all(name in ended.out for name in names)
+    assert f"top-1 {result.top1:.2f} %" in ended.out and "on 6 held-out images" in ended.out
+    split = json.loads((trained.folder / "splits.json").read_text())
+    assert (len(split["train"]), len(split["test"])) == (18, 6)
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "data/_/4.png")
+    assert "[E0834]" in run("eval", trained.folder).err, "the images that are held out may be others"

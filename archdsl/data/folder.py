@@ -1,8 +1,10 @@
-"""Folders of images: PATH/PART/CLASS/FILE.
+"""Folders of images: PATH/PART/CLASS/FILE, or PATH/CLASS/FILE of which a part is held out.
 
 They are read here rather than through the `datasets` library: a damaged file has to be named, and that library writes a
 table of every folder it sees into the home directory.
 """
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +16,9 @@ from archdsl.data.cache import cache_folder, expanded
 from archdsl.data.dataset import NAMED, Data
 from archdsl.data.decode import images
 from archdsl.data.split import Part
-from archdsl.language.diagnostics import Diagnostic, Error, SpecError, nearest
+from archdsl.language.diagnostics import Diagnostic, Error, SpecError, listed, nearest
 from archdsl.language.errors import data as errors
-from archdsl.language.later import np
+from archdsl.language.later import NDArray, np
 from archdsl.language.recipe.words import Folder, Imagenet
 from archdsl.language.source import Span
 
@@ -24,13 +26,17 @@ __all__ = ["SUFFIXES", "TEST", "class_difference", "open_folder", "open_imagenet
 
 TEST = ("val", "valid", "validation", "test")  # where there are several, weights are chosen by the first
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_HELD_OUT = 0.2  # of each class, where nobody says how much
+_SPLIT_SEED = 0
 _EVALUATED = 0.875  # of ImageNet's images: 224 of 256 pixels (Krizhevsky et al. 2012, and all who compare with them)
 
 
 def open_folder(word: Folder, at: Span, say: Callable[[str], None]) -> Data:
-    """A folder that has `train` and one of `TEST`. Raises SpecError with every mistake of it."""
+    """A folder that has `train` and one of `TEST`, or is divided here. Raises SpecError with every mistake of it."""
     root = expanded(word.path)
     _check_folder(root, word.path, at, _advice(word.path))
+    if word.split or _holds_classes_only(root, at):
+        return _divide(word, root, at)
     return _open(word.path, root, at)
 
 
@@ -64,8 +70,10 @@ def _advice(name: str) -> str:
 class _Part:
     """What lies in a part of a folder, and every mistake of its layout."""
 
-    def __init__(self, root: Path, part: str, at: Span, flat: type[Error] | None) -> None:
-        self.root, self.part, self.at = root, part, at
+    def __init__(self, root: Path, part: str, at: Span, flat: type[Error] | None = None) -> None:
+        """part: its folder in `root`; empty where that itself is meant."""
+        self.root, self.part, self.at = root, part or root.name, at
+        self.place = f"{part}/" if part else ""
         self.files: dict[str, list[str]] = {}
         self.others = self.links = 0
         self.mistakes: list[Diagnostic] = []
@@ -97,7 +105,7 @@ class _Part:
             self._blame(errors.EmptyData(self.part, "it has no folders of classes"))
         for name, files in self.files.items():
             if not files:
-                self._blame(errors.EmptyData(f"{self.part}/{name}", "the class has no images"))
+                self._blame(errors.EmptyData(f"{self.place}{name}", "the class has no images"))
 
     def _blame(self, error: Error) -> None:
         self.mistakes.append(error.at(self.at))
@@ -118,15 +126,19 @@ def _open(name: str, root: Path, at: Span, flat: type[Error] | None = None) -> D
     mistakes = [*train.mistakes, *test.mistakes]
     if not mistakes:
         mistakes += class_difference(at, (train.part, train.files), (test.part, test.files))
-    if len(train.files) == 1:
-        mistakes.append(errors.OneClass(next(iter(train.files)), "make a folder for each class in `train`").at(at))
-    if mistakes:
+    if mistakes := [*mistakes, *_one_class(train)]:
         raise SpecError(mistakes)
     classes = tuple(sorted(train.files))
     parts = train.load(classes), test.load(classes)
     split = {"train": "train", "test": tests[0]}
     source = Folder(str(root.resolve()))
-    return Data(name, source, at, classes, *parts, split, _digest(*parts), notes=tuple(_notes(train, test, tests)))
+    notes = *_notes(train, test), *_unread(tests)
+    return Data(name, source, at, classes, *parts, split, _digest(*parts), notes=notes)
+
+
+def _one_class(part: _Part) -> list[Diagnostic]:
+    fix = f"make a folder for each class in `{part.part}`"
+    return [errors.OneClass(next(iter(part.files)), fix).at(part.at)] if len(part.files) == 1 else []
 
 
 def _missing_parts(name: str, root: Path, tests: list[str], at: Span) -> list[Diagnostic]:
@@ -134,6 +146,71 @@ def _missing_parts(name: str, root: Path, tests: list[str], at: Span) -> list[Di
     found = ", ".join(inside[:6]) + ", …" * (len(inside) > 6) if inside else "nothing"
     wanted = [("train", (root / "train").is_dir()), ("test", bool(tests))]
     return [errors.SplitMissing(name, part, found).at(at) for part, there in wanted if not there]
+
+
+# --- a folder of classes that nobody has divided ---------------------------------------------------
+
+
+def _holds_classes_only(root: Path, at: Span) -> bool:
+    folders = [entry.name for entry in _entries(root, at) if _is_folder(entry)]
+    return bool(folders) and not {"train", *TEST} & {*folders}
+
+
+def _divide(word: Folder, root: Path, at: Span) -> Data:
+    """Of the images of each class a part is held out."""
+    _refuse_divided(word, root, at)
+    whole = _Part(root, "", at)
+    if mistakes := [*whole.mistakes, *_one_class(whole), *_lone(word, whole)]:
+        raise SpecError(mistakes)
+    share = word.split or _HELD_OUT
+    part = whole.load(tuple(sorted(whole.files)))
+    held_out = _held_out(part, share)
+    train, test = (part.take(np.flatnonzero(rows)) for rows in (~held_out, held_out))
+    split = {"seed": _SPLIT_SEED, "split": share, "train": list(train.names), "test": list(test.names)}
+    source = Folder(str(root.resolve()), share)
+    notes = *_notes(whole), *([] if word.split else [_divided(word, whole, len(test))])
+    digest = _digest(train, test)
+    return Data(word.path, source, at, tuple(sorted(whole.files)), train, test, split, digest, notes=notes)
+
+
+def _held_out(part: Part, share: float) -> NDArray[np.bool_]:
+    """Which rows are held out: of each class the first by a hash of their names, at least one and not all.
+
+    So they are the same on every machine, and of a folder that grows those that were held out stay so, but for a few.
+    """
+    found = np.zeros(len(part), bool)
+    hashes = [sha256(f"{_SPLIT_SEED}\0{name}".encode(errors="surrogateescape")).digest() for name in part.names]
+    for number in np.unique(part.labels):
+        rows = sorted(np.flatnonzero(part.labels == number).tolist(), key=hashes.__getitem__)
+        found[rows[: min(max(1, round(share * len(rows))), len(rows) - 1)]] = True
+    return found
+
+
+def _refuse_divided(word: Folder, root: Path, at: Span) -> None:
+    """A folder `train` is a class only where it holds no folders."""
+    train = root / "train"
+    if train.is_dir() and any(map(_is_folder, _entries(train, at))):
+        fix = f'leave out `split`, or say `folder("{word.path}/train", split={word.split:g})`'
+        raise SpecError([errors.CannotDivide(word.path, "its images are in `train` already", fix).at(at)])
+
+
+def _lone(word: Folder, whole: _Part) -> list[Diagnostic]:
+    names = [name for name, files in whole.files.items() if len(files) == 1]
+    if not names:
+        return []
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    what, fix = (
+        f"one image only: {listed(names[:5])}{more}",
+        "a class needs two: add another image, or remove its folder",
+    )
+    return [errors.CannotDivide(word.path, what, fix).at(whole.at)]
+
+
+def _divided(word: Folder, whole: _Part, count: int) -> str:
+    return (
+        f"`{word.path}` has no `train`: its {len(whole.files):,} folders are the classes, and of each a fifth is held "
+        f"out, {images(count)}, always the same. Where images belong together, divide them yourself"
+    )
 
 
 def class_difference(at: Span, *parts: tuple[str, Iterable[str]]) -> list[Diagnostic]:
@@ -147,11 +224,14 @@ def class_difference(at: Span, *parts: tuple[str, Iterable[str]]) -> list[Diagno
     return [errors.ClassesDiffer(one, other, "; ".join(says)).at(at)] if says else []
 
 
-def _notes(train: _Part, test: _Part, tests: list[str]) -> Iterator[str]:
-    if others := train.others + test.others:
+def _notes(*parts: _Part) -> Iterator[str]:
+    if others := sum(part.others for part in parts):
         yield f"{others:,} file{'s' * (others != 1)} without an image's name left out"
-    if links := train.links + test.links:
+    if links := sum(part.links for part in parts):
         yield f"{links:,} link{'s' * (links != 1)} to folders not followed"
+
+
+def _unread(tests: list[str]) -> Iterator[str]:
     if len(tests) > 1:
         yield f"the best weights are chosen by {tests[0]}; not read: {', '.join(tests[1:])}"
 

@@ -3,7 +3,7 @@
 from archdsl.language.diagnostics import Error
 
 __all__ = [
-    "ArchiveDamaged", "ClassesDiffer", "ClassesDisagree", "ColourIntoGrey", "DataMissing", "DeepImages",
+    "ArchiveDamaged", "CannotDivide", "ClassesDiffer", "ClassesDisagree", "ColourIntoGrey", "DataMissing", "DeepImages",
     "DownloadFailed", "EmptyData", "FlatValidation", "HubUnusable", "LabelOutOfRange", "LooseImages", "NotTheClasses",
     "OneClass", "SplitMissing", "TooFewImages", "UnreadableImages", "WhichColumn",
 ]  # fmt: skip
@@ -13,8 +13,8 @@ class DataMissing(Error):
     """There are no such data.
 
     `--data` takes the name of a data set (`digits`, `cifar10`, `cifar100`, `imagenet`, `synthetic`), or a folder of
-    images laid out as PATH/train/CLASS/FILE and PATH/test/CLASS/FILE. A name comes first: say `./digits` for a folder
-    so called.
+    images laid out as PATH/train/CLASS/FILE and PATH/test/CLASS/FILE, or as PATH/CLASS/FILE. A name comes first: say
+    `./digits` for a folder so called.
 
         archdsl train lenet5 --data digit      # wrong: misspelt
         archdsl train lenet5 --data digits     # right
@@ -33,20 +33,46 @@ class DataMissing(Error):
 class SplitMissing(Error):
     """A folder of images lacks its part for training or for testing.
 
-    archdsl does not split your images for you: pictures of one object or one person on both sides would make the
-    accuracy look better than it is. Lay the folder out as
+    Lay the folder out as
 
         PATH/train/CLASS/FILE
         PATH/test/CLASS/FILE      # or val
+
+    or leave both out, and archdsl divides the images of each class:
+
+        PATH/CLASS/FILE
+
+    It cannot know which images belong together. Pictures of one object or one person on both sides make the accuracy
+    look better than it is: divide such images yourself.
     """
 
     code = "E0803"
     title = "`{path}` has no folder `{part}`"
     label = "found {found}"
-    help = "images are expected as `{part}/CLASS/FILE`"
+    help = "images are expected as `{part}/CLASS/FILE`, or all as `CLASS/FILE`"
     path: str
     part: str
     found: str
+
+
+class CannotDivide(Error):
+    """A folder of images cannot be divided into those to train on and those that are held out.
+
+    `split` holds out a part of each class, so that each class has an image on both sides. A folder that has `train` and
+    `test` is divided already.
+
+        data: folder("flowers", split=0.2)           # wrong where it has flowers/train/rose
+        data: folder("flowers")                      # right
+        data: folder("flowers/train", split=0.2)     # right, and leaves flowers/test alone
+    """
+
+    code = "E0888"
+    title = "`{path}` cannot be divided"
+    label = "{what}"
+    help = "{fix}"
+    path: str
+    what: str
+    fix: str
 
 
 class EmptyData(Error):

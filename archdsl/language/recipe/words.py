@@ -85,9 +85,14 @@ class Imagenet(Word):
 
 @_word("data", "folder")
 class Folder(Word):
-    """A folder of images: train/CLASS/FILE and test/CLASS/FILE (or val)."""
+    """A folder of images: train/CLASS/FILE and test/CLASS/FILE (or val), or only CLASS/FILE.
+
+    split: the part of each class's images that is held out, of CLASS/FILE: at least one, and always the same. 0
+        leaves it to the folder: its own `test`, or a fifth of each class where it has neither `train` nor `test`.
+    """
 
     path: str = parameter("text")
+    split: float = parameter("float", 0.0, low=0, high=0.9)
 
 
 @_word("data", "hub")
