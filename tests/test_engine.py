@@ -204,6 +204,12 @@ def test_what_may_not_be_meant_is_said(given: Given, tmp_path: Path) -> None:
     ]
 
 
+def test_warnings_of_a_spec_are_said_before_it_is_trained(given: Given, tmp_path: Path) -> None:
+    said: list[str] = []
+    trained(tmp_path, spec=SPEC.replace("dense(classes)", "dense(classes) -> relu"), say=said.append)
+    assert [line[:15] for line in said if "\n" in line] == ["warning[W0104]:"]
+
+
 # --- memory ---------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from archdsl.graph.elaborate.recipes import check_values, resolve_recipe
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.graph.text import to_text
-from archdsl.language.diagnostics import Diagnostic, Label, SpecError, refuse
+from archdsl.language.diagnostics import Diagnostic, Label, SpecError, refuse, render
 from archdsl.language.errors import training as errors
 from archdsl.language.errors.recipes import NoData, NothingToTrain
 from archdsl.language.ops.norm import BatchNorm
@@ -104,6 +104,8 @@ def train(
     if normalise.content is not None:
         texts[ARRAYS] = normalise.content
     run = Run.new(output, name, f"{model}-{found.stem}", origin, recipe, texts, config, say)
+    for odd in origin.warnings:
+        run.say(render(odd))
     ready = Trained(run, artifact, recipe, settings, normalise, size, backend)
     return run, _train(ready, images, held_out, progress)
 

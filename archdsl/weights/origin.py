@@ -12,6 +12,7 @@ from typing import Self
 from archdsl.graph.build import graph_of
 from archdsl.graph.elaborate import Program, load
 from archdsl.graph.graph import Graph
+from archdsl.language.diagnostics import Diagnostic
 from archdsl.language.resources import MAX_BYTES
 from archdsl.language.source import Source
 
@@ -71,7 +72,7 @@ class Bundle:
 class Origin:
     """What a graph was elaborated from. settings, input: as `--set` and `--input` gave them.
 
-    made: the graph itself, where it is at hand: it is then not made again.
+    made: the graph itself, where it is at hand: it is then not made again. warnings: what is odd about it.
     """
 
     bundle: Bundle
@@ -79,14 +80,15 @@ class Origin:
     settings: Mapping[str, str]
     input: str | None = None
     made: Graph | None = field(default=None, repr=False, compare=False)
+    warnings: tuple[Diagnostic, ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
     def of(
         cls, program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
     ) -> Self:
         """Of a model of a program, which is elaborated. Raises SpecError where it is wrong."""
-        graph, _ = graph_of(program, model, settings, input)
-        return cls(Bundle.of(program), model, settings or {}, input, graph)
+        graph, warnings = graph_of(program, model, settings, input)
+        return cls(Bundle.of(program), model, settings or {}, input, graph, warnings)
 
     @cached_property
     def graph(self) -> Graph:

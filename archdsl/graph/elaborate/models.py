@@ -10,6 +10,7 @@ from archdsl.graph.elaborate.blocks import bind_names, body_of, fill_parameters,
 from archdsl.graph.elaborate.body import Body, Session
 from archdsl.graph.elaborate.evaluate import as_template, evaluate
 from archdsl.graph.elaborate.naming import name_expression
+from archdsl.graph.elaborate.oddities import activation_at_end, channels_last
 from archdsl.graph.elaborate.program import Declared, bring_library
 from archdsl.graph.elaborate.resolve import resolve_expression
 from archdsl.graph.elaborate.values import Bound, Function, Tensor, Value, describe, is_template
@@ -17,7 +18,7 @@ from archdsl.graph.graph import Graph
 from archdsl.language.errors.models import BadContract, BadSizes, NotAStage, UnknownSetting
 from archdsl.language.errors.names import UnknownArgument, Unused
 from archdsl.language.schema import Parameter
-from archdsl.language.source import Source
+from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
 from archdsl.language.syntax.parse import parse_expression
 from archdsl.language.types import DTYPES, POISON, Dim, TensorType
@@ -117,8 +118,7 @@ def _input(body: Body, model: Declared, override: str | None) -> TensorType | No
     if not 1 <= len(sizes) <= _MOST_AXES:
         body.report(BadSizes(f"a list of {len(sizes)}"), declared.sizes.span)
         return None
-    type = TensorType(tuple(s for s in sizes if isinstance(s, Dim)))
-    return None if body.too_large((type,), declared.sizes.span) else type
+    return _entering(body, tuple(s for s in sizes if isinstance(s, Dim)), declared.sizes.span)
 
 
 def _input_override(body: Body, text: str) -> TensorType | None:
@@ -128,8 +128,16 @@ def _input_override(body: Body, text: str) -> TensorType | None:
         shown = text if len(text) <= 40 else text[:37] + "..."
         body.report(BadSizes(f"`{shown}`", "`--input 3x32x32`"), source.span())
         return None
-    type = TensorType(tuple(Dim(int(p)) for p in parts))
-    return None if body.too_large((type,), source.span()) else type
+    return _entering(body, tuple(Dim(int(p)) for p in parts), source.span())
+
+
+def _entering(body: Body, sizes: tuple[Dim, ...], at: Span) -> TensorType | None:
+    type = TensorType(sizes)
+    if body.too_large((type,), at):
+        return None
+    if odd := channels_last(type):
+        body.report(odd, at)
+    return type
 
 
 # --- stages ----------------------------------------------------------------------------------------
@@ -177,6 +185,8 @@ def _complete(body: Body, model: Declared, stages: Mapping[str, tuple[ast.Stage,
             body.report(
                 Unused(name, "a later stage begins with another tensor, so this one is dropped"), stage.label.span
             )
+    if odd := activation_at_end(graph):
+        body.session.diagnostics.append(odd)
     return graph
 
 

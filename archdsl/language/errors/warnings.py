@@ -56,3 +56,45 @@ class NaiveWouldNotFit(Error):
     title = "attention over {grid} positions would not fit in its naive form"
     label = "{naive:.1f} GiB at batch {batch} in the naive form, {ours:.1f} GiB as generated"
     help = "generated code never has all pairs in memory; a pool or stride of 2 before it takes a sixteenth of the time"
+
+
+class ActivationBeforeLoss(Error):
+    """A network for classes ends in an activation.
+
+    `cross_entropy`, the loss of recipes, takes logits: any numbers at all, of which it takes the softmax itself, as
+    `eval` and `predict` do. After a softmax or a sigmoid no class can be much more likely than another, after a relu
+    none can be said to be unlikely: the network still learns, more slowly and less well, and nothing fails. Losses of
+    frameworks take logits too, unless they say otherwise.
+
+        head: gap -> dense(classes) -> softmax    # odd: softmax of a softmax
+        head: gap -> dense(classes)               # right
+    """
+
+    code = "W0104"
+    severity = "warning"
+    title = "the network ends in `{op}`, and the loss takes logits"
+    label = "the loss takes the softmax of what this gives"
+    help = "end with the layer before it"
+    op: str
+
+
+class ChannelsLast(Error):
+    """The sizes of the input look as if the channels came last.
+
+    Sizes are channels first: `[channels, height, width]`, whatever framework is compiled to. Read as it stands, the
+    first size is the number of channels, and convolutions run along the last one.
+
+        input [224, 224, 3]    # odd: 224 channels, 224 x 3 pixels
+        input [3, 224, 224]    # right
+    """
+
+    code = "W0105"
+    severity = "warning"
+    title = "{found} has {channels} channels"
+    label = "{height} x {width} pixels, since channels come first"
+    help = "did you mean {meant}?"
+    found: str
+    channels: int
+    height: int
+    width: int
+    meant: str

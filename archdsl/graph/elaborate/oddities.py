@@ -1,0 +1,45 @@
+"""What is legal in a whole model and probably not meant: an activation at its end, an input with its channels last."""
+
+from archdsl.graph.graph import Call, Chain, Graph, Select
+from archdsl.language.diagnostics import Diagnostic, Frame
+from archdsl.language.errors.warnings import ActivationBeforeLoss, ChannelsLast
+from archdsl.language.ops.act import Activation, Identity
+from archdsl.language.ops.regularize import Dropout
+from archdsl.language.ops.shape import Flatten, Reshape
+from archdsl.language.types import TensorType
+
+__all__ = ["activation_at_end", "channels_last"]
+
+_SAME_NUMBERS = (Identity, Dropout, Flatten, Reshape)
+_COLOURS = (1, 3, 4)
+_SMALLEST_IMAGE = 8
+
+
+def activation_at_end(graph: Graph) -> Diagnostic | None:
+    """What to say of a model that gives a number for each of several classes, and ends in an activation."""
+    sizes = graph.type_of(graph.outputs[0]).sizes
+    if sizes[0] == 1 or any(size != 1 for size in sizes[1:]):
+        return None
+    body, ref, trace = graph, graph.outputs[0], tuple[Frame, ...]()
+    while True:
+        node = body[ref.node]
+        part = node.op
+        while isinstance(part, Chain):
+            part = part.steps[-1].target
+        if isinstance(part, Call):
+            trace = (Frame(part.block, node.span), *trace) if part.block else trace
+            body, ref = part.body, part.body.outputs[ref.output]
+        elif isinstance(part, (Select, *_SAME_NUMBERS)):
+            ref = next(iter(body.inputs(node.name).values()))
+        else:
+            return ActivationBeforeLoss(part.name).at(node.span, (), trace) if isinstance(part, Activation) else None
+
+
+def channels_last(type: TensorType) -> ChannelsLast | None:
+    """What to say of an input [h, w, c]: an image is no smaller than 8 x 8, and a grey one is told by its square."""
+    if len(type.sizes) != 3:
+        return None
+    height, width, channels = map(int, type.sizes)
+    odd = channels in _COLOURS and min(height, width) >= _SMALLEST_IMAGE and (channels > 1 or height == width)
+    meant = f"`[{channels}, {height}, {width}]`"
+    return ChannelsLast(str(type), height, width, channels, meant) if odd else None
