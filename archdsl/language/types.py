@@ -94,7 +94,7 @@ class Dim:
 
     @property
     def is_int(self) -> bool:
-        return isinstance(self.value, int) and not isinstance(self.value, bool)
+        return self.value.denominator == 1 and not isinstance(self.value, bool)
 
     @property
     def expr(self) -> Expr | None:

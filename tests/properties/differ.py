@@ -230,7 +230,7 @@ def _class(artifact: Artifact) -> Any:
 
 def _argument(artifact: Artifact, param: str) -> str | None:
     """What the model's constructor calls a parameter, if it takes it."""
-    known = inspect.signature(_class(artifact).__init__).parameters
+    known = inspect.signature(_class(artifact).__init__).parameters.keys() - {"self", "input_shape", "kwargs"}
     return next((n for n in (param, f"{param}_") if n in known), None)
 
 

@@ -14,7 +14,7 @@ ACTS = (
     "relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "hardswish", "hardsigmoid", "mish", "softplus", "elu", "selu",
     "leaky_relu", "prelu", "id",
 )  # fmt: skip
-RATIOS = ("0.1", "0.25", "0.29", "0.3", "1/3", "0.5", "0.6", "2/3", "0.7", "0.75", "1", "1.25", "2", "5/4")
+RATIOS = ("0.1", "0.25", "0.29", "0.3", "1/3", "0.5", "0.6", "2/3", "0.7", "0.75", "1", "1.0", "1.25", "2.0", "5/4")
 EVEN = ("4", "8", "12")  # channels that halves, groups and heads of 1, 2 and 4 divide
 ANY = ("1", "2", "3", "4", "5", "6", "7", "8")
 
@@ -81,7 +81,7 @@ KINDS = {  # kind of parameter: values that are legal wherever one of its kind i
     "depth": ("0", "1", "2"),
     "how": ('"mean"', '"max"', '"sum"'),
     "ratio": RATIOS,
-    "exact": ("0.25", "0.5", "3/4", "1", "1.5", "2"),  # times a channel count that 4 divides is whole
+    "exact": ("0.25", "0.5", "3/4", "1", "1.0", "1.5", "2"),  # times a channel count that 4 divides is whole
     "ratios": ("[0.5]", "[0.3, 1]", "[1/3, 0.25, 2]", "[0.1 * i for i in range(1, 4)]"),
     "size": ANY,
     "pairs": ("[[4, 1], [8, 3]]", "[[3, 3]]", "zip([2, 4], [1, 3])"),

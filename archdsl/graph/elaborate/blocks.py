@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 
 from archdsl.graph.elaborate.apply import Called, use
@@ -60,7 +61,7 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
     if not _may_cross(body, template):
         return None
     template, lenders = _lent(template)
-    args = tuple(sorted((n, key(_but_tensors(b.value))) for n, b in template.args.items()))
+    args = tuple(sorted((n, key(_but_tensors(b.value)), _is_fraction(b.value)) for n, b in template.args.items()))
     # Numbers are equal by value, and a body is in its own names: calls that write theirs differently share it.
     memo = (block, args, tuple(inputs.items()))
     if memo not in session.bodies:
@@ -86,6 +87,11 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
 def _but_tensors(value: Value) -> Value:
     """What a block is built by: of a tensor, only where it stands; `inputs` have its type."""
     return tuple(map(_but_tensors, value)) if isinstance(value, tuple) else "" if isinstance(value, Tensor) else value
+
+
+def _is_fraction(value: Value) -> bool:
+    """Whether it is a number that may be no whole one, if it is 1 now: other programs are made of it."""
+    return isinstance(value, Dim) and isinstance(value.value, Fraction)
 
 
 def _lent(template: ApplyBlock) -> tuple[ApplyBlock, dict[str, Shared]]:
@@ -223,7 +229,7 @@ def fill_parameters(body: Body, block: Declared, given: Mapping[str, Bound]) -> 
     for param in block.node.params:
         bound = given.get(param.name)
         if bound is not None:
-            value = _received(body, param.name, bound.value)
+            value = _as_declared(param, _received(body, param.name, bound.value))
             _note_default(body, param)
         else:
             value = _own_default(body, param)
@@ -253,7 +259,15 @@ def _own_default(body: Body, param: ast.ParamDecl) -> Value:
     if isinstance(value, Dim):
         body.graph.defaults[param.name] = value.written
         body.graph.settled |= value.hides
-        return value.rerooted(symbol(param.name))
+        return _as_declared(param, value.rerooted(symbol(param.name)))
+    return value
+
+
+def _as_declared(param: ast.ParamDecl, value: Value) -> Value:
+    """A whole number as a fraction where the default has a point: `width=1.0` may become 0.5."""
+    default = param.default
+    if isinstance(default, ast.Number) and isinstance(default.value, Fraction) and isinstance(value, Dim):
+        return replace(value, value=Fraction(value.value)) if value.is_int else value
     return value
 
 

@@ -35,7 +35,10 @@ class Node:
 
 
 class Number(Node):
-    """`3`, `0.1`, `64K`, `31.9M`; exact. `text` is as written, for the formatter."""
+    """`3`, `0.1`, `64K`, `31.9M`; exact. `text` is as written, for the formatter.
+
+    What is written with a point is a Fraction, `1.0` too: that the author thinks of fractions there is worth knowing.
+    """
 
     value: int | Fraction
     text: str

@@ -206,7 +206,8 @@ class _Lexer:
             else:
                 exact = Fraction(int(digits + part)) * Fraction(10) ** (int(exponent or 0) - len(part))
                 exact *= _SUFFIX.get(suffix, 1)
-                value = exact.numerator if exact.denominator == 1 else exact
+                has_point = part and not suffix  # `1.0` is one that may become a fraction
+                value = exact if has_point or exact.denominator > 1 else exact.numerator
         return Token("NUMBER", text, span, value)
 
     def string(self, text: str, span: Span) -> Token:
