@@ -56,10 +56,11 @@ class Ended:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
-    """Run `archdsl ARGS…` in this process; `stdin` is what it may read."""
+    """Run `archdsl ARGS…` in this process; `stdin` is what it may read, `terminal` whether a person seems to look."""
 
-    def command(*args: object, stdin: str | bytes = "") -> Ended:
+    def command(*args: object, stdin: str | bytes = "", terminal: bool = False) -> Ended:
         out, err = (TextIOWrapper(BytesIO(), encoding="utf-8", newline="") for _ in range(2))
+        out.isatty = err.isatty = lambda: terminal  # type: ignore[method-assign]
         data = stdin.encode() if isinstance(stdin, str) else stdin
         with monkeypatch.context() as patch:
             patch.setattr("sys.stdout", out)

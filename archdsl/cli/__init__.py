@@ -14,8 +14,9 @@ from typing import NoReturn
 
 from archdsl.api import MissingExtra
 from archdsl.cli.flags import Command
-from archdsl.cli.terminal import INTERRUPTED, WRONG_COMMAND, WRONG_SPEC, WrongCommand, exit_code, report
+from archdsl.cli.terminal import INTERRUPTED, WRONG_COMMAND, WRONG_SPEC, WrongCommand, exit_code, note, report
 from archdsl.language.diagnostics import SpecError
+from archdsl.language.printable import printable
 from archdsl.language.version import __version__
 
 __all__ = ["main"]
@@ -71,10 +72,15 @@ def _run(args: Sequence[str]) -> int:
         return INTERRUPTED
 
 
+class _Parser(ArgumentParser):
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        super().exit(status, message and printable(message))  # it says what was typed, and that may name a file
+
+
 def _parser(args: Sequence[str]) -> ArgumentParser:
     """A parser that knows all commands, and the flags of the one that `args` name."""
     about = "Check, show, draw, compile and train neural network architectures written as .arch specs."
-    parser = ArgumentParser("archdsl", description=about, allow_abbrev=False)
+    parser = _Parser("archdsl", description=about, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"archdsl {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     wanted = next((arg for arg in args if not arg.startswith("-")), None)
@@ -95,5 +101,5 @@ def _sentence_case(summary: str) -> str:
 
 
 def _sentence(text: str, code: int) -> int:
-    sys.stderr.write(f"archdsl: {text}\n")
+    note(f"archdsl: {text}")
     return code

@@ -9,7 +9,7 @@ from rich.table import Table
 from archdsl import api
 from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, flag_of, positive
 from archdsl.cli.specs import find_backend, open_graph
-from archdsl.cli.terminal import grid, print_table, say
+from archdsl.cli.terminal import grid, print_table, print_text
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.schema import parameters
 from archdsl.language.source import Source
@@ -41,7 +41,7 @@ def bench(
         refuse_lone_values(graph, batch, Source("--batch", str(batch)).span())
         found = measure(graph, framework, batch, chosen, seconds)
     if format == "json":
-        say(json.dumps(found.as_json(), indent=2))
+        print_text(json.dumps(found.as_json(), indent=2))
     else:
         print_table(_table(found))
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 from archdsl import api
 from archdsl.cli.flags import FILES, FORMAT, SPEC, SPEC_FLAGS, SPECS, TO, Command, flag, positive
 from archdsl.cli.specs import find_backend, open_graph, open_spec, parse_settings
-from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, check_ours, exit_code, print_table, replace_file, report, say
+from archdsl.cli.terminal import (
+    WRONG_SPEC,
+    WrongCommand,
+    check_ours,
+    exit_code,
+    note,
+    print_bytes,
+    print_table,
+    print_text,
+    replace_file,
+    report,
+)
 from archdsl.language.diagnostics import Diagnostic, SpecError, nearest, to_json
 from archdsl.language.resources import read_source, read_spec, zoo_names, zoo_source
 from archdsl.language.source import Source
@@ -32,7 +42,7 @@ def check(specs: Sequence[str], settings: Sequence[str], input: str | None, mode
         except SpecError as error:
             found += error.diagnostics
     if format == "json":
-        say(json.dumps([to_json(d) for d in found], indent=2))
+        print_text(json.dumps([to_json(d) for d in found], indent=2))
     else:
         report(found)
     return exit_code(found)
@@ -45,10 +55,10 @@ def show(format: str, batch: int, dtype: str, cost_by: str, expand: bool, **whic
     graph = open_graph(**which)
     costs = cost(graph, batch, dtype)
     if expand:
-        say(summary.expand(graph, costs))
+        print_text(summary.expand(graph, costs))
         return 0
     if format == "json":
-        say(json.dumps(summary.as_json(graph, costs), indent=2))
+        print_text(json.dumps(summary.as_json(graph, costs), indent=2))
     else:
         by = {"stage": summary.table, "block": summary.by_block, "line": summary.by_line}[cost_by]
         print_table(by(graph, costs))
@@ -66,7 +76,7 @@ def draw(output: str, level: Level, format: str | None, **which: Any) -> int:
         )
     content = picture(open_graph(**which), level, kind)
     if output == "-":
-        sys.stdout.buffer.write(content)
+        print_bytes(content)
     else:
         replace_file(Path(output), content)
     return 0
@@ -75,7 +85,7 @@ def draw(output: str, level: Level, format: str | None, **which: Any) -> int:
 def compile(to: str, output: str | None, force: bool, **which: Any) -> int:
     text = find_backend(to).emit(open_graph(**which)).text
     if output is None or output == "-":
-        say(text)
+        print_text(text)
         return 0
     check_ours(Path(output), force)
     replace_file(Path(output), text.encode())
@@ -87,9 +97,9 @@ def explain(code: str | None) -> int:
     from archdsl.language.errors import explain as page
 
     if code is None:
-        say("\n".join(f"{known}  {headline(error)}" for known, error in catalogue().items()))
+        print_text("\n".join(f"{known}  {headline(error)}" for known, error in catalogue().items()))
     elif text := page(code):
-        say(text)
+        print_text(text)
     else:
         hint = nearest(code.upper(), catalogue())
         raise WrongCommand(f"there is no code `{code}`; " + (hint or "`archdsl explain` lists them"))
@@ -106,7 +116,7 @@ def fmt(files: Sequence[str], check: bool) -> int:
         except SpecError as error:
             found += error.diagnostics
     for name in changed:
-        sys.stderr.write(f"{'would reformat' if check else 'reformatted'} {name}\n")
+        note(f"{'would reformat' if check else 'reformatted'} {name}")
     report(found)
     return WRONG_SPEC if found or (check and changed) else 0
 
@@ -117,7 +127,7 @@ def _format(source: Source, check: bool) -> list[str]:
 
     text = format_text(source)
     if not check and source.path is None:
-        say(text)
+        print_text(text, exact=True)
         return []
     if text == source.text:
         return []
@@ -131,11 +141,11 @@ def zoo(name: str | None, format: str) -> int:
         from archdsl.show.zoo import entries, table
 
         if format == "json":
-            say(json.dumps([asdict(e) for e in entries()], indent=2, ensure_ascii=False))
+            print_text(json.dumps([asdict(e) for e in entries()], indent=2, ensure_ascii=False))
         else:
             print_table(table(entries()))
     elif source := zoo_source(name):
-        say(source.text)
+        print_text(source.text, exact=True)
     else:
         raise WrongCommand(
             f"there is no shipped spec `{name}`; " + (nearest(name, zoo_names()) or "`archdsl zoo` lists them")

@@ -12,7 +12,7 @@ from rich.table import Table
 from archdsl import api
 from archdsl.cli.flags import FORMAT, Command, flag, positive
 from archdsl.cli.specs import extras_of
-from archdsl.cli.terminal import WRONG_SPEC, grid, print_table, replace_file, report, say
+from archdsl.cli.terminal import WRONG_SPEC, grid, note, print_table, print_text, replace_file, report, say
 from archdsl.show.summary import shape_text
 from archdsl.train.epoch import csv_text
 from archdsl.train.evaluation import CROPS, Evaluation, Seen, confusion_table, draw_confusion
@@ -35,7 +35,7 @@ def evaluate(run: str, device: str | None, workers: int | None, output: str | No
         opened, found = measure(
             run,
             changes=_given(device=device, workers=workers),
-            say=_note if format == "json" else say,
+            say=note if format == "json" else say,
             progress=sys.stderr.isatty(),
             **how,
         )
@@ -45,23 +45,20 @@ def evaluate(run: str, device: str | None, workers: int | None, output: str | No
         put(folder / "confusion.csv", confusion_table(found).encode(errors="backslashreplace"))
         put(folder / "confusion.png", draw_confusion(found, opened.folder.name))
     if format == "json":
-        say(json.dumps(_as_json(opened.folder, found), indent=2))
+        print_text(json.dumps(_as_json(opened.folder, found), indent=2))
     else:
         print_table(_table(found))
         if len(found.classes) > _MOST:
             say(f"these {_WORST} classes of {len(found.classes):,} are least often right; confusion.csv has all")
         near = "" if found.top5 is None else f", top-5 {found.top5:.2f} %"
         of = f"on {found.count:,} held-out images of {opened.folder}"
-        say(f"top-1 {found.top1:.2f} %{near}, loss {found.loss:.4f}, {of}\nconfusion matrix in {folder}")
+        say(f"top-1 {found.top1:.2f} %{near}, loss {found.loss:.4f}, {of}")
+        say(f"confusion matrix in {folder}")
     return 0
 
 
 def _given(**settings: object) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
-
-
-def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _as_json(folder: Path, found: Evaluation) -> dict[str, Any]:
@@ -86,11 +83,11 @@ def predict(run: str, images: Sequence[str], top: int, device: str | None, forma
     """Say what images show; 1 where some cannot be read."""
     with api.needs(extras_of(run)):
         changes, progress = _given(device=device), sys.stderr.isatty()
-        found, mistakes = look(run, images, top=top, changes=changes, say=_note, progress=progress)
+        found, mistakes = look(run, images, top=top, changes=changes, say=note, progress=progress)
     if format == "json":
-        say(json.dumps([_seen(one) for one in found], indent=2))
+        print_text(json.dumps([_seen(one) for one in found], indent=2))
     elif format == "csv":
-        say(_csv(found))
+        print_text(_csv(found))
     elif found:
         rows = [(one.path, *(f"{name} {100 * share:.1f} %" for name, share in one.classes)) for one in found]
         print_table(grid(["image", "likeliest", *(f"{i}." for i in range(2, len(rows[0])))], rows))
@@ -109,7 +106,7 @@ def _csv(found: Sequence[Seen]) -> str:
 
 def masks(run: str, image: str, nodes: Sequence[str], output: str | None) -> int:
     with api.needs(extras_of(run)):
-        found = show_masks(run, Path(image).expanduser(), nodes, _note)
+        found = show_masks(run, Path(image).expanduser(), nodes, note)
     path = Path(output).expanduser() if output else Path(run).expanduser() / f"masks-{Path(image).stem}.png"
     (replace_file if output else write)(path, found.picture)
     rows = [(mask.path, shape_text(mask.size), f"{mask.low:.3f}", f"{mask.high:.3f}") for mask in found.masks]

@@ -1,15 +1,16 @@
 """`archdsl runs`: what runs there are, which differ in their seeds alone, and how others differ."""
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from archdsl import api
 from archdsl.cli.flags import Command, flag
-from archdsl.cli.terminal import WrongCommand, grid, print_table, replace_file, say
+from archdsl.cli.terminal import WrongCommand, grid, note, print_table, print_text, replace_file
+from archdsl.language.printable import one_line
 from archdsl.train.epoch import csv_text
 from archdsl.train.picture import draw_together
 from archdsl.train.runs import PastRun, SeedGroup, differences, grouped, latex, read_run, read_runs, spec_changes
@@ -31,24 +32,24 @@ def runs(folder: str, sort: str, compare: Sequence[str] | None, output: str | No
     groups = grouped(found)
     if format == "json":
         lists = {"runs": [run.as_json() for run in found], "groups": [group.as_json() for group in groups]}
-        say(json.dumps({**lists, "broken": broken}, indent=2))
+        print_text(json.dumps({**lists, "broken": broken}, indent=2))
     elif format == "csv":
         rows = [run.as_json() for run in found]
-        say(csv_text([rows[0] if rows else (), *(row.values() for row in rows)]))
+        print_text(csv_text([rows[0] if rows else (), *(row.values() for row in rows)]))
     elif format == "latex":
-        say(latex(groups))
+        print_text(latex(groups))
     else:
         print_table(_table(found, groups))
     for name, why in broken.items():
-        print(f"archdsl: {Path(folder) / name} is left out: {why}", file=sys.stderr)
+        note(f"archdsl: {Path(folder) / name} is left out: {why}")
     return 0
 
 
 def _table(found: Sequence[PastRun], groups: Sequence[SeedGroup]) -> RenderableType:
     several = [group for group in groups if len(group.runs) > 1]
-    said = "".join(f"{group.sentence} ({', '.join(run.name for run in group.runs)})\n" for group in several)
+    said = [one_line(f"{group.sentence} ({', '.join(run.name for run in group.runs)})") for group in several]
     rows = [[cell(run) for cell in _COLUMNS.values()] for run in found]
-    return Group(grid(list(_COLUMNS), rows, _NAMES), said.rstrip("\n"))
+    return Group(grid(list(_COLUMNS), rows, _NAMES), Text("\n".join(said)))
 
 
 def _number(value: float | None, form: str) -> str:
@@ -83,12 +84,12 @@ def _compare(folder: str, names: Sequence[str], output: str | None, format: str)
     changes = {run.name: diff for run in found[1:] if (diff := spec_changes(found[0], run))}
     if format == "json":
         entries = [run.as_json() for run in found]
-        say(json.dumps({"runs": entries, "differences": differs, "spec_changes": changes}, indent=2))
+        print_text(json.dumps({"runs": entries, "differences": differs, "spec_changes": changes}, indent=2))
     else:
         rows = [[head, *(_COLUMNS[head](run) for run in found)] for head in _RESULTS]
         rows += [[fact, *values] for fact, values in differs.items()]
         print_table(grid(["", *(run.name for run in found)], rows, len(found) + 1))
-        say("\n".join(changes.values()) or "the specs are the same")
+        print_text("\n".join(changes.values()) or "the specs are the same")
     if output is not None:
         with api.needs("data"):
             replace_file(Path(output), draw_together({run.name: run.rows for run in found}))

@@ -1,4 +1,7 @@
-"""What a command says and writes: results on standard output, everything else on standard error."""
+"""What a command says and writes: results on standard output, everything else on standard error.
+
+Nothing else of the command line prints, so that no text of a file reaches a terminal as anything but a text.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,14 @@ from archdsl.language.errors.files import NotOurs, WhichModel
 from archdsl.language.errors.outputs import NoDrawingEngine
 from archdsl.language.errors.recipes import Contradiction, TooLittleMemory
 from archdsl.language.errors.training import BatchOfOne, DeviceMissing, Diverged, OutOfMemory
+from archdsl.language.printable import one_line, printable
 from archdsl.language.source import Source
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["WrongCommand", "check_ours", "colours", "exit_code", "grid", "print_table", "replace_file", "report", "say"]
+__all__ = ["WrongCommand", "check_ours", "colours", "exit_code", "grid", "note", "print_bytes", "print_table",
+           "print_text", "replace_file", "report", "say"]  # fmt: skip
 
 WRONG_SPEC, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
 MOST_SHOWN = 100
@@ -35,9 +40,28 @@ class WrongCommand(Exception):
     """The command line cannot be carried out; the message is a sentence for the user."""
 
 
-def say(text: str) -> None:
-    """A result: `text` on standard output, ending in one line's end."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+def say(line: str) -> None:
+    """A result in one line on standard output, at once; whatever it names, it stays one line."""
+    print(one_line(line), flush=True)
+
+
+def note(line: str) -> None:
+    """The same on standard error: what is beside the result."""
+    print(one_line(line), file=sys.stderr, flush=True)
+
+
+def print_text(text: str, exact: bool = False) -> None:
+    """A result in lines on standard output, ending in one line's end.
+
+    exact: it is a file of somebody's, which stays as it is where a file or another program takes it.
+    """
+    shown = text if exact and not sys.stdout.isatty() else printable(text)
+    sys.stdout.write(shown if shown.endswith("\n") else f"{shown}\n")
+
+
+def print_bytes(data: bytes) -> None:
+    """A file on standard output that is no text of a user."""
+    sys.stdout.buffer.write(data)
 
 
 def report(diagnostics: Iterable[Diagnostic]) -> None:
@@ -50,7 +74,7 @@ def report(diagnostics: Iterable[Diagnostic]) -> None:
         counts = Counter(d.severity for d in found)
         said = [f"{n} {severity}{'s' if n > 1 else ''}" for severity in ("error", "warning") if (n := counts[severity])]
         rest = f"; the first {MOST_SHOWN} are shown" if len(found) > MOST_SHOWN else ""
-        sys.stderr.write(", ".join(said) + rest + "\n")
+        note(", ".join(said) + rest)
 
 
 def colours(terminal: bool) -> bool:
@@ -91,11 +115,11 @@ def grid(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, tit
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=Text(one_line(title)) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
     for i, head in enumerate(heads):
-        table.add_column(Text(head), justify="left" if i < left else "right", overflow="fold")
+        table.add_column(Text(one_line(head)), justify="left" if i < left else "right", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(one_line(cell)) for cell in row))
     return table
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from archdsl import api
 from archdsl.cli.flags import SPEC, SPEC_FLAGS, Command, Flag, flag, flag_of
 from archdsl.cli.specs import extras_of, find_backend, open_spec, parse_settings
-from archdsl.cli.terminal import WrongCommand, say
+from archdsl.cli.terminal import WrongCommand, print_text, say
 from archdsl.language.diagnostics import refuse
 from archdsl.language.recipe import Recipe
 from archdsl.language.schema import parameters
@@ -93,7 +93,7 @@ def train(
         refuse(program.diagnostics)
         chosen, how = _recipe(recipe, changes, program), _settings(settings)
         if print_config:
-            say(_config(chosen, how))
+            print_text(_config(chosen, how), exact=True)
             return 0
         framework, place = find_backend(backend or "torch"), {"output": output or "runs", "name": name}
         what = {"values": parse_settings(values), "input": input, "to": framework.name, **place, **_speaking()}
@@ -104,7 +104,7 @@ def train(
 
 
 def _speaking() -> dict[str, Any]:
-    return {"command": sys.argv, "say": _line, "progress": sys.stderr.isatty()}
+    return {"command": sys.argv, "say": say, "progress": sys.stderr.isatty()}
 
 
 def _refuse_doubles(changes: Mapping[str, str]) -> None:
@@ -156,11 +156,6 @@ def _tell(run: Run, result: Result) -> None:
         of = f"of {result.count} held-out images"
         say(f"best {result.top1:.2f} % {of}, epoch {result.epoch} of {result.epochs}, {result.seconds:.0f} s")
         say(f"run {run.folder}: `archdsl eval {run.folder}` measures its weights again")
-
-
-def _line(text: str) -> None:
-    """One line of a log, at once."""
-    print(text, flush=True)
 
 
 def _word(name: str) -> str:

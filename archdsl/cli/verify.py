@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
@@ -17,11 +16,12 @@ from rich.text import Text
 from archdsl import api
 from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
 from archdsl.cli.specs import open_graph
-from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, print_table, report, say
+from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, note, print_table, print_text, report
 from archdsl.code.backend import Probe
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import Place
 from archdsl.language.diagnostics import SpecError, nearest, to_json
+from archdsl.language.printable import one_line
 from archdsl.language.source import flag as place
 from archdsl.train.abilities import Probes
 from archdsl.train.engine import refuse_lone_values
@@ -56,7 +56,7 @@ def verify(
         except MemoryError as error:  # while numbers are drawn or compared; of a backend it is told apart
             raise cannot_run(graph, "this machine", error) from error
     if format == "json":
-        say(json.dumps(_as_json(found), indent=2))
+        print_text(json.dumps(_as_json(found), indent=2))
     else:
         print_table(_table(found, every))
     if (difference := found.diagnostic()) is not None:
@@ -116,7 +116,7 @@ def _with_those_installed(
         except _Missing as missing:
             if not optional:
                 raise
-            print(f"archdsl: `{missing.column}` is left out: {missing}", file=sys.stderr, flush=True)
+            note(f"archdsl: `{missing.column}` is left out: {missing}")
             probes = {name: probe for name, probe in probes.items() if name != missing.column}
     raise WrongCommand(
         f"there is nothing to compare {' '.join(probes) or 'with'} with: it takes two, as in --with torch,keras"
@@ -144,7 +144,7 @@ def _table(found: Report, every: bool) -> RenderableType:
         for row in rows if every else ordered[:SHOWN]:
             figures = [_figure(found.relative(row, c)) if c in row.differences else "" for c in found.columns]
             cells = kind, row.path, _line(row.place), _figure(row.size), *figures
-            grid.add_row(*(Text(cell) for cell in cells), style="bold" if found.fails(row) else "")
+            grid.add_row(*(Text(one_line(cell)) for cell in cells), style="bold" if found.fails(row) else "")
     if found.failed and found.exact is not None:
         lines.append(_settled(found, found.exact))
     about = f"{found.graph.block} against {found.reference}: batch {found.batch}, {found.dtype}, seed {found.seed}"

@@ -19,6 +19,7 @@ from archdsl.graph.graph import Node
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.outputs import NotExpressible
 from archdsl.language.ops.op import Op
+from archdsl.language.printable import one_line
 from archdsl.language.types import TensorType
 
 __all__ = ["artifact", "class_lines", "emitter", "held", "layer_source"]
@@ -110,7 +111,7 @@ def _header(module: Module) -> list[str]:
     sizes = " x ".join(str(s) for s in graph.entries[0].types[0].sizes)
     facts = f"Input {sizes}, {cost(graph).params:,} parameters."
     asked = f" with {graph.asked}" if graph.asked else ""
-    made = f"{MADE_BY} from {PurePath(graph.span.source.name).name}{asked}."
+    made = one_line(f"{MADE_BY} from {PurePath(graph.span.source.name).name}{asked}.")
     title = f"{graph.block}: {doc}" if doc else graph.block
     return [*docstring(f"{title}\n\n{facts}\n{made}"), ""]
 

@@ -8,6 +8,7 @@ from inspect import get_annotations
 from itertools import groupby, pairwise
 from typing import Any, ClassVar, dataclass_transform
 
+from archdsl.language.printable import escaped
 from archdsl.language.source import Span
 
 __all__ = ["Diagnostic", "Error", "Frame", "Label", "SpecError", "closest", "listed", "nearest", "refuse",
@@ -44,7 +45,7 @@ class Diagnostic:
     trace: tuple[Frame, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.span}: {self.severity}[{self.code}]: {self.message}"
+        return _clean(f"{self.span}: {self.severity}[{self.code}]: {self.message}")
 
 
 @dataclass_transform(frozen_default=True)
@@ -324,9 +325,7 @@ def _cell(char: str) -> str:
     """How a character is printed: itself, or escaped where it would move or hide something."""
     if char == "\t":
         return " " * _TAB
-    if char.isprintable():
-        return char
-    return char.encode("unicode_escape").decode("ascii")
+    return char if char.isprintable() else escaped(char)
 
 
 def _columns(cell: str) -> int:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from math import inf
 from typing import Any, Final, Literal, get_args
 
+from archdsl.language.printable import escaped
 from archdsl.language.types import Dim
 
 __all__ = [
@@ -320,4 +321,4 @@ def _character(char: str) -> str:
     """As it stands in a text of the language; what cannot be seen is escaped."""
     if char in '"\\':
         return f"\\{char}"
-    return char if char.isprintable() or ord(char) > 0xFFFF else f"\\u{ord(char):04x}"
+    return char if char.isprintable() or ord(char) > 0xFFFF else escaped(char)

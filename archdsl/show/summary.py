@@ -13,6 +13,7 @@ from archdsl.graph.cost import Cost, Price, of_op
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select
 from archdsl.graph.text import argument, op_settings, stage_words
 from archdsl.language.ops.op import Op
+from archdsl.language.printable import one_line
 from archdsl.language.types import TensorType
 
 __all__ = ["as_json", "by_block", "by_line", "expand", "table"]
@@ -49,7 +50,7 @@ def table(graph: Graph, found: Cost) -> RenderableType:
         f"{bytes_text(found.train_bytes)} to train, {bytes_text(found.infer_bytes)} to infer"
     )
     doc = graph.doc.strip().partition("\n")[0]
-    head = [Text(graph.block, style="bold"), *([Text(doc, style="italic")] if doc else [])]
+    head = [Text(graph.block, style="bold"), *([Text(_one_line(doc), style="italic")] if doc else [])]
     return Group(*head, grid, Text(memory), *([Text(_attention(found))] if found.attention.layers else []))
 
 
@@ -93,7 +94,7 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], tota
             overflow="fold",
         )  # fmt: skip
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(one_line(cell)) for cell in row))
     return grid
 
 
@@ -110,8 +111,8 @@ def bytes_text(count: int) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Printable and in one line, whatever a spec holds."""
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    """Printable and in one line, whatever a spec holds; a line of the spec that was broken goes on."""
+    return one_line(" ".join(text.split()))
 
 
 # --- the elaborated spec ---------------------------------------------------------------------------

@@ -1,14 +1,19 @@
 """What each epoch of a training came to: metrics.csv and its rows."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from io import StringIO
 from itertools import pairwise
 from typing import Any, Self
 
+from archdsl.language.printable import one_line
+
 __all__ = ["Epoch", "best_of", "csv_text", "parse_table", "table"]
 
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LARGEST, _MOST = 1e30, {"train_top1": 100, "val_top1": 100}
 
 
@@ -54,10 +59,21 @@ def table(rows: Iterable[Epoch]) -> str:
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """A table as text, its heads the first row."""
+    """A table as text, its heads the first row. What is no number is one line, and nothing that a spreadsheet computes.
+
+    >>> csv_text([["-3", -3, "=HYPERLINK(1)"]])
+    "-3,-3,'=HYPERLINK(1)\\n"
+    """
     text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(map(_cell, row) for row in rows)
     return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A text that a spreadsheet would take for a formula begins with a quote, which tells it that it is none."""
+    if not isinstance(value, str):
+        return value
+    return f"'{one_line(value)}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else one_line(value)
 
 
 def best_of(rows: Iterable[Epoch]) -> Epoch | None:

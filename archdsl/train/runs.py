@@ -17,6 +17,7 @@ from typing import Any
 
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.evaluation import NoRuns
+from archdsl.language.printable import one_line
 from archdsl.language.source import flag
 from archdsl.train.config import CONFIG, FINISHED, RunConfig
 from archdsl.train.epoch import Epoch, best_of
@@ -241,8 +242,9 @@ def _facts(run: PastRun) -> Iterator[tuple[str, str]]:
 
 def spec_changes(one: PastRun, other: PastRun) -> str:
     """What differs between the specs of two runs, as a unified diff; empty where nothing does."""
-    before, after = (_spec(run).splitlines() for run in (one, other))
-    return "\n".join(unified_diff(before, after, f"{one.name}/spec.arch", f"{other.name}/spec.arch", lineterm=""))
+    before, after = (_spec(run).split("\n") for run in (one, other))
+    old, new = (one_line(f"{run.name}/spec.arch") for run in (one, other))
+    return "\n".join(unified_diff(before, after, old, new, lineterm=""))
 
 
 def _spec(run: PastRun) -> str:
@@ -252,6 +254,7 @@ def _spec(run: PastRun) -> str:
 # --- for papers ------------------------------------------------------------------------------------
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_SPECIAL |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
 _SPECIAL |= {c: f"\\{c}" for c in "&%$#_{}"}
 
 
@@ -269,7 +272,7 @@ def latex(groups: Sequence[SeedGroup]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_SPECIAL.get(c, c) for c in text)
+    return "".join(_SPECIAL.get(c, c) for c in one_line(text))
 
 
 def report(run: PastRun) -> str:
@@ -305,7 +308,7 @@ def _rows(run: PastRun) -> Iterator[tuple[str, str]]:
 
 def _cell(text: str) -> str:
     """As it stands in a table of Markdown."""
-    return text.replace("|", r"\|").replace("\n", " ")
+    return one_line(text.replace("|", r"\|"))
 
 
 def _cost(run: PastRun) -> str:

@@ -76,8 +76,7 @@ def _settings(body: Body, model: Declared, settings: Mapping[str, str]) -> tuple
         if name not in known:
             hint = UnknownArgument.of(model.name, name, known).hint
             shown = Source("--set", f"{name}={text}")
-            called = name if name.isprintable() else name.encode("unicode_escape").decode()
-            body.report(UnknownSetting(model.name, called, hint), shown.span(0, len(name)))
+            body.report(UnknownSetting(model.name, name, hint), shown.span(0, len(name)))
             failed = True
             continue
         value = _setting(body, source)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from archdsl.language.diagnostics import Error
 from archdsl.language.errors import syntax as errors
+from archdsl.language.printable import escaped
 
 __all__ = ["WORDS", "Instead", "instead_of", "number_hint", "strange"]
 
@@ -77,7 +78,7 @@ def strange(char: str, word: str) -> Error:
         hint = "names are made of the letters a-z and A-Z, digits and `_`"
     else:
         hint = "remove it; a comment begins with `#`"
-    return errors.StrangeCharacter(char if char.isprintable() else f"\\u{ord(char):04x}", _name(char), hint)
+    return errors.StrangeCharacter(char if char.isprintable() else escaped(char), _name(char), hint)
 
 
 def number_hint(text: str) -> str:

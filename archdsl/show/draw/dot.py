@@ -1,6 +1,5 @@
 """A figure as Graphviz DOT. The same figure gives the same bytes, and nothing of a spec is markup."""
 
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Final
 
 from graphviz import Digraph
 
+from archdsl.language.printable import one_line
 from archdsl.show.draw.figure import Arrow, Box, Cluster, Figure, Panel
 from archdsl.show.draw.roles import Role
 from archdsl.show.draw.words import lines
@@ -32,7 +32,6 @@ _GREY: Final = "#666666"
 _TEXT_WIDTH: Final = 34
 _PAGE: Final = (842, 595)  # A4 in points, the longer side first
 _MOST_COLUMNS: Final = 12
-_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 def to_dot(figure: Figure) -> str:
@@ -55,7 +54,7 @@ def to_dot(figure: Figure) -> str:
 
 def _text(text: str) -> str:
     """Any text as text of an HTML-like label."""
-    return escape_html(_UNPRINTABLE.sub("\ufffd", text), quote=True)
+    return escape_html(one_line(text), quote=True)
 
 
 def _html(*rows: str) -> str:
