@@ -5,7 +5,9 @@ Cases of the codes E0802 to E0812 and E0880 to E0889 stand here, because a spec 
 
 import errno
 import io
+import struct
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import md5
@@ -20,10 +22,10 @@ pytest.importorskip("simplejpeg")
 import numpy as np
 from images import paint
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from archdsl.data import IN_MEMORY, Data, Normalise, Split, check_classes, cifar, open_data
-from archdsl.data.decode import Colours, Damaged, decode, resize
+from archdsl.data.decode import Colours, Damaged, Deep, decode, resize
 from archdsl.data.windows import middle, random_window
 from archdsl.language.diagnostics import Diagnostic
 from archdsl.language.recipe.words import Cifar10, Cifar100, Folder, Hub, Imagenet, ResizedCrop, Synthetic, Word
@@ -71,6 +73,72 @@ def test_photographs_are_turned_upright(orientation: int) -> None:
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(file)))
     assert (decode(file, SMALL) == np.asarray(upright)).all()
     assert decode(file, SMALL).shape[:2] == ((61, 90) if orientation < 5 else (90, 61))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_orientation_may_stand_in_xmp_alone(kind: str) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6"/></x:xmpmeta>'
+    more: dict[str, Any] = {"xmp": xmp}
+    if kind == "PNG":
+        more = {"pnginfo": PngImagePlugin.PngInfo()}
+        more["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode())
+    elif kind == "TIFF":
+        more = {"tiffinfo": {700: xmp}}
+    file = content(photo(), kind, **more)
+    found = decode(file, SMALL)
+    assert (found == np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(file))))).all()
+    assert abs(found - np.rot90(np.asarray(photo()), -1).astype(float)).mean() < 8
+
+
+def deep_png(colours: int, channels: int) -> bytes:
+    """Of 2 x 3 pixels with 16 bits a channel; Pillow writes only grey ones."""
+    parts = (b"IHDR", struct.pack(">IIBBBBB", 2, 3, 16, colours, 0, 0, 0)), (
+        b"IDAT", zlib.compress((b"\0" + bytes(4 * channels)) * 3)), (b"IEND", b"")  # fmt: skip
+    written = (struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
+
+
+def deep_tiff(bits: int = 16) -> bytes:
+    """2 x 3 pixels in three colours, little-endian, uncompressed."""
+    tags = {256: 2, 257: 3, 258: 200, 259: 1, 262: 2, 273: 206, 277: 3, 278: 3, 279: 2 * 3 * 3 * bits // 8}
+    rows = b"".join(struct.pack("<HHII", tag, 3, 3 if tag == 258 else 1, value) for tag, value in tags.items())
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + rows + bytes(4)
+    return head.ljust(200, b"\0") + struct.pack("<HHH", bits, bits, bits) + bytes(tags[279])
+
+
+def deep_jpeg2000() -> bytes:
+    """One of 8 bits that says that it has 12."""
+    file = bytearray(content(photo(), "JPEG2000"))
+    at = file.index(b"\xff\x4f\xff\x51")
+    file[at + 42 : at + 51 : 3] = bytes([11] * 3)
+    return bytes(file)
+
+
+@pytest.mark.parametrize(
+    ("file", "mode"),
+    [
+        (deep_png(2, 3), "RGB;16"),
+        (deep_png(6, 4), "RGBA;16"),
+        (deep_png(4, 2), "16"),  # Pillow has two names for it
+        (deep_tiff(), "RGB;16"),
+        (b"P6 2 3 65535\n" + bytes(36), "RGB;16"),
+        (b"P3 1 1 1023\n1 2 3\n", "RGB;10"),
+        (b"P5 2 3 65535\n" + bytes(12), "I"),
+        (deep_jpeg2000(), "RGB;12"),
+        (content(Image.fromarray(np.zeros((8, 8), np.uint16)), "PNG"), "I;16"),
+    ],
+    ids=["png", "alpha", "grey-alpha", "tiff", "ppm", "plain", "pgm", "jpeg2000", "grey"],
+)
+def test_deep_images_are_refused_by_what_the_file_says(file: bytes, mode: str) -> None:
+    with pytest.raises(Deep) as found:
+        decode(file, SMALL)
+    assert mode in found.value.mode
+
+
+def test_a_depth_of_8_is_none() -> None:
+    for kind in ("PNG", "TIFF", "PPM", "JPEG2000", "WEBP", "BMP", "ICO"):
+        assert decode(content(photo(64, 64), kind), SMALL).shape[2] == 3
+    assert decode(deep_tiff(8), SMALL).shape == decode(b"P6 2 3 200\n" + bytes(18), SMALL).shape == (3, 2, 3)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr"])
@@ -412,6 +480,9 @@ def test_a_folder(flowers: Path) -> None:
     data = same(open_data(str(flowers)))
     assert data.source == Folder(str(flowers)) and data.classes == ("dark", "light") and not data.notes
     assert data.split == {"train": "train", "test": "test"}
+    for name in ("6.jfif", "7.JPE"):
+        photo().save(flowers / "train/dark" / name, "JPEG")
+    assert len(open_data(str(flowers)).train) == len(data.train) + 2
     assert str(data.source) == f'folder(path="{flowers}", split=0)' and data.location == str(flowers)
 
 

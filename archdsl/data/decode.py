@@ -31,8 +31,9 @@ _LARGE = 2**24  # pixels, from which on images are decoded one at a time
 _FORMATS = ("BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")  # none runs a program
 _GREY = ("1", "L", "LA")
 _DEEP = ("I", "F")
-_JPEG, _EXIF = b"\xff\xd8", b"Exif\0\0"
-_UPRIGHT, _ORIENTATION = 1, 0x0112
+_JPEG, _TAGS = b"\xff\xd8", (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")  # EXIF and XMP
+_UPRIGHT, _ORIENTATION, _BITS_PER_SAMPLE = 1, 0x0112, 258
+_SIZES = b"\xff\x4f\xff\x51"  # where a codestream of JPEG 2000 begins
 
 
 warnings.filterwarnings("ignore", "Image size .* exceeds limit", RuntimeWarning)  # Pillow's: it is refused here
@@ -89,7 +90,7 @@ def decode(item: Any, size: Size) -> Pixels:
     """All pixels of an image, [h, w, c], with as many channels as `size` has.
 
     item: the path or the bytes of a file, an array [c, h, w], or something `Drawn`, which is drawn in `size`.
-    Images are turned upright as their EXIF says, grey is repeated to three channels, transparency dropped.
+    Images are turned upright as their EXIF or XMP says, grey is repeated to three channels, transparency dropped.
     Raises Refused.
     """
     if isinstance(item, np.ndarray):
@@ -127,7 +128,8 @@ def _usual_jpeg(content: bytes) -> Pixels | None:
 
 def _turned(content: bytes) -> bool:
     """Whether a JPEG is to be shown in another way than it is stored."""
-    if _EXIF not in _head(content):
+    head = _head(content)
+    if not any(tags in head for tags in _TAGS):
         return False
     try:
         with Image.open(BytesIO(content), formats=_FORMATS) as opened:
@@ -151,22 +153,41 @@ def _any_image(content: bytes) -> Pixels:
             if (count := opened.width * opened.height) > _PIXELS:
                 raise Damaged(f"it has {opened.width:,} x {opened.height:,} pixels, more than {_PIXELS:,}")
             with _one_by_one if count > _LARGE else nullcontext():
-                return _decoded(opened)
+                return _decoded(opened, content)
     except Refused:
         raise
     except Exception as damage:  # what a damaged file brings up in one of many decoders is of any kind
         raise Damaged from damage
 
 
-def _decoded(opened: Any) -> Pixels:
+def _decoded(opened: Any, content: bytes) -> Pixels:
     """All of it, upright."""
-    opened.load()
-    ImageOps.exif_transpose(opened, in_place=True)
     if opened.mode.startswith(_DEEP):
         raise Deep(opened.mode)
+    if (depth := _depth(opened, content)) > 8:
+        raise Deep(f"{opened.mode};{depth}")
+    opened.load()
+    ImageOps.exif_transpose(opened, in_place=True)
     mode = "L" if opened.mode in _GREY else "RGB"
     flat = np.asarray(opened if opened.mode == mode else opened.convert(mode))
     return flat[:, :, None] if flat.ndim == 2 else flat
+
+
+def _depth(opened: Any, content: bytes) -> int:
+    """Bits of a channel in the file: of colours Pillow reads the upper eight, and its mode does not say that."""
+    if opened.format in ("PNG", "ICO"):
+        at = content.find(b"IHDR")  # of an icon's first PNG, where it holds any
+        return content[at + 12] if at >= 0 else 8
+    if opened.format == "TIFF":
+        return max(opened.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
+    if opened.format == "PPM":
+        largest = opened.tile[0][3]  # the mode alone, or with the largest value
+        return 8 if isinstance(largest, str) else largest[-1].bit_length()
+    if opened.format == "JPEG2000":
+        at = content.index(_SIZES)
+        count = int.from_bytes(content[at + 40 : at + 42])
+        return 1 + max(bits & 0x7F for bits in content[at + 42 : at + 42 + 3 * count : 3])
+    return 8
 
 
 def resize(image: Pixels, box: Box, size: Size) -> Pixels:

@@ -25,7 +25,9 @@ from archdsl.language.source import Span
 __all__ = ["SUFFIXES", "TEST", "class_difference", "open_folder", "open_imagenet"]
 
 TEST = ("val", "valid", "validation", "test")  # where there are several, weights are chosen by the first
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
+)  # fmt: skip
 _HELD_OUT = 0.2  # of each class, where nobody says how much
 _SPLIT_SEED = 0
 _EVALUATED = 0.875  # of ImageNet's images: 224 of 256 pixels (Krizhevsky et al. 2012, and all who compare with them)

@@ -79,7 +79,7 @@ class EmptyData(Error):
     """A class, or a whole part of the data, has no images.
 
     A class that is never seen cannot be learned, and one that is never tested cannot be measured. Images are
-    files whose names end in .png, .jpg, .jpeg, .bmp, .gif, .webp, .tif, .tiff, .ppm or .pgm.
+    files whose names end in .png, .jpg, .jpeg, .jpe, .jfif, .jp2, .bmp, .gif, .webp, .tif, .tiff, .ppm or .pgm.
 
         train/cat/001.jpg    # right
         train/dog/           # wrong: empty
@@ -189,9 +189,11 @@ class DeepImages(Error):
     """Images have more than 8 bits per channel.
 
     Their range says nothing about what they show (a 16-bit medical image may use a hundredth of it), so a
-    conversion that is right for one set ruins another. Convert them to 8 bits as is right for yours.
+    conversion that is right for one set ruins another. Convert them to 8 bits as is right for yours; of colours Pillow
+    reads the upper 8 bits.
 
         Image.open("scan.tif").point(lambda v: v / 256).convert("L").save("scan.png")
+        Image.open("photo.png").convert("RGB").save("photo8.png")
     """
 
     code = "E0810"
