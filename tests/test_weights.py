@@ -24,7 +24,7 @@ from archdsl.graph.cost import cost
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.resources import zoo_names
-from archdsl.weights import Origin, fit, keys, load, random_weights, save
+from archdsl.weights import Origin, fit, keys, load, pack, random_weights, save
 from archdsl_torch import BACKEND
 
 NET = """# A network for tests.
@@ -159,6 +159,16 @@ def test_files_of_other_kinds_are_named(tmp_path: Path) -> None:
 
 
 # --- weights that do not fit -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_head_whose_length_begins_as_a_pickle_does_is_read(tmp_path: Path, protocol: int) -> None:
+    length = int.from_bytes(bytes([0x80, protocol]), "little")
+    path, tensors = tmp_path / "net.safetensors", {"weight": np.ones(3, np.float32)}
+    short = int.from_bytes(pack(tensors, {"text": ""})[:8], "little")
+    path.write_bytes(pack(tensors, {"text": "x" * (length - short)}))
+    assert path.read_bytes().startswith(bytes([0x80, protocol]))
+    assert load(path).tensors["weight"].tolist() == [1, 1, 1]
 
 
 def test_the_first_key_that_differs_is_named(tmp_path: Path, golden: Callable[[str, Path], None]) -> None:

@@ -225,14 +225,16 @@ def _head(path: Path) -> bytes:
 
 
 def _check_start(path: Path, head: bytes) -> None:
+    length = int.from_bytes(head[:8], "little")
+    if head[8:9] == b"{" and 2 <= length <= MAX_HEADER:  # a length may begin as a pickle does
+        return
     hint = "archdsl reads safetensors: a run's `best.safetensors`, or a state dict saved with safetensors.torch"
     for start, what in _OTHER_FILES.items():
         if head.startswith(start):
             _refuse(WeightsUnusable(str(path), what, hint), path)
-    if len(head) < 10 or head[8:9] != b"{":
-        _refuse(WeightsUnusable(str(path), "it is empty" if not head else "it is no safetensors file", hint), path)
-    if int.from_bytes(head[:8], "little") > MAX_HEADER:
+    if len(head) >= 10 and head[8:9] == b"{" and length > MAX_HEADER:
         _refuse(WeightsUnusable(str(path), "its head claims more than 32 MiB", _ANOTHER_COPY), path)
+    _refuse(WeightsUnusable(str(path), "it is empty" if not head else "it is no safetensors file", hint), path)
 
 
 def _refuse(error: Error, path: Path) -> NoReturn:
