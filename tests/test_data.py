@@ -353,6 +353,21 @@ def test_colours_are_never_overlooked(flowers: Path) -> None:
         assert found.code == "E0809" and "`--input 3x8x8`" in found.help and "12 images" in found.label
 
 
+@pytest.mark.parametrize("limit", [IN_MEMORY, 0])
+def test_colours_become_grey_where_it_is_asked_for(flowers: Path, limit: int) -> None:
+    colours = replace(open_data(str(flowers)), grey=True)
+    loaded = (colours.load("train", (count, 8, 8), limit) for count in (1, 3))
+    one, three = (together(split.batches(range(12), 12))[0] for split in loaded)
+    assert (three == one).all() and one.shape == (12, 1, 8, 8)
+    pixels = np.asarray(photo())
+    luma = pixels @ (0.299, 0.587, 0.114)
+    for item in (content(photo(), "PNG"), pixels.transpose(2, 0, 1)):
+        assert abs(decode(item, (1, 8, 8), grey=True)[:, :, 0] - luma).max() < 1
+    kept = replace(open_data(Synthetic(2, 10, 4)), grey=True).load("train", SMALL, limit)
+    drawn, _ = together(kept.batches(range(10), 10))
+    assert (drawn == drawn[:, :1]).all()
+
+
 def test_deep_images(tmp_path: Path) -> None:
     folder = paint(tmp_path / "deep")
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(folder / "train/dark/0.png")

@@ -18,6 +18,7 @@ from effort import HEAVY
 pytest.importorskip("lightning")
 pytest.importorskip("sklearn")
 
+from images import paint
 from PIL import Image
 from sklearn.metrics import confusion_matrix, log_loss, top_k_accuracy_score
 
@@ -91,6 +92,22 @@ def test_with_keras_it_is_too(tmp_path: Path) -> None:
     run, result = train(load(Source("tiny.arch", SPEC)), "tiny", recipe, Settings(device="cpu"), **how)
     _, again = evaluation.evaluate(str(run.folder))
     assert again.top1 == pytest.approx(result.top1) and again.loss == pytest.approx(result.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["torch", pytest.param("keras", marks=pytest.mark.more)])
+def test_a_network_that_reads_grey_sees_photographs_in_grey(tmp_path: Path, backend: str) -> None:
+    """Also `predict`, which is given the same files."""
+    pytest.importorskip(backend)
+    flowers = paint(tmp_path / "flowers")
+    recipe = open_recipe(None, {"data": f'folder("{flowers}")', "epochs": "2", "batch": "12", "augment": "grey"})
+    how = {"to": backend, "output": str(tmp_path)}
+    run, result = train(load(Source("tiny.arch", SPEC)), "tiny", recipe, Settings(device="cpu"), **how)
+    _, again = evaluation.evaluate(str(run.folder))
+    assert again.top1 == pytest.approx(result.top1) and again.loss == pytest.approx(result.loss, rel=1e-4)
+    files = [str(flowers / "test" / name) for name in ("dark", "light")]
+    seen, mistakes = evaluation.predict(str(run.folder), files)
+    right = sum(one.classes[0][0] in Path(one.path).parts for one in seen)
+    assert not mistakes and 100 * right / 12 == pytest.approx(result.top1)
 
 
 @pytest.mark.parametrize("flip", [False, True])

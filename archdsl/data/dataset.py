@@ -25,7 +25,7 @@ class Data:
     name: as given to `--data`. source: the recipe's word for the same data; it finds them again from any folder.
     at: the place of mistakes. split: how images were divided, for the run's record. digest: to notice changes: of
         names and sizes of files, or of the images where they are no files.
-    ratio: how much of an image's middle is taken where no window is drawn.
+    ratio: how much of an image's middle is taken where no window is drawn. grey: colours become grey.
     notes: what the user should hear, such as files that are no images.
     """
 
@@ -38,6 +38,7 @@ class Data:
     split: dict[str, Any] = field(repr=False)
     digest: str
     ratio: float = 1.0
+    grey: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -60,7 +61,7 @@ class Data:
         that are not kept, `batches` finds it.
         """
         chosen: Part = getattr(self, part)
-        return Split(chosen, size, self.classes, self.at, None, self.ratio, max_corrupt, windows, limit).kept
+        return Split(chosen, size, self.classes, self.at, None, self.ratio, max_corrupt, windows, limit, self.grey).kept
 
 
 def is_image(size: tuple[int, ...]) -> TypeGuard[Size]:

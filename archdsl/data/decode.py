@@ -86,27 +86,30 @@ def shown(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
-def decode(item: Any, size: Size) -> Pixels:
+def decode(item: Any, size: Size, grey: bool = False) -> Pixels:
     """All pixels of an image, [h, w, c], with as many channels as `size` has.
 
     item: the path or the bytes of a file, an array [c, h, w], or something `Drawn`, which is drawn in `size`.
+    grey: colours become grey.
     Images are turned upright as their EXIF or XMP says, grey is repeated to three channels, transparency dropped.
     Raises Refused.
     """
     if isinstance(item, np.ndarray):
-        return _channels(item.transpose(1, 2, 0), size[0])
+        return _channels(item.transpose(1, 2, 0), size[0], grey)
     if isinstance(item, Drawn):
-        return item.draw(size).transpose(1, 2, 0)
+        return _channels(item.draw(size).transpose(1, 2, 0), size[0], grey)
     try:
         content = item if isinstance(item, bytes) else read_file(item, _BYTES)
     except OSError as damage:
         missing = isinstance(damage, FileNotFoundError | NotADirectoryError)
         raise Damaged("there is no such file" if missing else f"it {fault(damage)}") from damage
     found = _usual_jpeg(content)
-    return _channels(_any_image(content) if found is None else found, size[0])
+    return _channels(_any_image(content) if found is None else found, size[0], grey)
 
 
-def _channels(image: Pixels, count: int) -> Pixels:
+def _channels(image: Pixels, count: int, grey: bool) -> Pixels:
+    if grey and image.shape[2] == 3:
+        image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).convert("L"))[:, :, None]
     if image.shape[2] > count:
         raise Colours
     return image if image.shape[2] == count else image.repeat(count, 2)
@@ -179,10 +182,10 @@ def _depth(opened: Any, content: bytes) -> int:
         at = content.find(b"IHDR")  # of an icon's first PNG, where it holds any
         return content[at + 12] if at >= 0 else 8
     if opened.format == "TIFF":
-        return max(opened.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
+        return int(max(opened.tag_v2.get(_BITS_PER_SAMPLE, (1,))))
     if opened.format == "PPM":
         largest = opened.tile[0][3]  # the mode alone, or with the largest value
-        return 8 if isinstance(largest, str) else largest[-1].bit_length()
+        return 8 if isinstance(largest, str) else int(largest[-1]).bit_length()
     if opened.format == "JPEG2000":
         at = content.index(_SIZES)
         count = int.from_bytes(content[at + 40 : at + 42])

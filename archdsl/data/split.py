@@ -79,7 +79,7 @@ class Split:
 
     at: the place of mistakes.
     pixels: all images decoded, uint8 [n, c, h, w]; None where they are decoded when they are needed.
-    ratio: how much of an image's middle is taken (see `middle`).
+    ratio: how much of an image's middle is taken (see `middle`). grey: colours become grey.
     max_corrupt: damaged images that are overlooked.
     windows: windows of full-size images are wanted, so images of other sizes than the model's are not kept.
     limit: bytes up to which decoded images are kept.
@@ -95,6 +95,7 @@ class Split:
     max_corrupt: int = 0
     windows: bool = False
     limit: int = IN_MEMORY
+    grey: bool = False
     record: dict[str, Any] = field(default_factory=dict, repr=False)
     _refused: dict[str, Refused] = field(default_factory=dict, repr=False)
 
@@ -120,7 +121,7 @@ class Split:
         if self.pixels is not None or not self.part.bytes_kept(self.size, self.windows, self.limit):
             return self
         items = self.part.items
-        if isinstance(items, np.ndarray) and items.shape[1:] == self.size:
+        if isinstance(items, np.ndarray) and items.shape[1:] == self.size and not (self.grey and self.size[0] > 1):
             return replace(self, pixels=items)
         pixels, good = self._decode(np.arange(len(self)))
         part = self.part if len(good) == len(self) else self.part.take(good)
@@ -218,7 +219,7 @@ class Split:
 
     def _read(self, row: int, draw: _Draw, asked: int) -> Pixels:
         """An image of the model's size, [h, w, c]. asked: the row whose place it takes. Raises Refused."""
-        image = decode(self.part.items[row], self.size)
+        image = decode(self.part.items[row], self.size, self.grey)
         height, width = image.shape[:2]
         if draw.crop is None:
             box = middle(height, width, self.size, self.ratio)

@@ -16,7 +16,7 @@ from archdsl.language.errors.outputs import BackendCannot
 from archdsl.language.errors.recipes import WordNotKnown
 from archdsl.language.later import Array, NDArray, Pixels, np
 from archdsl.language.recipe import LINES, Recipe, Word
-from archdsl.language.recipe.words import Early, LabelNoise, StandardizeImages, Subset
+from archdsl.language.recipe.words import Early, Grey, LabelNoise, StandardizeImages, Subset
 from archdsl.language.source import Source
 from archdsl.train.form import Form
 from archdsl.train.record import Result, Run
@@ -146,7 +146,8 @@ def ability(backend: Backend, wanted: Ability[F]) -> F:
     return wanted.of(module)
 
 
-_OURS = (Early, LabelNoise, StandardizeImages, Subset)  # done to the images, or between epochs, whatever the backend
+# done to the images, or between epochs, whatever the backend
+_OURS = (Early, Grey, LabelNoise, StandardizeImages, Subset)
 
 
 def unknown_words(recipe: Recipe, backend: Backend) -> Iterator[Diagnostic]:

@@ -27,7 +27,10 @@ class ImageCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class UsedData:
-    """The data of a training: see `Data`. source: its word as a recipe has it. normalise: of `Normalise.as_json`."""
+    """The data of a training: see `Data`. source: its word as a recipe has it. normalise: of `Normalise.as_json`.
+
+    grey: True where colours became grey; left out where they did not.
+    """
 
     name: str
     source: str
@@ -36,6 +39,7 @@ class UsedData:
     images: ImageCounts
     digest: str
     ratio: float = 1.0
+    grey: bool | None = None
     normalise: Mapping[str, Any]
 
 

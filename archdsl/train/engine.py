@@ -21,7 +21,7 @@ from archdsl.language.errors.recipes import NoData, NothingToTrain
 from archdsl.language.ops.norm import BatchNorm
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe.contradictions import Training, contradictions, notes
-from archdsl.language.recipe.words import LabelNoise, ResizedCrop, StandardizeImages, Subset, Word
+from archdsl.language.recipe.words import Grey, LabelNoise, ResizedCrop, StandardizeImages, Subset, Word
 from archdsl.language.source import Source, Span, flag
 from archdsl.language.version import __version__
 from archdsl.train.abilities import MEMORY, TRAIN, ability, unknown_words
@@ -251,7 +251,7 @@ def _open(recipe: Recipe, say: Say) -> Data:
     found = open_data(_data_of(recipe), recipe.place("data"), say)
     for note in found.notes:
         say(f"note: {note}")
-    return found
+    return replace(found, grey=recipe.find(Grey) is not None)
 
 
 def _load(
@@ -307,7 +307,7 @@ def _config(origin: Origin, artifact: Artifact, costs: Cost, settings: Settings,
         machine=settings,
         data=UsedData(
             name=data.name, source=str(data.source), location=data.location, classes=data.classes, images=counts,
-            digest=data.digest, ratio=data.ratio, normalise=normalise.as_json(),
+            digest=data.digest, ratio=data.ratio, grey=data.grey or None, normalise=normalise.as_json(),
         ),
         started=datetime.now(),
         spec=origin.bundle.name,

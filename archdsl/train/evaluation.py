@@ -108,6 +108,7 @@ def evaluate(
         say(f"note: {note}")
     size = batch or trained.recipe.batch_of(len(found.test))
     check_fits(trained, size)
+    found = replace(found, grey=bool(run.config.data.grey))
     split = found.load("test", trained.size, max_corrupt=trained.settings.max_corrupt)
     views = _views(trained.size, crops, flip)
     if crops > 1:
@@ -253,14 +254,14 @@ def predict(
 
 def read_images(trained: Trained, files: Sequence[Path]) -> tuple[dict[Path, Pixels], list[Diagnostic]]:
     """Image files as the model reads them, [c, h, w]; and what is wrong with those that it cannot read."""
-    size, ratio = trained.size, trained.run.config.data.ratio
+    size, data = trained.size, trained.run.config.data
 
     def read(path: Path) -> Pixels | Refused:
         try:
-            image = decode(path, size)
+            image = decode(path, size, bool(data.grey))
         except Refused as reason:
             return reason
-        return resize(image, middle(image.shape[0], image.shape[1], size, ratio), size).transpose(2, 0, 1)
+        return resize(image, middle(image.shape[0], image.shape[1], size, data.ratio), size).transpose(2, 0, 1)
 
     with ThreadPoolExecutor() as pool:
         found = dict(zip(files, pool.map(read, files), strict=True))

@@ -145,7 +145,8 @@ def calibration(
     learned = _classes(about)
     if list(data.classes) != learned:
         raise SpecError([NoClasses.of(data.name, data.classes, learned).at(place)])
-    some = replace(data, train=_some(data.train, count), test=_some(data.test, MEASURED))
+    grey = about.get("grey") == "true"
+    some = replace(data, train=_some(data.train, count), test=_some(data.test, MEASURED), grey=grey)
     train, test = (some.load(part, size) for part in ("train", "test"))
     return Calibration(data.name, normalise, train, test, len(data.test))
 

@@ -323,6 +323,7 @@ class Run(RunFolder):
             "val_top1": repr(row.val_top1),
             "classes": json.dumps(self.config.data.classes),
             "normalise": json.dumps(self.config.data.normalise),
+            "grey": json.dumps(bool(self.config.data.grey)),
         }
         self.write(BEST, weights.pack(tensors, weights.describe(self.origin, more)))
 
@@ -354,6 +355,7 @@ class Run(RunFolder):
             ("set_input", config.set_input, known.input),
             ("data.classes", json.dumps(config.data.classes), file.metadata.get("classes")),
             ("data.normalise", json.dumps(config.data.normalise), file.metadata.get("normalise")),
+            ("data.grey", json.dumps(bool(config.data.grey)), file.metadata.get("grey", "false")),
         ):
             self._agree(f"`{what}`", CONFIG, here, BEST, there)
 

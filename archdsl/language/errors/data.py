@@ -169,16 +169,17 @@ class ColourIntoGrey(Error):
     """Images have colours, and the model reads one channel.
 
     Grey images are repeated to three channels where a model wants three, which loses nothing. The other way
-    would drop the colours, so it is not done for you.
+    would drop the colours, so it is done where the recipe says so.
 
         archdsl train net.arch --data flowers                     # wrong where it says `input [1, 32, 32]`
         archdsl train net.arch --data flowers --input 3x32x32     # right
+        archdsl train net.arch --data flowers --augment grey      # right, and the colours are lost
     """
 
     code = "E0809"
     title = "the images have colours, but the model reads one channel"
     label = "{count}, the first is `{first}`"
-    help = "give the model three channels: `--input 3x{height}x{width}`"
+    help = "give the model three channels, `--input 3x{height}x{width}`, or begin the recipe's `augment` with `grey`"
     count: str
     first: str
     height: int

@@ -15,7 +15,7 @@ from archdsl.language.schema import Count, parameter, parameters, written
 
 __all__ = [
     "LINES", "Adam", "AdamW", "Cifar10", "Cifar100", "Clip", "ColorJitter", "Constant", "Cosine", "CrossEntropy",
-    "Cutmix", "Digits", "Early", "Ema", "Folder", "Hflip", "Hub", "Imagenet", "LabelNoise", "Linear", "Mixing",
+    "Cutmix", "Digits", "Early", "Ema", "Folder", "Grey", "Hflip", "Hub", "Imagenet", "LabelNoise", "Linear", "Mixing",
     "Mixup", "Moment", "Optimizer", "PadCrop", "Plateau", "RandomErasing", "ResizedCrop", "Rotate", "Schedule", "Sgd",
     "Shift", "StandardizeImages", "StepDecay", "Subset", "Synthetic", "Word",
 ]  # fmt: skip
@@ -122,6 +122,14 @@ class Synthetic(Word):
 
 
 # --- augmentation ----------------------------------------------------------------------------------
+
+
+@_word("augment", "grey")
+class Grey(Word):
+    """All images are grey, held-out ones too: 0.299 red + 0.587 green + 0.114 blue of 8 bits, before anything else.
+
+    A model that reads one channel takes images in colour by this word; three channels are then the same.
+    """
 
 
 @_word("augment", "subset")
