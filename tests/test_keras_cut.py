@@ -114,9 +114,13 @@ def test_a_new_head_int8_and_a_dtype_are_saved(tmp_path: Path) -> None:
     assert ran.stdout.split() == ["cut", "mixed", "quantised"]
 
 
-SQUEEZED = """block se(r=2) { out = in * (in -> gap -> dense(in.c/r) -> relu -> dense(in.c) -> sigmoid) }
+SQUEEZED = """block twice(tower, k=1) { out = in -> tower -> conv(4, k) -> tower }
+block se(r=2) { out = in * (in -> gap -> dense(in.c/r) -> relu -> dense(in.c) -> sigmoid) }
 model m(classes=4) {
   input [4, 8, 8]
+  tower = share(conv(4, 1))
+  left: twice(tower)
+  right: twice(tower, k=3)
   stem: conv(8, 3, 2) -> bn -> relu
   body: se -> conv(12, 1)
   flat: [gap, dense(6)]
@@ -130,7 +134,7 @@ def test_a_dtype_reaches_every_layer_but_the_logits(dtype: str) -> None:
     model = network(graph, dtype=dtype)
     half = dtype.removeprefix("mixed_")
     leaves = [layer for layer in model._flatten_layers() if isinstance(layer, layers.Dense | layers.Conv2D)]
-    assert {layer.compute_dtype for layer in leaves} == {half} and len(leaves) == 6
+    assert {layer.compute_dtype for layer in leaves} == {half} and len(leaves) == 9
     assert model(batch(graph)).dtype == "float32" and keras.config.dtype_policy().name == "float32"
     block = execute(emit(graph)).__dict__["Se"].from_config({"in_channels": 8, "dtype": dtype})
     assert block.dense1.compute_dtype == half

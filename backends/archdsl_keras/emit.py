@@ -174,7 +174,10 @@ def leaky_relu(op: act.LeakyRelu, types: Types) -> Code:
 def softmax(op: act.Softmax, types: Types) -> Code:
     """The function over several axes wants to know the size of the batch; the layer does not."""
     axes = along(op.axes(types[0]), types[0].rank)
-    layer = Layer("layers.Softmax", args(axis=(axes, -1)))
+    settings = args(axis=(axes, -1))
+    if types[0].rank > 4:  # and the batch: TensorFlow takes five
+        return Code("wide_softmax({0}, {args})", args=settings)
+    layer = Layer("layers.Softmax", settings)
     return module(layer) if isinstance(axes, tuple) else Code("ops.softmax({0}, {args})", layer, args=layer.args)
 
 

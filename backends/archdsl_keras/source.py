@@ -77,7 +77,7 @@ class KerasClass(ClassWriter):
         return ["@register", *super().lines(doc, ends_with)]
 
     def base(self) -> str:
-        return "Block"
+        return "Guest" if any(share.is_lent for share in self.plan.cls.graph.shares.values()) else "Block"
 
     def inside(self, part: str, nodes: Sequence[Node]) -> str:
         return f"[{part}]" if is_list(nodes) else f"[{literal(self.called(part))}]"

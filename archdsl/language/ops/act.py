@@ -145,6 +145,7 @@ class Softmax(Activation):
         *Activation.examples,
         ((4, 5, 6), {"axis": "h w"}, (4, 5, 6)),
         ((2, 3, 4, 5), {"axis": -1}, (2, 3, 4, 5)),
+        ((2, 1, 3, 2, 2), {"axis": 2}, (2, 1, 3, 2, 2)),
     ]
 
     def axes(self, x: TensorType) -> tuple[int, ...]:

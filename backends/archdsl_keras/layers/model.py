@@ -5,7 +5,7 @@ import inspect
 import keras
 from keras import layers, ops
 
-__all__ = ["Block", "Chain", "Network", "register"]
+__all__ = ["Block", "Chain", "Guest", "Network", "register"]
 
 PACKAGE = "archdsl"  # a generated file has its own
 
@@ -32,6 +32,28 @@ class Block(layers.Layer):
 
     def build(self, input_shape):
         """Do nothing: else Keras would trace `call` once more to find out."""
+
+
+class Guest(Block):
+    """A block that uses layers of another: they are saved with it, each once."""
+
+    def __new__(cls, *args, **kwargs):
+        block = super().__new__(cls, *args, **kwargs)
+        block.given = inspect.signature(cls.__init__).bind(block, *args, **kwargs)
+        return block
+
+    def get_config(self):
+        config = super().get_config()
+        given = self.given.arguments
+        for name in given.keys() - {"self", "kwargs"}:
+            config[name] = keras.saving.serialize_keras_object(given[name])
+            if isinstance(given[name], layers.Layer):
+                config[name]["shared_object_id"] = id(given[name])
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))
 
 
 class Chain(Block):

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-__all__ = ["BatchNorm", "Standardize", "l2_normalize"]
+__all__ = ["BatchNorm", "Standardize", "l2_normalize", "wide_softmax"]
 
 
 class BatchNorm(layers.Layer):
@@ -64,3 +64,9 @@ def l2_normalize(x, axis, epsilon=1e-12):
     length = ops.sqrt(ops.where(square > 0, square, 1))  # at 0 a root has no gradient
     length = ops.where(square > 0, ops.maximum(length, epsilon), epsilon)
     return ops.cast(wide / length, x.dtype)
+
+
+def wide_softmax(x, axis=-1):
+    """A softmax of any number of axes: TensorFlow's own takes five at most."""
+    x = ops.exp(x - ops.max(x, axis, keepdims=True))
+    return x / ops.sum(x, axis, keepdims=True)

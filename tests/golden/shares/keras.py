@@ -174,6 +174,29 @@ def Dense(units, **kwargs):
 
 
 @register
+class Guest(Block):
+    """A block that uses layers of another: they are saved with it, each once."""
+
+    def __new__(cls, *args, **kwargs):
+        block = super().__new__(cls, *args, **kwargs)
+        block.given = inspect.signature(cls.__init__).bind(block, *args, **kwargs)
+        return block
+
+    def get_config(self):
+        config = super().get_config()
+        given = self.given.arguments
+        for name in given.keys() - {"self", "kwargs"}:
+            config[name] = keras.saving.serialize_keras_object(given[name])
+            if isinstance(given[name], layers.Layer):
+                config[name]["shared_object_id"] = id(given[name])
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))
+
+
+@register
 class Network(keras.Model):
     """A functional model that is saved as the arguments of its constructor.
 
@@ -222,7 +245,7 @@ class Gate(Block):
 
 
 @register
-class Head(Block):
+class Head(Guest):
     """A head that shares its tower with others."""
 
     def __init__(self, tower, classes, gated=False, **kwargs):
@@ -241,7 +264,7 @@ class Head(Block):
 
 
 @register
-class Pyramid(Block):
+class Pyramid(Guest):
     def __init__(self, tower, c, classes, **kwargs):
         super().__init__(**kwargs)
         self.tower = tower
