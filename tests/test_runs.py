@@ -25,8 +25,9 @@ from archdsl.language.recipe import Count, Recipe
 from archdsl.language.source import Source
 from archdsl.train.config import ImageCounts, RunConfig, UsedData
 from archdsl.train.epoch import Epoch
+from archdsl.train.folder import RunFolder
 from archdsl.train.record import Run
-from archdsl.train.runs import duration
+from archdsl.train.runs import duration, read_run
 from archdsl.train.settings import Settings
 from archdsl.weights import Origin, random_weights
 
@@ -99,6 +100,14 @@ def test_runs_are_listed_with_what_can_be_told_of_each(folder: Path, run: Callab
     assert all(f"{folder / name} is left out: {why}" in ended.err for name, why in broken.items())
     rows = list(csv.DictReader(StringIO(run("runs", folder, "--format", "csv").out)))
     assert {row["name"]: float(row["top1"]) for row in rows} == {name: one["top1"] for name, one in by_name.items()}
+
+
+def test_each_file_of_a_run_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    before = RunFolder.read_bytes
+    monkeypatch.setattr(RunFolder, "read_bytes", lambda self, name, *_: read.append(name) or before(self, name))
+    read_run(folder / "seed0")
+    assert sorted(read) == ["config.json", "metrics.csv", "recipe.arch", "summary.json"]
 
 
 def test_seeds_are_one_result(folder: Path, run: Callable[..., Any]) -> None:

@@ -59,9 +59,9 @@ class RunFolder:
         """Whether there is something of that name, whatever it is."""
         return os.path.lexists(self.folder / name)
 
-    def read_config(self) -> RunConfig:
+    def read_config(self, summary: Summary | None) -> RunConfig:
         """What the run was made of."""
-        return self._parsed(RunConfig.parse, self.read_sealed(CONFIG))
+        return self._parsed(RunConfig.parse, self._sealed(CONFIG, summary))
 
     def read_recipe(self, config: RunConfig) -> RecipeText:
         """The recipe as the run was begun with it."""
@@ -77,9 +77,9 @@ class RunFolder:
             self.refuse(RunChanged(str(self.folder / name)))
         return text
 
-    def read_sealed(self, name: str) -> str:
-        """A text file whose digest summary.json has; there is none while the training goes on."""
-        text, summary = self.read(name), self.read_summary()
+    def _sealed(self, name: str, summary: Summary | None) -> str:
+        """A text file whose digest `summary` has; there is none while the training goes on."""
+        text = self.read(name)
         if summary and (summary.files or {}).get(name, digest(text)) != digest(text):
             self.refuse(RunChanged(str(self.folder / name)))
         return text
@@ -89,13 +89,12 @@ class RunFolder:
         remove = f"remove {SUMMARY}: `archdsl train --resume` writes it anew"
         return self._parsed(Summary.parse, self.read(SUMMARY), remove) if self.has(SUMMARY) else None
 
-    def read_rows(self) -> list[Epoch]:
+    def read_rows(self, summary: Summary | None) -> list[Epoch]:
         """The epochs that ended; none where the training ended before its first one did."""
-        summary = self.read_summary()
         if not self.has(METRICS) and not (summary and summary.epochs):
             return []
         try:
-            rows = parse_table(self.read_sealed(METRICS))
+            rows = parse_table(self._sealed(METRICS, summary))
         except ValueError:
             self.unusable(f"{METRICS} is damaged", _TRAIN_AGAIN)
         if summary and summary.epoch is not None:

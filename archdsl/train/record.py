@@ -137,7 +137,8 @@ class Run(RunFolder):
     def open(cls, folder: str, say: Callable[[str], None] = lambda line: None) -> Run:
         """A run that was written before. Raises SpecError where it is none."""
         place = Path(folder).expanduser()
-        return cls(place, RunFolder(place).read_config(), say=say)
+        found = RunFolder(place)
+        return cls(place, found.read_config(found.read_summary()), say=say)
 
     @cached_property
     def origin(self) -> Origin:
@@ -172,14 +173,14 @@ class Run(RunFolder):
         Raises SpecError where nothing is left to do.
         """
         self.goes_on = True
-        self.rows = self.read_rows()
+        summary = self.read_summary()
+        self.rows = self.read_rows(summary)
         ended, patience = len(self.rows), recipe.stop.patience if recipe.stop else 0
         if self.stale(patience):
             last = f"last {patience} epochs" if patience > 1 else "last epoch"
             why = f"the {last} brought no better top-1"
             self.refuse(NothingToResume(str(self.folder), why, "train anew with more patience"))
         epochs = recipe.epochs(per_epoch)
-        summary = self.read_summary()
         finished = summary is not None and summary.status == FINISHED
         if ended and self.rows[-1].step >= recipe.steps(per_epoch) and finished:
             why = f"its budget of {recipe.budget} is done"
@@ -332,7 +333,7 @@ class Run(RunFolder):
 
         Raises SpecError where it is missing, damaged, or disagrees with other files of the run.
         """
-        if (rows := self.rows or self.read_rows()) and self.has(BEST):
+        if (rows := self.rows or self.read_rows(self.read_summary())) and self.has(BEST):
             self.check_best(rows, about(self.weights))
         return self._read_weights()
 

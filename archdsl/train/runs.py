@@ -198,8 +198,9 @@ def _folders(root: Path, name: str) -> list[Path]:
 def read_run(folder: Path) -> PastRun:
     """A run, whatever became of it. Raises SpecError where the folder is none, is damaged, or its files disagree."""
     found = RunFolder(folder)
-    config = found.read_config()
-    recipe, rows, summary = found.read_recipe(config), found.read_rows(), found.read_summary()
+    summary = found.read_summary()
+    config, rows = found.read_config(summary), found.read_rows(summary)
+    recipe = found.read_recipe(config)
     if found.has(BEST):  # weights are often removed, to save room
         found.check_best(rows, about(folder / BEST))
     return PastRun(folder, config, recipe, tuple(rows), summary.status if summary else UNFINISHED)
