@@ -17,7 +17,7 @@ from archdsl.language.recipe import Count, Recipe
 from archdsl.language.recipe.recipe import learning_rate
 from archdsl.language.recipe.words import Early, Linear, Plateau, Sgd
 from archdsl.train.course import NOTHING, Course, Position, Sums, Trainable
-from archdsl.train.epoch import Epoch
+from archdsl.train.epoch import Epoch, best_of
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 
@@ -92,7 +92,8 @@ class Book(Run):
     """A run that writes its rows and states, and of the rest no more than a line of `heard`."""
 
     def __init__(self, folder: Path, goes_on: bool = False) -> None:
-        super().__init__(folder, None, goes_on=goes_on)  # type: ignore[arg-type]  # of the machine and the data
+        config: Any = SimpleNamespace(best=best_of)
+        super().__init__(folder, config, goes_on=goes_on)
         self.heard: list[str] = []
         self.origin = SimpleNamespace(graph=GRAPH)  # type: ignore[assignment]
         if goes_on and (folder / "metrics.csv").exists():
@@ -238,11 +239,16 @@ def test_a_plateau_lowers_the_rate(tmp_path: Path) -> None:
     assert again.rates[:4] == [0.5, 0.5, 0.5, 0.25]
 
 
-def test_it_stops_where_nothing_gets_better(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("loss", "best"), [(1.0, 2), (0.9, 4), (1.1, 2)])
+def test_it_stops_where_nothing_gets_better(tmp_path: Path, loss: float, best: int) -> None:
+    """Of the same top-1 a lower loss is the better epoch, and no reason to go on."""
     recipe = replace(RECIPE, stop=Early(2), budget=Count(9, "epochs"))
-    book = trained(tmp_path / "run", Toy(top1s=(3, 5, 4, 5, 8)), recipe)
+    book = trained(tmp_path / "run", Toy(top1s=(3, 5, 4, 5, 8), losses=(1.0, 1.0, 1.0, loss)), recipe)
     assert len(book.rows) == 4 and book.heard[-1] == "finished"
-    assert book.result is not None and book.result.epoch == 2
+    assert book.result is not None and book.result.epoch == best
+    assert [line for line in book.heard if line.startswith("best")] == [
+        f"best of epoch {n}" for n in sorted({1, 2, best})
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What happens to a recipe, data and settings before a backend trains, with one that only notes what it is given."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -37,8 +38,11 @@ from archdsl.language.recipe.words import (
 )
 from archdsl.language.source import Source
 from archdsl.train import Epoch, Result, Run, Settings, resume, train
+from archdsl.train.config import RunConfig
 from archdsl.train.engine import open_run
 from archdsl.train.recipes import read_recipe
+from archdsl.train.runs import read_run
+from archdsl.weights import about
 
 SPEC = """
 model tiny(classes=10, width=8) {
@@ -260,6 +264,28 @@ def test_a_run_can_be_made_longer_on_another_device(given: Given, tmp_path: Path
     assert (again.recipe.budget, again.settings.workers) == (Count(3, "epochs"), 2)
     assert len(again.run.read("metrics.csv").splitlines()) == 4
     assert replace(again.recipe, budget=RECIPE.budget) == RECIPE
+
+
+def test_a_run_of_before_keeps_the_first_of_equal_epochs(given: Given, tmp_path: Path) -> None:
+    """Top-1 is the same in every epoch here, and the loss falls: today the last one is the best."""
+
+    def best() -> tuple[Any, ...]:
+        read_run(folder)
+        said = about(folder / "best.safetensors")
+        return open_run(str(folder)).run.read_summary().epoch, said["epoch"], given.recipe.budget.n  # type: ignore[union-attr]
+
+    run = trained(tmp_path)
+    folder = run.folder
+    assert best() == (2, "2", 2)
+    config = json.loads((folder / "config.json").read_text())
+    del config["loss_decides"]
+    run.config = RunConfig.parse(json.dumps(config))
+    run.write("config.json", run.config.text)
+    run._save_weights({}, run.rows[0])
+    run.finish("finished", 360)
+    assert best() == (1, "1", 2)
+    resume(str(folder), budget={"epochs": "3"})
+    assert best() == (1, "1", 3)
 
 
 def test_a_damaged_file_is_named(given: Given, tmp_path: Path) -> None:

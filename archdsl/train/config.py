@@ -1,12 +1,13 @@
 """config.json of a run, what it was begun with, and summary.json, how it ended: as values that know their kinds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
 from archdsl.data import Size, is_image
+from archdsl.train.epoch import Epoch, best_of
 from archdsl.train.fields import parse_json, plain
 from archdsl.train.settings import Settings
 
@@ -64,6 +65,7 @@ class RunConfig:
     params, macs: what the model costs. machine: as the training goes on, where it was resumed.
     spec: the name of its file. model, settings, set_input: which model of it, and what `--set` and `--input` gave.
     files: SHA-256 of each file that was written when it began. device, precision, versions: what the backend found.
+    loss_decides: of `best_of`; runs of earlier versions do not say it, and keep the first of equal epochs.
     """
 
     archdsl: str | None = None
@@ -81,6 +83,7 @@ class RunConfig:
     settings: Mapping[str, str]
     set_input: str | None
     files: Mapping[str, str]
+    loss_decides: bool | None = None
     device: str | None = None
     precision: str | None = None
     versions: Mapping[str, str] | None = None
@@ -91,6 +94,10 @@ class RunConfig:
         """Of the images that the model reads: channels, height, width."""
         assert is_image(self.input), "looked at when it was read"
         return self.input
+
+    def best(self, rows: Iterable[Epoch]) -> Epoch | None:
+        """The epoch whose weights the run keeps, of these; None of none."""
+        return best_of(rows, bool(self.loss_decides))
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in the file."""

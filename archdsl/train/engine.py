@@ -315,4 +315,5 @@ def _config(origin: Origin, artifact: Artifact, costs: Cost, settings: Settings,
         settings=origin.settings,
         set_input=origin.input,
         files={},
+        loss_decides=True,
     )  # fmt: skip

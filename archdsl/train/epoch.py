@@ -76,9 +76,12 @@ def _cell(value: object) -> object:
     return f"'{one_line(value)}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else one_line(value)
 
 
-def best_of(rows: Iterable[Epoch]) -> Epoch | None:
-    """The first epoch with the highest top-1 on the held-out images."""
-    return max(rows, key=lambda row: row.val_top1, default=None)
+def best_of(rows: Iterable[Epoch], loss_decides: bool = True) -> Epoch | None:
+    """The epoch with the highest top-1 on the held-out images.
+
+    loss_decides: of several the one with the lowest loss; else, and where they have the same loss, the first.
+    """
+    return max(rows, key=lambda row: (row.val_top1, -row.val_loss if loss_decides else 0), default=None)
 
 
 def parse_table(text: str) -> list[Epoch]:

@@ -21,7 +21,7 @@ from archdsl.language.errors.training import RunChanged, RunDisagrees, RunUnusab
 from archdsl.language.opening import BYTES, fault, read_file
 from archdsl.language.source import Source
 from archdsl.train.config import CONFIG, SUMMARY, RunConfig, Summary
-from archdsl.train.epoch import Epoch, best_of, parse_table
+from archdsl.train.epoch import Epoch, parse_table
 from archdsl.train.files import digest
 from archdsl.train.recipes import RecipeText
 
@@ -89,7 +89,7 @@ class RunFolder:
         remove = f"remove {SUMMARY}: `archdsl train --resume` writes it anew"
         return self._parsed(Summary.parse, self.read(SUMMARY), remove) if self.has(SUMMARY) else None
 
-    def read_rows(self, summary: Summary | None) -> list[Epoch]:
+    def read_rows(self, config: RunConfig, summary: Summary | None) -> list[Epoch]:
         """The epochs that ended; none where the training ended before its first one did."""
         if not self.has(METRICS) and not (summary and summary.epochs):
             return []
@@ -98,7 +98,7 @@ class RunFolder:
         except ValueError:
             self.unusable(f"{METRICS} is damaged", _TRAIN_AGAIN)
         if summary and summary.epoch is not None:
-            best = best_of(rows)
+            best = config.best(rows)
             assert best is not None, "a table has a row"
             self._agree("the epochs", METRICS, len(rows), SUMMARY, summary.epochs)
             self._agree("the best epoch", METRICS, best.epoch, SUMMARY, summary.epoch)
@@ -106,12 +106,12 @@ class RunFolder:
             self._agree("its loss", METRICS, best.val_loss, SUMMARY, summary.loss)
         return rows
 
-    def check_best(self, rows: Sequence[Epoch], about: Mapping[str, str]) -> None:
+    def check_best(self, config: RunConfig, rows: Sequence[Epoch], about: Mapping[str, str]) -> None:
         """Hold what the weights say of themselves against the epochs.
 
         They are of the best one, or of the best before the last, whose weights are written after its row.
         """
-        epochs = {str(row.epoch): row for row in (best_of(rows), best_of(rows[:-1])) if row}
+        epochs = {str(row.epoch): row for row in (config.best(rows), config.best(rows[:-1])) if row}
         row = epochs.get(about.get("epoch", ""))
         if row is None:
             best, said = " or ".join(epochs) or "none", about.get("epoch", "none")

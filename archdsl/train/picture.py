@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from archdsl.train.epoch import Epoch, best_of
+from archdsl.train.epoch import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,14 +45,12 @@ def plain(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def draw_curves(rows: Sequence[Epoch], title: str, averaged: bool = False) -> bytes | None:
+def draw_curves(rows: Sequence[Epoch], best: Epoch, title: str, averaged: bool = False) -> bytes | None:
     """A PNG of 2100 x 675 pixels: losses, top-1, learning rate. None where matplotlib is not installed.
 
-    averaged: whether the figures on held-out images are of averaged weights.
+    best: of the rows, which is marked. averaged: whether the figures on held-out images are of averaged weights.
     """
     held_out = "held out, averaged weights" if averaged else "held out"
-    best = best_of(rows)
-    assert best is not None, "a picture is drawn once an epoch has ended"
 
     def draw(figure: Figure) -> None:
         losses, top1, rate = _panels(figure)

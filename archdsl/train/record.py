@@ -174,7 +174,7 @@ class Run(RunFolder):
         """
         self.goes_on = True
         summary = self.read_summary()
-        self.rows = self.read_rows(summary)
+        self.rows = self.read_rows(self.config, summary)
         ended, patience = len(self.rows), recipe.stop.patience if recipe.stop else 0
         if self.stale(patience):
             last = f"last {patience} epochs" if patience > 1 else "last epoch"
@@ -222,7 +222,7 @@ class Run(RunFolder):
         if epochs > len(self.rows):
             self.unusable("its state is not that of its metrics.csv", "train again")
         if self.has(BEST):
-            self.check_best(self.rows, about(self.weights))
+            self.check_best(self.config, self.rows, about(self.weights))
         del self.rows[epochs:]
         if weights and self.rows and self.best is self.rows[-1]:
             self._save_weights(weights(), self.rows[-1])
@@ -235,12 +235,13 @@ class Run(RunFolder):
 
     @property
     def best(self) -> Epoch | None:
-        """The first epoch with the highest top-1 on the held-out images."""
-        return best_of(self.rows)
+        """The epoch whose weights are kept: `best_of`."""
+        return self.config.best(self.rows)
 
     def stale(self, patience: int) -> bool:
         """Whether the last `patience` epochs brought no better top-1 on the held-out images; 0 is never."""
-        return 0 < patience <= len(self.rows) - (self.best.epoch if self.best else 0)
+        first = best_of(self.rows, loss_decides=False)
+        return 0 < patience <= len(self.rows) - (first.epoch if first else 0)
 
     def epoch(self, row: Epoch, save_state: Callable[[], None], weights: Callable[[], Weights]) -> None:
         """Record an epoch, the backend's own state after it, and the weights if it is the best so far.
@@ -295,7 +296,7 @@ class Run(RunFolder):
         seconds = round(sum(row.seconds for row in self.rows), 2)
         result = Result(best.val_top1, best.val_loss, count, best.epoch, len(self.rows), seconds, status)
         if leads():
-            self._draw()
+            self._draw(best)
             self._seal(  # where it says `finished`, nothing is left to do
                 Summary(top1=result.top1, loss=result.loss, count=count, epoch=result.epoch, epochs=result.epochs,
                         seconds=seconds, status=status)
@@ -309,8 +310,8 @@ class Run(RunFolder):
         known = {name: files.digest(self.read(name)) for name in (CONFIG, METRICS) if self.has(name)}
         self.write(SUMMARY, replace(summary, files=known).text)
 
-    def _draw(self) -> None:
-        picture = draw_curves(self.rows, self.folder.name, "average" in self.recipe.lines)
+    def _draw(self, best: Epoch) -> None:
+        picture = draw_curves(self.rows, best, self.folder.name, "average" in self.recipe.lines)
         if picture is None:
             self.say('no curves.png: it needs matplotlib, `pip install "archdsl[data]"`')
         else:
@@ -333,8 +334,8 @@ class Run(RunFolder):
 
         Raises SpecError where it is missing, damaged, or disagrees with other files of the run.
         """
-        if (rows := self.rows or self.read_rows(self.read_summary())) and self.has(BEST):
-            self.check_best(rows, about(self.weights))
+        if (rows := self.rows or self.read_rows(self.config, self.read_summary())) and self.has(BEST):
+            self.check_best(self.config, rows, about(self.weights))
         return self._read_weights()
 
     def _read_weights(self) -> dict[str, Array]:

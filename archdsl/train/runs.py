@@ -20,7 +20,7 @@ from archdsl.language.errors.evaluation import NoRuns
 from archdsl.language.printable import one_line
 from archdsl.language.source import flag
 from archdsl.train.config import CONFIG, FINISHED, RunConfig
-from archdsl.train.epoch import Epoch, best_of
+from archdsl.train.epoch import Epoch
 from archdsl.train.folder import BEST, RunFolder
 from archdsl.train.recipes import RecipeText
 from archdsl.weights import about
@@ -58,8 +58,8 @@ class PastRun:
 
     @property
     def best(self) -> Epoch | None:
-        """The first epoch with the highest top-1 on the held-out images."""
-        return best_of(self.rows)
+        """The epoch whose weights the run keeps."""
+        return self.config.best(self.rows)
 
     @property
     def top1(self) -> float | None:
@@ -199,10 +199,10 @@ def read_run(folder: Path) -> PastRun:
     """A run, whatever became of it. Raises SpecError where the folder is none, is damaged, or its files disagree."""
     found = RunFolder(folder)
     summary = found.read_summary()
-    config, rows = found.read_config(summary), found.read_rows(summary)
-    recipe = found.read_recipe(config)
+    config = found.read_config(summary)
+    recipe, rows = found.read_recipe(config), found.read_rows(config, summary)
     if found.has(BEST):  # weights are often removed, to save room
-        found.check_best(rows, about(folder / BEST))
+        found.check_best(config, rows, about(folder / BEST))
     return PastRun(folder, config, recipe, tuple(rows), summary.status if summary else UNFINISHED)
 
 
