@@ -3,9 +3,11 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -104,6 +106,9 @@ class Book(Run):
         self.folder.mkdir(exist_ok=True)
         self.heard.append(f"start on {facts['device']}")
 
+    def tell_plan(self, recipe: Recipe, extent: Any, done: int) -> None:
+        pass
+
     def _save_weights(self, tensors: Mapping[str, Any], row: Epoch) -> None:
         self.heard.append(f"best of epoch {row.epoch}")
 
@@ -195,6 +200,52 @@ def test_an_interruption_leaves_a_run_in_order(tmp_path: Path) -> None:
         course(Toy(), book, kind=Cut).take(**MACHINE)
     assert book.heard[-1] == "interrupted" and len(book.rows) == 1
     assert book.result is not None and book.result.status == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("at", "until", "then"),
+    [
+        (2, "before anything was kept", "begins anew"),
+        (5, "kept up to step 4", "goes on"),
+        (6, "kept up to step 6", "goes on"),
+    ],
+)
+def test_what_is_left_is_said(at: int, until: str, then: str, tmp_path: Path) -> None:
+    book = Book(tmp_path / "a run")
+    said: list[str] = []
+    book.say = said.append
+    with pytest.raises(KeyboardInterrupt):
+        course(Toy(), book, kind=type("CutHere", (Cut,), {"at": at, "pause": 60})).take(**MACHINE)
+    command = f"`archdsl train --resume '{book.folder}'` {then}"
+    assert said[-2:] == [f"stopped after step {at} of 10, {until}", command]
+
+
+def test_a_log_is_never_silent_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one call takes long, as the first does, and with the figures of the steps that were taken."""
+    monkeypatch.setattr("archdsl.train.voice.SILENCE", 0.01)
+    monkeypatch.setattr("archdsl.train.voice.Log.pause", 0.0)
+    said: list[str] = []
+    begun, figures = Event(), Event()
+
+    class Slow(Toy):
+        def steps(self, first: int, last: int, sums: Sums, turn: Callable[[int], float]) -> None:
+            assert begun.wait(60)
+            super().steps(first, last, sums, turn)
+
+        def evaluate(self) -> Sums:
+            assert figures.wait(60)
+            return super().evaluate()
+
+    def say(line: str) -> None:
+        said.append(line)
+        (figures if "loss" in line else begun).set()
+
+    book = Book(tmp_path / "run")
+    book.say = say
+    course(Slow(), book, replace(RECIPE, budget=Count(4))).take(**MACHINE)
+    assert re.fullmatch(r"epoch 1/1, \d+ s so far", said[0])
+    figure = next(line for line in said if "loss" in line)
+    assert figure.startswith("epoch 1/1, step ") and "of 4  loss" in figure
 
 
 def test_when_the_state_is_kept(tmp_path: Path) -> None:
@@ -296,16 +347,16 @@ def test_the_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It moves between steps and at an epoch's end, and stops before the run is put in order."""
     book = Book(tmp_path / "run")
     bar = SimpleNamespace(
+        pause=0.0,
         epoch=lambda number: book.heard.append(f"epoch {number}"),
         step=lambda done, *figures: book.heard.append(f"{done}: {figures}"),
         stop=lambda: book.heard.append("no bar"),
     )
-    monkeypatch.setattr("archdsl.train.course.Bar", lambda *about: book.heard.append(f"bar {about}") or bar)
-    monkeypatch.setattr("archdsl.train.course._MOVE", 0.0)
+    monkeypatch.setattr("archdsl.train.course.Bar", lambda extent: book.heard.append(f"bar {astuple(extent)}") or bar)
     Course(Toy(), book, replace(RECIPE, budget=Count(6)), SETTINGS, COUNT, 8, progress=True).take(**MACHINE)
     rates = [1 - n / 6 for n in range(6)]
     assert book.heard == [
-        "start on a toy", "bar (2, 6, 10)", "epoch 0",
+        "start on a toy", "bar (43, 8, 10, 1, 2, 4, 6)", "epoch 0",
         f"1: {(0.0, 50.0, rates[0])}", f"2: {(0.5, 50.0, rates[1])}", f"3: {(1.0, 50.0, rates[2])}",
         f"4: {(1.5, 50.0, rates[3])}", "best of epoch 1", "epoch 1",
         f"5: {(4.0, 50.0, rates[4])}", f"6: {(4.5, 50.0, rates[5])}", "best of epoch 2", "no bar", "finished",

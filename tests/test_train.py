@@ -7,9 +7,12 @@ import csv
 import json
 import math
 import os
+import re
+import shlex
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,7 +97,14 @@ def test_a_run_is_complete(digits_run: DigitsRun) -> None:
     assert not [name for name in names if name.endswith((".part", ".next"))]
     assert (run.folder / "spec.arch").read_text() == SPEC
     assert run.folder.name.startswith("tiny-digits-")
-    assert [line.startswith(("run ", "epoch ")) for line in said] == [True] * 3
+    heads = ["run", "model", "data", "recipe", "steps", "machine", "epoch", "epoch"]
+    assert [line.split()[0] for line in said] == heads
+    for line, facts in {
+        1: ("tiny, 1,442 parameters", "1x8x8"), 2: ("1,437 images to train on, 360 held out", "10 classes"),
+        3: ("adamw with a rate of 0.01, cosine",), 4: ("2 epochs of 44, 88 in all; 32 images a step",),
+        5: ("cpu", "float32, torch "),
+    }.items():  # fmt: skip
+        assert all(fact in said[line] for fact in facts), said[line]
     with (run.folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["epoch", "step", "lr", "train_loss", "train_top1", "val_loss", "val_top1", "seconds"]
@@ -134,6 +144,28 @@ def test_ctrl_c_leaves_a_run_in_order(tmp_path: Path) -> None:
     assert summary["status"] == "interrupted"
     assert evaluate(str(tmp_path / "stopped"))[1].top1 == summary["top1"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_is_stopped_says_how_it_goes_on(
+    number: int, code: int, tmp_path: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(line: str) -> None:
+        print(line)
+        if line.startswith("epoch   1"):
+            os.kill(os.getpid(), number)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("archdsl.cli.training.say", stop)
+    before = signal.getsignal(signal.SIGTERM)
+    ended = run("train", "lenet5", "--data", "digits", "--device", "cpu", "--epochs", 2, "--name", "a run")
+    assert ended.code == code and "stopped after step 22 of 44, kept up to step 22\n" in ended.out
+    said = re.search("`archdsl (.*)` goes on\n", ended.out)
+    assert said and signal.getsignal(signal.SIGTERM) is before
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    again = run(*shlex.split(said[1]))
+    assert again.code == 0 and "goes on after step 22\nepoch   2" in again.out
 
 
 # --- what a recipe means -----------------------------------------------------------------------------

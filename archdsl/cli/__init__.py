@@ -1,6 +1,7 @@
 """The command line: the only place that exits, and prints all but the progress of a training.
 
-Exit codes: 0 fine, 1 the spec or the data is wrong, 2 the command line is wrong or an extra is missing, 130 on Ctrl-C.
+Exit codes: 0 fine, 1 the spec or the data is wrong, 2 the command line is wrong or an extra is missing, 130 on Ctrl-C,
+143 where SIGTERM ended a training in order.
 """
 
 import gc
@@ -14,7 +15,17 @@ from typing import NoReturn
 
 from archdsl.api import MissingExtra
 from archdsl.cli.flags import Command
-from archdsl.cli.terminal import INTERRUPTED, WRONG_COMMAND, WRONG_SPEC, WrongCommand, exit_code, note, report
+from archdsl.cli.terminal import (
+    INTERRUPTED,
+    TERMINATED,
+    WRONG_COMMAND,
+    WRONG_SPEC,
+    Terminated,
+    WrongCommand,
+    exit_code,
+    note,
+    report,
+)
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.printable import printable
 from archdsl.language.version import __version__
@@ -68,6 +79,8 @@ def _run(args: Sequence[str]) -> int:
     except OSError as error:
         about = f"{error.filename}: " if error.filename else ""
         return _sentence(f"{about}{error.strerror or error}", WRONG_SPEC)
+    except Terminated:
+        return TERMINATED
     except KeyboardInterrupt:
         return INTERRUPTED
 

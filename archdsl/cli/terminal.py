@@ -6,15 +6,16 @@ Nothing else of the command line prints, so that no text of a file reaches a ter
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from archdsl.code.backend import HEADER
 from archdsl.language.diagnostics import Diagnostic, SpecError, render
@@ -28,16 +29,34 @@ from archdsl.language.source import Source
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["WrongCommand", "check_ours", "colours", "exit_code", "grid", "note", "print_bytes", "print_table",
-           "print_text", "replace_file", "report", "say"]  # fmt: skip
+__all__ = ["Terminated", "WrongCommand", "check_ours", "colours", "ending_in_order", "exit_code", "grid", "note",
+           "print_bytes", "print_table", "print_text", "replace_file", "report", "say"]  # fmt: skip
 
-WRONG_SPEC, WRONG_COMMAND, INTERRUPTED = 1, 2, 130
+WRONG_SPEC, WRONG_COMMAND, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 MOST_SHOWN = 100
 _FOUND_OUT = (BatchOfOne, Contradiction, DeviceMissing, Diverged, OutOfMemory, TooLittleMemory)
 
 
 class WrongCommand(Exception):
     """The command line cannot be carried out; the message is a sentence for the user."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, where a command ends in order on it as on Ctrl-C."""
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Have SIGTERM raise Terminated inside the block."""
+
+    def terminate(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def say(line: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from archdsl import api
 from archdsl.cli.flags import SPEC, SPEC_FLAGS, Command, Flag, flag, flag_of
 from archdsl.cli.specs import extras_of, find_backend, open_spec, parse_settings
-from archdsl.cli.terminal import WrongCommand, print_text, say
+from archdsl.cli.terminal import WrongCommand, ending_in_order, print_text, say
 from archdsl.language.diagnostics import refuse
 from archdsl.language.recipe import Recipe
 from archdsl.language.schema import parameters
@@ -97,7 +97,7 @@ def train(
             return 0
         framework, place = find_backend(backend or "torch"), {"output": output or "runs", "name": name}
         what = {"values": parse_settings(values), "input": input, "to": framework.name, **place, **_speaking()}
-        with api.needs(f"{framework.extra},data"):
+        with api.needs(f"{framework.extra},data"), ending_in_order():
             run, result = in_turn()(run_training)(program, block, chosen, how, **what)
     _tell(run, result)
     return 0
@@ -147,7 +147,7 @@ def _resume(
     if given:
         can = f"the budget ({', '.join(f'--{n}' for n in _BUDGET)}), and where and how it runs"
         raise WrongCommand(f"--resume goes on as the run began: leave out {', '.join(given)} (only {can} can change)")
-    with api.needs(extras_of(folder)):
+    with api.needs(extras_of(folder)), ending_in_order():
         return in_turn()(go_on)(folder, budget=changes, changes=settings, **_speaking())
 
 

@@ -5,7 +5,7 @@ A backend gives a `Trainable`, which takes steps, evaluates and keeps its state.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -13,8 +13,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import RunUnwritable
@@ -25,11 +23,11 @@ from archdsl.train.failures import diverged
 from archdsl.train.ranks import leads
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
+from archdsl.train.voice import Bar, Extent, Log, stopped
 
 __all__ = ["NOTHING", "Course", "Position", "Sums", "Trainable"]
 
 _LOOK = 1.0  # seconds between two looks for numbers that are not finite, because a look may wait for the device
-_MOVE = 0.2  # seconds between two movements of the bar, for the same reason
 _MOST = 2**53  # of what is counted: all smaller numbers are told apart
 _MEET = 10  # steps after which several processes do together what is due: their clocks differ
 
@@ -125,37 +123,8 @@ class Trainable(Protocol):
         """
 
 
-class Bar:
-    """One bar on standard error for the whole training; lines that are said meanwhile go above it.
-
-    epochs, steps: of the whole training. batch: images of a step.
-    """
-
-    def __init__(self, epochs: int, steps: int, batch: int) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
-                   TimeRemainingColumn(), TextColumn("{task.fields[figures]}"))  # fmt: skip
-        self.epochs, self.batch = epochs, batch
-        self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self.task = self.progress.add_task("", total=steps, figures="")
-        self.progress.start()
-
-    def epoch(self, number: int) -> None:
-        """Epoch `number`, counted from 0, begins."""
-        self.progress.update(self.task, description=f"epoch {number + 1}/{self.epochs}")
-
-    def step(self, done: int, loss: float, top1: float, rate: float) -> None:
-        """`done` steps of the whole training are done. top1: in percent. rate: the learning rate."""
-        self.progress.update(self.task, completed=done)
-        speed = (self.progress.tasks[0].speed or 0.0) * self.batch
-        text = f"loss {loss:.4f}  top-1 {top1:.2f} %  lr {rate:.3g}  {speed:,.0f} images/s"
-        self.progress.update(self.task, figures=text)
-
-    def stop(self) -> None:
-        self.progress.stop()
-
-
 class Course:
-    """One training. count, held_out: images to train on and to evaluate with."""
+    """One training. count, held_out: images to train on and to evaluate with. progress: a bar instead of lines."""
 
     def __init__(self, learner: Trainable, run: Run, recipe: Recipe, settings: Settings, count: int, held_out: int,
                  progress: bool = False) -> None:  # fmt: skip
@@ -164,9 +133,11 @@ class Course:
         self.per_epoch = recipe.batches_of(count, whole=True)
         self.total = recipe.steps(self.per_epoch)
         self.batch = recipe.batch_of(count)
-        self.progress = progress and leads()
-        self.bar: Bar | None = None
-        self.step = self.first = self.drops = 0
+        self.extent = Extent(count, held_out, self.batch, learner.processes, recipe.epochs(self.per_epoch),
+                             self.per_epoch, self.total)  # fmt: skip
+        self.progress = progress
+        self.bar: Bar | Log | None = None  # of the process that speaks
+        self.step = self.first = self.drops = self.kept = 0
         self.sums = NOTHING  # of the epoch that runs, before `first`
         self.since = self.saved = self.looked = self.moved = self.wake = 0.0
 
@@ -179,7 +150,8 @@ class Course:
         """
         self._begin()
         self.run.start(self.log, device=device, precision=precision, versions=versions)
-        with self.run.ending(self.held_out), self._shown():
+        self.run.tell_plan(self.recipe, self.extent, self.step)
+        with self._stopping(), self.run.ending(self.held_out), self._shown():
             self.saved = self.looked = perf_counter()
             self.since += self.saved
             while self.step < self.total and not self._gave_up():
@@ -193,7 +165,8 @@ class Course:
         if not self.run.goes_on:
             return
         position = self.run.read_state(self.learner.state_name, self._restored) or Position()
-        self.step, self.since = position.step, -position.seconds
+        self.step = self.kept = position.step
+        self.since = -position.seconds
         if any(row.step > row.epoch * self.per_epoch for row in self.run.rows):
             self.run.unusable(f"its epochs have more than {self.per_epoch:,} steps, which its data do not fill")
         ended = [row.step for row in self.run.rows if row.step <= self.step]
@@ -276,9 +249,10 @@ class Course:
             self._look(wait=due or together)
         if due:
             self._save(self.learner.trained(), now - self.since)
-        if self.bar and now - self.moved > _MOVE:
+        if self.bar and now - self.moved > self.bar.pause:
             self._move(self.bar)
-        self.wake = min(self.saved + self.pause, self.looked + _LOOK, self.moved + _MOVE if self.bar else math.inf)
+        move = self.moved + self.bar.pause if self.bar else math.inf
+        self.wake = min(self.saved + self.pause, self.looked + _LOOK, move)
 
     def _save(self, sums: Sums = NOTHING, seconds: float = 0.0) -> None:
         """Keep the state. sums, seconds: of the epoch so far; none at its end."""
@@ -288,7 +262,7 @@ class Course:
             path = str(self.run.folder / self.learner.state_name)
             self.run.refuse(RunUnwritable(path, error.strerror or "the disk is full"))
         self.run.keep(self.learner.state_name, content)
-        self.saved = perf_counter()
+        self.kept, self.saved = self.step, perf_counter()
 
     # --- numbers that are not finite -------------------------------------------------------------------
 
@@ -308,20 +282,30 @@ class Course:
         epoch = step // self.per_epoch
         return diverged(self.recipe, self.run.origin.graph, epoch + 1, step + 1, path, what)
 
-    # --- the bar ---------------------------------------------------------------------------------------
+    # --- what is said meanwhile ------------------------------------------------------------------------
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            with suppress(OSError):  # what reads the lines may have been stopped, too
+                for line in stopped(self.run.folder, self.step, self.total, self.kept):
+                    self.run.say(line)
+            raise
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        if not self.progress:
+        if not leads():
             yield
             return
-        self.bar = Bar(self.recipe.epochs(self.per_epoch), self.total, self.batch)
+        self.bar = Bar(self.extent) if self.progress else Log(self.extent, self.run.say)
         try:
             yield
         finally:
             self.bar.stop()
 
-    def _move(self, bar: Bar) -> None:
+    def _move(self, bar: Bar | Log) -> None:
         if (sums := self.learner.trained(alone=True)).count:
             bar.step(self.step, sums.mean_loss, sums.top1, self.rate(self.step - 1))
         self.moved = perf_counter()

@@ -31,6 +31,7 @@ from archdsl.train.folder import BEST, PROGRAM, RECIPE
 from archdsl.train.recipes import RecipeText, declared_recipe, with_budget
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
+from archdsl.train.voice import Pulse
 from archdsl.weights import Origin, WeightFile, about
 
 __all__ = ["FIXED", "Trained", "check_same", "open_run", "refuse_lone_values", "resume", "train"]
@@ -93,8 +94,9 @@ def train(
     if not costs.params:
         raise SpecError([NothingToTrain().at(graph[graph.outputs[0].node].span)])
     artifact = backend.emit(graph)
-    images, held_out = _load(found, size, recipe, settings, graph, free)
-    normalise = images.statistics((recipe.find(StandardizeImages) or StandardizeImages()).by)
+    with Pulse(say, lambda: "reading the images"):
+        images, held_out = _load(found, size, recipe, settings, graph, free)
+        normalise = images.statistics((recipe.find(StandardizeImages) or StandardizeImages()).by)
     config = _config(origin, artifact, costs, settings, found, normalise, size, command)
     texts: dict[str, str | bytes] = {
         "resolved.txt": to_text(graph),
@@ -131,7 +133,8 @@ def resume(
     recipe = with_budget(before, budget) if budget else before
     data = _open(before, say)
     check_same(run, data, "a training goes on with its own data: put them back as they were, or train anew")
-    images, held_out = _load(data, found.size, recipe, found.settings, run.origin.graph, free)
+    with Pulse(say, lambda: "reading the images"):
+        images, held_out = _load(data, found.size, recipe, found.settings, run.origin.graph, free)
     per_epoch = recipe.batches_of(len(images), whole=True)
     if recipe.steps(per_epoch) < before.steps(per_epoch):
         (name, text), *_ = (budget or {}).items()

@@ -83,18 +83,19 @@ def check_seal(file: BinaryIO) -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C back to the end of the block."""
+    """Hold Ctrl-C and SIGTERM back to the end of the block."""
     if threading.current_thread() is not threading.main_thread():  # only it hears signals
         yield
         return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    heard: list[int] = []
+    before = {n: signal.signal(n, lambda number, frame: heard.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        signal.raise_signal(signal.SIGINT)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if heard:
+        signal.raise_signal(heard[0])
 
 
 def _sync_folder(folder: Path) -> None:

@@ -33,6 +33,7 @@ from archdsl.train.picture import draw_curves
 from archdsl.train.ranks import leads
 from archdsl.train.recipes import RecipeText
 from archdsl.train.runs import PastRun, report
+from archdsl.train.voice import Extent, plan
 from archdsl.weights import Bundle, Origin, WeightFile, about
 
 if TYPE_CHECKING:
@@ -123,7 +124,14 @@ class Run(RunFolder):
         for file, text in self.texts.items():
             self.write(file, text)
         self.write(CONFIG, self.config.text)
-        self.say(f"run {self.folder}")
+        self.say(f"run      {self.folder}")
+
+    def tell_plan(self, recipe: Recipe, extent: Extent, done: int) -> None:
+        """Say what begins, or goes on after so many steps."""
+        for line in plan(self.config, recipe, extent):
+            self.say(line)
+        if done:
+            self.say(f"goes on after step {done:,}")
 
     def _make_folder(self) -> None:
         if not leads():
