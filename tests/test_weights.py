@@ -3,10 +3,16 @@
 Cases of E0901, E0902, E0903, E0904 and E0905 stand here, because a spec alone cannot show them.
 """
 
+import ast
 import json
 import random
+import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +298,96 @@ def test_a_missing_extra_says_what_to_install(tmp_path: Path, run: Callable[...,
     monkeypatch.setitem(sys.modules, "onnx", None)
     ended = run("convert", tmp_path / "w.safetensors", "--to", "onnx", "-o", tmp_path / "net.onnx")
     assert ended.code == 2 and 'pip install "archdsl[onnx]"' in ended.err
+
+
+# --- programs that do not know archdsl -----------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[1] / "docs" / "weights.md").read_text(encoding="utf-8")
+ALONE = dict(re.findall(r"^```python alone (\S+)\n(.*?)^```$", PAGE, re.M | re.S))
+ROWS = PAGE.partition("| key | holds |")[2].partition("\n\n")[0].splitlines()
+KEYS = {key for row in ROWS for key in re.findall(r"`([\w.]+)`", row.split("|")[1] if row else "")}
+NOT_IN = {"torch": set(), "keras": {"sha256"}, "onnx": {"format", "made_by", "sha256", "spec", "spec_files"}}
+
+
+@pytest.fixture(scope="module")
+def lenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps: LeNet-5 on digits, with an image in the size that it reads."""
+    pytest.importorskip("lightning")
+    from PIL import Image
+
+    from archdsl.train import Settings, open_recipe, train
+
+    folder = tmp_path_factory.mktemp("alone")
+    program, name = api.open_model("lenet5")
+    recipe = open_recipe(None, {"data": "digits", "steps": "2"})
+    run, _ = train(program, name, recipe, Settings(device="cpu"), output=str(folder), name="run")
+    pixels = np.random.default_rng(0).integers(0, 256, run.config.size[1:], np.uint8)
+    Image.fromarray(pixels).save(run.folder / "photo.png")
+    return run.folder
+
+
+@pytest.mark.parametrize(
+    ("to", "file"),
+    [
+        ("torch", "net.safetensors"),
+        pytest.param("keras", "net.weights.h5", marks=pytest.mark.more),
+        ("onnx", "net.onnx"),
+    ],
+)
+def test_the_programs_of_the_page_see_what_archdsl_sees(
+    lenet: Path, tmp_path: Path, run: Callable[..., Any], to: str, file: str
+) -> None:
+    pytest.importorskip("onnxruntime" if to == "onnx" else to)
+    ended = run("predict", lenet, lenet / "photo.png", "--format", "json", "--device", "cpu")
+    best = json.loads(ended.out)[0]["classes"][0]
+    assert run("convert", lenet, "--to", to, "-o", tmp_path / file).code == 0
+    shutil.copy(lenet / "photo.png", tmp_path)
+    (tmp_path / "model.py").write_text(api.compile("lenet5", to if to == "keras" else "torch").text)
+    (tmp_path / "images.py").write_text(ALONE["images.py"])
+    more = "import sys\nprint(json.dumps(about))\nassert not [name for name in sys.modules if 'archdsl' in name]\n"
+    (tmp_path / "use.py").write_text(ALONE[to] + more)
+    said = subprocess.run([sys.executable, "use.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert said.returncode == 0, said.stderr
+    first, last = said.stdout.strip().splitlines()[-2:]
+    share, name = ast.literal_eval(first)
+    assert name == best["class"] and share == pytest.approx(best["probability"], rel=1e-4)
+    _hold_keys(json.loads(last), NOT_IN[to], lenet)
+
+
+@pytest.mark.parametrize("by", ["channel", "pixel", "image"])
+def test_the_page_reads_images_as_archdsl_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    pytest.importorskip("simplejpeg")
+    from images import paint
+
+    from archdsl.data import open_data
+
+    split = replace(open_data(str(paint(tmp_path / "flowers"))), grey=by == "image").load("train", (3, 10, 14))
+    normalise = split.statistics(by)
+    monkeypatch.chdir(tmp_path)
+    Path("normalise.npz").write_bytes(normalise.content or b"")
+    about = {"size": "[3, 10, 14]", "ratio": "1.0", "grey": json.dumps(by == "image")}
+    space: dict[str, Any] = {}
+    exec(compile(ALONE["images.py"], "images.py", "exec"), space)
+    found = space["read"](split.part.items[0], {**about, "normalise": json.dumps(normalise.as_json())})
+    assert split.pixels is not None and found.dtype == np.float32
+    np.testing.assert_allclose(found, normalise.of(split.pixels[:1]), rtol=1e-4, atol=1e-5)
+
+
+def _hold_keys(about: dict[str, str], lacking: set[str], folder: Path) -> None:
+    """Every key that the page names is there, no other, and each holds what the page says."""
+    assert {*about} == KEYS - lacking
+    config, summary = (json.loads((folder / name).read_text()) for name in ("config.json", "summary.json"))
+    spec = (folder / "spec.arch").read_bytes()
+    wanted = {
+        "spec": spec.decode(), "spec_name": "lenet5.arch", "spec_sha256": sha256(spec).hexdigest(), "spec_files": "",
+        "model": "lenet5", "settings": {"classes": "10"}, "input": "", "classes": list("0123456789"),
+        "size": config["input"], "ratio": 1.0, "grey": False, "normalise": config["data"]["normalise"],
+        "epoch": summary["epoch"], "val_top1": summary["top1"],
+        "model.py": sha256((folder / "model.py").read_bytes()).hexdigest(),
+    }  # fmt: skip
+    assert wanted.keys() == KEYS - {"format", "made_by", "sha256"}
+    for key in wanted.keys() - lacking:
+        assert (about[key] if isinstance(wanted[key], str) else json.loads(about[key])) == wanted[key], key
 
 
 def test_commands_that_cannot_be_carried_out(tmp_path: Path, run: Callable[..., Any]) -> None:

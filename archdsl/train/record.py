@@ -332,6 +332,8 @@ class Run(RunFolder):
             "epoch": str(row.epoch),
             "val_top1": repr(row.val_top1),
             "classes": json.dumps(self.config.data.classes),
+            "size": json.dumps(self.config.size),
+            "ratio": json.dumps(self.config.data.ratio),
             "normalise": json.dumps(self.config.data.normalise),
             "grey": json.dumps(bool(self.config.data.grey)),
         }
@@ -358,14 +360,15 @@ class Run(RunFolder):
         """Hold the spec and the data of the run against those that its weights are of. Raises SpecError."""
         if file.origin.bundle != self.origin.bundle:
             self.refuse(RunChanged(str(self.folder / "spec.arch")))
-        config, known = self.config, file.origin
+        config, known, data = self.config, file.origin, self.config.data
         for what, here, there in (
             ("model", config.model, known.model),
             ("settings", dict(config.settings), dict(known.settings)),
             ("set_input", config.set_input, known.input),
-            ("data.classes", json.dumps(config.data.classes), file.metadata.get("classes")),
-            ("data.normalise", json.dumps(config.data.normalise), file.metadata.get("normalise")),
-            ("data.grey", json.dumps(bool(config.data.grey)), file.metadata.get("grey", "false")),
+            ("data.classes", json.dumps(data.classes), file.metadata.get("classes")),
+            ("data.normalise", json.dumps(data.normalise), file.metadata.get("normalise")),
+            ("data.grey", json.dumps(bool(data.grey)), file.metadata.get("grey", "false")),
+            ("data.ratio", json.dumps(data.ratio), file.metadata.get("ratio", json.dumps(data.ratio))),
         ):
             self._agree(f"`{what}`", CONFIG, here, BEST, there)
 

@@ -155,8 +155,12 @@ def pack(tensors: Mapping[str, Array], about: Mapping[str, str]) -> bytes:
 
 
 def describe(origin: Origin, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The metadata of a file of ours; `more` is what else is known. `made_by` is how archdsl knows its files."""
-    return {**(more or {}), "format": FORMAT, "made_by": MADE_BY, **origin.metadata()}
+    """The metadata of a file of ours; `more` is what else is known, of another file perhaps, whose checksum goes.
+
+    `made_by` is how archdsl knows its files.
+    """
+    known = {key: text for key, text in (more or {}).items() if key != "sha256"}
+    return {**known, "format": FORMAT, "made_by": MADE_BY, **origin.metadata()}
 
 
 def save(path: str | Path, origin: Origin, tensors: Mapping[str, Array], more: Mapping[str, str] | None = None) -> None:
