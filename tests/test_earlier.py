@@ -74,7 +74,8 @@ def test_they_are_listed(run: Callable[..., Any]) -> None:
     assert one["top1"] == json.loads((DATA / "run_0_1_0_torch/summary.json").read_text())["top1"]
     assert one["images_per_second"] == pytest.approx(12 * 16 / 0.241)
     compared = json.loads(run("runs", DATA, "--compare", *found, "--format", "json").out)
-    assert {"backend", "spec", "version of torch"} <= set(compared["differences"])
+    assert {"backend", "version of torch"} <= set(compared["differences"]) and not compared["spec_changes"]
+    assert "spec" not in compared["differences"]
     assert not any(name.startswith(("recipe", "--set")) for name in compared["differences"])
 
 

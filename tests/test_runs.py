@@ -20,6 +20,7 @@ pytest.importorskip("matplotlib")
 import numpy as np
 from PIL import Image
 
+from archdsl.code.backend import find_backend
 from archdsl.graph.elaborate import load
 from archdsl.language.recipe import Count, Recipe
 from archdsl.language.source import Source
@@ -41,9 +42,9 @@ ROW = Epoch(1, 10, 0.01, 1.5, 40.0, 1.25, 50.0, 2.0)
 
 
 def finished(output: Path, name: str, top1: float, seed: int = 0, spec: str = SPEC, status: str = "finished",
-             started: datetime | None = None) -> Path:  # fmt: skip
+             started: datetime | None = None, **settings: str) -> Path:  # fmt: skip
     """A run's folder, as a training of two epochs would have left it."""
-    origin = Origin.of(load(Source("tiny.arch", spec)), "tiny_net", {"classes": "3"})
+    origin = Origin.of(load(Source("tiny.arch", spec)), "tiny_net", {"classes": "3", **settings})
     recipe = Recipe(name="quick", batch=8, budget=Count(2, "epochs"))
     data = UsedData(
         name="cifar10", source="cifar10", location="cifar10", classes=("a", "b_c", "50%"), digest="d" * 64,
@@ -54,7 +55,7 @@ def finished(output: Path, name: str, top1: float, seed: int = 0, spec: str = SP
         params=29, macs=1234, machine=Settings(seed=seed), data=data, started=started or datetime.now(),
         spec="tiny.arch", model=origin.model, settings=origin.settings, set_input=None, files={},
     )  # fmt: skip
-    texts = {"model.py": f"# {spec}", "splits.json": str(seed)}
+    texts = {"model.py": find_backend("torch").emit(origin.graph).text, "splits.json": str(seed)}
     run = Run.new(str(output), name, "", origin, recipe, texts, config, lambda line: None)
     run.start(device="NVIDIA H200", versions={"torch": "2"})
     for row in (ROW, replace(ROW, epoch=2, step=20, val_top1=top1)):
@@ -143,6 +144,18 @@ def test_runs_are_compared_by_what_differs(folder: Path, tmp_path: Path, run: Ca
         assert image.size == (2100, 675) and len(np.unique(np.asarray(image.convert("L")))) > 9
     said = run("runs", folder, "--compare", "seed0", "seed1").out
     assert "the specs are the same" in said and "90.00" in said
+
+
+def test_a_default_that_is_said_makes_no_other_run(tmp_path: Path, run: Callable[..., Any]) -> None:
+    finished(tmp_path, "plain", 90.0)
+    finished(tmp_path, "said", 92.0, width="2")
+    finished(tmp_path, "other", 94.0, width="3")
+    found = json.loads(run("runs", tmp_path, "--format", "json").out)
+    assert sorted(sorted(group["runs"]) for group in found["groups"]) == [["other"], ["plain", "said"]]
+    for other, differs in (("said", {}), ("other", {"--set width": ["", "3"]})):
+        ended = run("runs", tmp_path, "--compare", "plain", other, "--format", "json")
+        compared = json.loads(ended.out)
+        assert (compared["differences"], compared["spec_changes"]) == (differs, {})
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from archdsl.train.config import CONFIG, SUMMARY, RunConfig, Summary
 from archdsl.train.epoch import Epoch, parse_table
 from archdsl.train.files import digest
 from archdsl.train.recipes import RecipeText
+from archdsl.weights import Bundle
 
 __all__ = ["BEST", "METRICS", "PROGRAM", "RECIPE", "RunFolder"]
 
@@ -69,6 +70,15 @@ class RunFolder:
             return RecipeText.parse(self.read_unchanged(RECIPE, config))
         except ValueError:
             self.unusable(f"{RECIPE} is damaged")
+
+    def read_bundle(self, config: RunConfig) -> Bundle:
+        """The spec with the files that it uses."""
+        names = [n for n in ("spec.arch", "spec_files.json") if n in ("spec.arch", *config.files)]
+        spec, *used = [self.read_unchanged(name, config) for name in names]
+        try:
+            return Bundle.from_json(config.spec, spec, "".join(used))
+        except ValueError:
+            self.unusable("spec_files.json is damaged")
 
     def read_unchanged(self, name: str, config: RunConfig) -> str:
         """A text file that was written when the run began, as `config` knows it."""

@@ -34,7 +34,7 @@ from archdsl.train.ranks import leads
 from archdsl.train.recipes import RecipeText
 from archdsl.train.runs import PastRun, report
 from archdsl.train.voice import Extent, plan
-from archdsl.weights import Bundle, Origin, WeightFile, about
+from archdsl.weights import Origin, WeightFile, about
 
 if TYPE_CHECKING:
     from archdsl.language.recipe import Recipe
@@ -152,13 +152,7 @@ class Run(RunFolder):
     def origin(self) -> Origin:
         """What the network was made of; `origin.graph` is its graph. Raises SpecError where the folder lacks it."""
         known = self.config
-        names = [n for n in ("spec.arch", "spec_files.json") if n in ("spec.arch", *known.files)]
-        spec, *used = [self.read_unchanged(name, known) for name in names]
-        try:
-            bundle = Bundle.from_json(known.spec, spec, "".join(used))
-        except ValueError:
-            self.unusable("spec_files.json is damaged")
-        return Origin(bundle, known.model, known.settings, known.set_input)
+        return Origin(self.read_bundle(known), known.model, known.settings, known.set_input)
 
     @cached_property
     def recipe(self) -> RecipeText:

@@ -6,7 +6,7 @@ Nothing is elaborated and no framework is imported: a folder of a thousand runs 
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import unified_diff
 from functools import cached_property
@@ -21,7 +21,8 @@ from archdsl.language.printable import one_line
 from archdsl.language.source import flag
 from archdsl.train.config import CONFIG, FINISHED, RunConfig
 from archdsl.train.epoch import Epoch
-from archdsl.train.folder import BEST, RunFolder
+from archdsl.train.files import digest
+from archdsl.train.folder import BEST, PROGRAM, RunFolder
 from archdsl.train.recipes import RecipeText
 from archdsl.weights import about
 
@@ -29,6 +30,7 @@ __all__ = ["PastRun", "SeedGroup", "differences", "grouped", "latex", "read_run"
 
 _KNOWN = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet"}
 _BESIDE = frozenset({"seed", "workers", "save_minutes", "log"})  # settings that are no part of an experiment
+_SET, _BELOW_DOCSTRING = "--set ", '\n"""\n'
 _SECONDS_AN_HOUR = 3600
 UNFINISHED = "unfinished"  # it still goes on, or was killed
 
@@ -86,11 +88,23 @@ class PastRun:
         return name if re.match(r"cpu|\d+x |$", name) else f"1x {name}"
 
     @cached_property
+    def program(self) -> str:
+        """A digest of model.py without what it says of itself: its flags may give what is so without them.
+
+        Of the whole where it is gone, or not as it was written.
+        """
+        try:
+            text = RunFolder(self.folder).read_unchanged(PROGRAM, self.config)
+        except SpecError:
+            return self.config.files[PROGRAM]
+        return digest(text.partition(_BELOW_DOCSTRING)[2] or text)
+
+    @cached_property
     def key(self) -> str:
         """The same for runs that differ in nothing but the seed and what does not change the result."""
         config = self.config
         settings = {k: v for k, v in config.machine.as_json().items() if k not in _BESIDE}
-        network = [config.files["model.py"], config.backend, config.input]
+        network = [self.program, config.backend, config.input]
         same = [settings, network, self.recipe.lines, config.data.digest, self.device]
         return sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
 
@@ -223,33 +237,44 @@ def differences(runs: Sequence[PastRun]) -> dict[str, list[str]]:
     facts = [dict(_facts(run)) for run in runs]
     names = list(dict.fromkeys(name for some in facts for name in some))
     rows = {name: [some.get(name, "") for some in facts] for name in names}
-    return {name: values for name, values in rows.items() if len(set(values)) > 1}
+    same = len({run.program for run in runs}) == 1  # then what was set is so without it
+    found = {name: values for name, values in rows.items() if len(set(values)) > 1}
+    return {name: values for name, values in found.items() if not (same and name.startswith(_SET))}
 
 
 def _facts(run: PastRun) -> Iterator[tuple[str, str]]:
     config = run.config
     yield "model", run.config.model
-    yield "spec", config.files["model.py"][:12]
+    yield "spec", digest(json.dumps(_spec(run)))[:12]
     yield "backend", config.backend
     yield "input", str(list(config.input))
     yield "archdsl", config.archdsl or ""
     yield "data", f"{run.data} {config.data.digest[:12]}"
     yield from ((f"recipe {label}", value) for label, value in run.recipe.lines.items())
     yield from ((name, str(value)) for name, value in config.machine.as_json().items())
-    yield from ((f"--set {name}", value) for name, value in config.settings.items())
+    yield from ((f"{_SET}{name}", value) for name, value in config.settings.items())
     yield "device used", run.device
     yield from ((f"version of {name}", version) for name, version in (config.versions or {}).items())
 
 
 def spec_changes(one: PastRun, other: PastRun) -> str:
-    """What differs between the specs of two runs, as a unified diff; empty where nothing does."""
-    before, after = (_spec(run).split("\n") for run in (one, other))
-    old, new = (one_line(f"{run.name}/spec.arch") for run in (one, other))
-    return "\n".join(unified_diff(before, after, old, new, lineterm=""))
+    """What differs between the specs of two runs, the files that they use among them, as a unified diff.
+
+    Empty where nothing does.
+    """
+    before, after = _spec(one), _spec(other)
+    changed: list[str] = []
+    for file in {**before, **after}:
+        old, new = (one_line(f"{run.name}/{file}") for run in (one, other))
+        was, now = (files.get(file, "").split("\n") for files in (before, after))
+        changed += unified_diff(was, now, old, new, lineterm="")
+    return "\n".join(changed)
 
 
-def _spec(run: PastRun) -> str:
-    return RunFolder(run.folder).read_unchanged("spec.arch", run.config)
+def _spec(run: PastRun) -> Mapping[str, str]:
+    """The texts of a run's spec and of the files that it uses, by their names. Raises SpecError."""
+    bundle = RunFolder(run.folder).read_bundle(run.config)
+    return {"spec.arch": bundle.text, **bundle.files}
 
 
 # --- for papers ------------------------------------------------------------------------------------
