@@ -14,6 +14,7 @@ from archdsl.cli import main
 
 hypothesis.settings.load_profile("ci")  # the same examples every time, however busy the machine is
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background begins with it ignored
+os.environ.pop("COLUMNS", None)  # what is printed here is as wide as it needs to be
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests themselves run side by side
 
 

@@ -96,7 +96,18 @@ def test_several_models(run: Run, net: Path) -> None:
 def test_show_for_programs(run: Run, net: Path) -> None:
     args = ("--set", "classes=7", "--input", "3x16x16", "--batch", "8", "--dtype", "bfloat16")
     shown = json.loads(run("show", "net.arch", "--format", "json", *args).out)
-    assert list(shown) == ["model", "params", "state", "macs", "input", "output", "stages", "memory", "attention"]
+    assert list(shown) == [
+        "model",
+        "params",
+        "state",
+        "macs",
+        "input",
+        "output",
+        "stages",
+        "memory",
+        "attention",
+        "modules",
+    ]
     assert shown["params"] == 3 * 16 * 9 + 32 + 16 * 7 + 7
     assert (shown["state"], shown["input"], shown["output"]) == (32, [3, 16, 16], [7])
     assert shown["macs"] == 16 * 16 * 16 * 27 + 16 * 7

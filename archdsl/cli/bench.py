@@ -4,18 +4,17 @@ import json
 from argparse import ArgumentTypeError
 from typing import Any
 
-from rich.table import Table
-
 from archdsl import api
 from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, flag_of, positive
 from archdsl.cli.specs import find_backend, open_graph
-from archdsl.cli.terminal import grid, print_table, print_text
+from archdsl.cli.terminal import print_table, print_text
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.schema import parameters
 from archdsl.language.source import Source
 from archdsl.proof.bench import Bench, Measured
 from archdsl.proof.bench import bench as measure
 from archdsl.show.summary import bytes_text, shape_text
+from archdsl.show.table import Column, Table
 from archdsl.train.engine import refuse_lone_values
 from archdsl.train.settings import Settings
 
@@ -26,6 +25,7 @@ _HELP = {
     "precision": "as in training",
     "compile": "as in training; auto on a GPU",
 }
+_RATES = Column("images/s", right=True), Column("from", right=True, rank=2), Column("to", right=True, rank=2)
 _SAID = {"infer": "inference", "train": "training step"}
 
 
@@ -49,8 +49,9 @@ def bench(
 
 def _table(found: Bench) -> Table:
     title = f"{found.model} {shape_text(found.input)}, batch {found.batch}, {found.backend} on {found.device}"
-    heads = ["step", "how", "images/s", "from", "to", f"against {found.found[0].how}", "peak memory"]
-    return grid(heads, map(_row, found.found), 2, title)
+    ratio = Column(f"against {found.found[0].how}", right=True)
+    columns = Column("step"), Column("how", breaks=" "), *_RATES, ratio, Column("peak memory", right=True, rank=1)
+    return Table(columns, map(_row, found.found), title)
 
 
 def _row(m: Measured) -> list[str]:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from archdsl import api
 from archdsl.cli.flags import FORMAT, Command, flag, positive
 from archdsl.cli.specs import extras_of
-from archdsl.cli.terminal import WRONG_SPEC, grid, note, print_table, print_text, replace_file, report, say
+from archdsl.cli.terminal import WRONG_SPEC, note, print_table, print_text, replace_file, report, say
 from archdsl.show.summary import shape_text
+from archdsl.show.table import Column, Table
 from archdsl.train.epoch import csv_text
 from archdsl.train.evaluation import CROPS, Evaluation, Seen, confusion_table, draw_confusion
 from archdsl.train.evaluation import evaluate as measure
@@ -73,7 +72,7 @@ def _table(found: Evaluation) -> Table:
     if len(classes) > _MOST:
         classes = sorted(classes, key=lambda row: math.inf if row[2] is None else row[2])[:_WORST]
     rows = [(name, f"{count:,}", "" if share is None else f"{share:.2f}") for name, count, share in classes]
-    return grid(["class", "images", "right, %"], rows)
+    return Table([Column("class"), Column("images", right=True, rank=1), Column("right, %", right=True)], rows)
 
 
 # --- single images ---------------------------------------------------------------------------------
@@ -90,7 +89,8 @@ def predict(run: str, images: Sequence[str], top: int, device: str | None, forma
         print_text(_csv(found))
     elif found:
         rows = [(one.path, *(f"{name} {100 * share:.1f} %" for name, share in one.classes)) for one in found]
-        print_table(grid(["image", "likeliest", *(f"{i}." for i in range(2, len(rows[0])))], rows))
+        others = (Column(f"{i}.", right=True, rank=i) for i in range(2, len(rows[0])))
+        print_table(Table([Column("image"), Column("likeliest", right=True), *others], rows))
     report(mistakes)
     return WRONG_SPEC if mistakes else 0
 
@@ -110,7 +110,7 @@ def masks(run: str, image: str, nodes: Sequence[str], output: str | None) -> int
     path = Path(output).expanduser() if output else Path(run).expanduser() / f"masks-{Path(image).stem}.png"
     (replace_file if output else write)(path, found.picture)
     rows = [(mask.path, shape_text(mask.size), f"{mask.low:.3f}", f"{mask.high:.3f}") for mask in found.masks]
-    print_table(grid(["mask", "size", "from", "to"], rows))
+    print_table(Table([Column("mask"), *(Column(head, right=True) for head in ("size", "from", "to"))], rows))
     say(f"drawn over the image in {path}")
     return 0
 

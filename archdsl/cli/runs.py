@@ -9,8 +9,9 @@ from rich.text import Text
 
 from archdsl import api
 from archdsl.cli.flags import Command, flag
-from archdsl.cli.terminal import WrongCommand, grid, note, print_table, print_text, replace_file
+from archdsl.cli.terminal import WrongCommand, note, print_table, print_text, replace_file
 from archdsl.language.printable import one_line
+from archdsl.show.table import Column, Table, short_count
 from archdsl.train.epoch import csv_text
 from archdsl.train.picture import draw_together
 from archdsl.train.runs import PastRun, SeedGroup, differences, grouped, latex, read_run, read_runs, spec_changes
@@ -49,27 +50,26 @@ def _table(found: Sequence[PastRun], groups: Sequence[SeedGroup]) -> RenderableT
     several = [group for group in groups if len(group.runs) > 1]
     said = [one_line(f"{group.sentence} ({', '.join(run.name for run in group.runs)})") for group in several]
     rows = [[cell(run) for cell in _COLUMNS.values()] for run in found]
-    return Group(grid(list(_COLUMNS), rows, _NAMES), Text("\n".join(said)))
+    return Group(Table(list(_COLUMNS), rows), Text("\n".join(said)))
 
 
 def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-_COLUMNS: dict[str, Callable[[PastRun], str]] = {
-    "run": lambda run: run.name,
-    "model": lambda run: run.config.model,
-    "data": lambda run: run.data,
-    "recipe": lambda run: run.recipe.name,
-    "device": lambda run: run.device,
-    "status": lambda run: run.status,
-    "started": lambda run: f"{run.config.started:%Y-%m-%d %H:%M}",
-    "epochs": lambda run: str(len(run.rows)),
-    "top-1, %": lambda run: _number(run.top1, ".2f"),
-    "params": lambda run: _number(run.config.params, ","),
-    "images/s": lambda run: _number(run.rate, ",.0f"),
+_COLUMNS: dict[Column, Callable[[PastRun], str]] = {
+    Column("run"): lambda run: run.name,
+    Column("model", rank=4): lambda run: run.config.model,
+    Column("data", rank=6): lambda run: run.data,
+    Column("recipe", rank=7): lambda run: run.recipe.name,
+    Column("device", rank=10): lambda run: run.device,
+    Column("status", rank=2): lambda run: run.status,
+    Column("started", rank=8): lambda run: f"{run.config.started:%Y-%m-%d %H:%M}",
+    Column("epochs", right=True, rank=3): lambda run: str(len(run.rows)),
+    Column("top-1, %", right=True): lambda run: _number(run.top1, ".2f"),
+    Column("params", right=True, rank=5, short=short_count): lambda run: _number(run.config.params, ","),
+    Column("images/s", right=True, rank=9): lambda run: _number(run.rate, ",.0f"),
 }
-_NAMES = 7  # of these are text
 _RESULTS = ("epochs", "top-1, %", "params", "images/s")
 
 
@@ -86,9 +86,9 @@ def _compare(folder: str, names: Sequence[str], output: str | None, format: str)
         entries = [run.as_json() for run in found]
         print_text(json.dumps({"runs": entries, "differences": differs, "spec_changes": changes}, indent=2))
     else:
-        rows = [[head, *(_COLUMNS[head](run) for run in found)] for head in _RESULTS]
+        rows = [[c.head, *(cell(run) for run in found)] for c, cell in _COLUMNS.items() if c.head in _RESULTS]
         rows += [[fact, *values] for fact, values in differs.items()]
-        print_table(grid(["", *(run.name for run in found)], rows, len(found) + 1))
+        print_table(Table([Column(""), *(Column(run.name, breaks=" ") for run in found)], rows))
         print_text("\n".join(changes.values()) or "the specs are the same")
     if output is not None:
         with api.needs("data"):

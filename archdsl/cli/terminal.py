@@ -11,11 +11,11 @@ import stat
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from archdsl.code.backend import HEADER
 from archdsl.language.diagnostics import Diagnostic, SpecError, render
@@ -26,14 +26,12 @@ from archdsl.language.errors.training import BatchOfOne, DeviceMissing, Diverged
 from archdsl.language.printable import one_line, printable
 from archdsl.language.source import Source
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-__all__ = ["Terminated", "WrongCommand", "check_ours", "colours", "ending_in_order", "exit_code", "grid", "note",
+__all__ = ["Terminated", "WrongCommand", "check_ours", "colours", "ending_in_order", "exit_code", "note",
            "print_bytes", "print_table", "print_text", "replace_file", "report", "say"]  # fmt: skip
 
 WRONG_SPEC, WRONG_COMMAND, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 MOST_SHOWN = 100
+_UNBOUNDED = 100_000  # columns of a file
 _FOUND_OUT = (BatchOfOne, Contradiction, DeviceMissing, Diverged, OutOfMemory, TooLittleMemory)
 
 
@@ -120,26 +118,12 @@ def _about_command_line(d: Diagnostic) -> bool:
 
 
 def print_table(table: object) -> None:
-    """A table on standard output, as wide as the terminal, or as it needs to be in a file."""
+    """A table on standard output, as wide as the terminal or $COLUMNS says, or as it needs to be in a file."""
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, no_color=not colours(terminal), width=None if terminal else 200, highlight=False)
-    console.print(table)
-
-
-def grid(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, title: str = "") -> Table:
-    """A table of texts, none of which is markup: the first `left` columns stand to the left, figures to the right."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(one_line(title)) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
-    for i, head in enumerate(heads):
-        table.add_column(Text(one_line(head)), justify="left" if i < left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    return table
+    width = None if terminal or os.environ.get("COLUMNS", "").isdecimal() else _UNBOUNDED
+    Console(file=sys.stdout, no_color=not colours(terminal), width=width, highlight=False).print(table, crop=False)
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from archdsl import api
@@ -21,8 +19,8 @@ from archdsl.code.backend import Probe
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import Place
 from archdsl.language.diagnostics import SpecError, nearest, to_json
-from archdsl.language.printable import one_line
 from archdsl.language.source import flag as place
+from archdsl.show.table import Column, Table
 from archdsl.train.abilities import Probes
 from archdsl.train.engine import refuse_lone_values
 
@@ -130,10 +128,10 @@ def _table(found: Report, every: bool) -> RenderableType:
     """The worst of each kind first, then tensor by tensor."""
     from archdsl.proof.verify import KINDS
 
-    grid = Table(box=box.SIMPLE_HEAD)
-    for head in ("", "tensor", "line", "size", *found.columns):
-        grid.add_column(head, justify="left" if head in ("", "tensor", "line") else "right", overflow="fold")
-    lines = []
+    columns = Column("", rank=3), Column("tensor"), Column("line", rank=1), Column("size", right=True, rank=2)
+    lines: list[str] = []
+    shown: list[tuple[str, ...]] = []
+    bold: list[int] = []
     for kind in KINDS:
         rows = [row for row in found.rows if row.kind == kind and row.differences]
         if not rows:
@@ -144,10 +142,12 @@ def _table(found: Report, every: bool) -> RenderableType:
         for row in rows if every else ordered[:SHOWN]:
             figures = [_figure(found.relative(row, c)) if c in row.differences else "" for c in found.columns]
             cells = kind, row.path, _line(row.place), _figure(row.size), *figures
-            grid.add_row(*(Text(one_line(cell)) for cell in cells), style="bold" if found.fails(row) else "")
+            bold += [len(shown)] if found.fails(row) else []
+            shown.append(cells)
     if found.failed and found.exact is not None:
         lines.append(_settled(found, found.exact))
     about = f"{found.graph.block} against {found.reference}: batch {found.batch}, {found.dtype}, seed {found.seed}"
+    grid = Table([*columns, *(Column(name, right=True) for name in found.columns)], shown, bold=bold)
     return Group(Text(about, style="bold"), grid, Text("\n".join(lines)))
 
 

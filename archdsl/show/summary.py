@@ -4,9 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from archdsl.graph.cost import Cost, Price, of_op
@@ -14,7 +12,8 @@ from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select
 from archdsl.graph.text import argument, op_settings, stage_words
 from archdsl.language.ops.op import Op
 from archdsl.language.printable import one_line
-from archdsl.language.types import TensorType
+from archdsl.language.types import Dim, TensorType
+from archdsl.show.table import Column, Facts, Table, short_count
 
 __all__ = ["as_json", "by_block", "by_line", "expand", "table"]
 
@@ -33,6 +32,7 @@ def as_json(graph: Graph, found: Cost) -> dict[str, Any]:
         "memory": {"batch": found.batch, "dtype": found.dtype, "train_bytes": found.train_bytes,
                    "infer_bytes": found.infer_bytes},
         "attention": asdict(found.attention),
+        "modules": modules(found),
     }  # fmt: skip
 
 
@@ -45,22 +45,37 @@ def table(graph: Graph, found: Cost) -> RenderableType:
     inputs = ", ".join(shape_text(e.types[0].sizes) for e in graph.entries)
     whole = (f"{found.params:,}", f"{found.macs:,}")
     grid = _table("", ("stage", "is", "output", "params", "MACs"), rows, ("total", "", "", *whole))
-    memory = (
-        f"input {inputs} · {found.state:,} running statistics · memory at batch {found.batch}, {found.dtype}: "
-        f"{bytes_text(found.train_bytes)} to train, {bytes_text(found.infer_bytes)} to infer"
-    )
+    to_train, to_infer = bytes_text(found.train_bytes), bytes_text(found.infer_bytes)
+    memory = f"memory at batch {found.batch}, {found.dtype}: {to_train} to train, {to_infer} to infer"
+    facts = [Facts(f"input {inputs}", f"{found.state:,} running statistics", memory)]
+    if found.attention.layers:
+        facts.append(_attention(found))
+    if found_modules := modules(found):
+        said = ", ".join("p={p}, t={t}, r={r}".format(**module) for module in found_modules)
+        facts.append(Facts(f"residual attention modules: {said}"))
     doc = graph.doc.strip().partition("\n")[0]
     head = [Text(graph.block, style="bold"), *([Text(_one_line(doc), style="italic")] if doc else [])]
-    return Group(*head, grid, Text(memory), *([Text(_attention(found))] if found.attention.layers else []))
+    return Group(*head, grid, *facts)
 
 
-def _attention(found: Cost) -> str:
+def _attention(found: Cost) -> Facts:
     """What attention costs, in both forms of its memory."""
     a = found.attention
-    return (
-        f"attention in {a.layers} {'layer' if a.layers == 1 else 'layers'}: {a.macs:,} MACs · keeps "
-        f"{bytes_text(a.kept_bytes)} to train as generated, {bytes_text(a.naive_bytes)} in the naive form"
+    kept, naive = bytes_text(a.kept_bytes), bytes_text(a.naive_bytes)
+    return Facts(
+        f"attention in {a.layers} {'layer' if a.layers == 1 else 'layers'}: {a.macs:,} MACs",
+        f"keeps {kept} to train as generated, {naive} in the naive form",
     )
+
+
+def modules(found: Cost) -> list[dict[str, int]]:
+    """p, t and r of the residual attention modules: blocks that have these three parameters, whatever they are called.
+
+    Source: Wang et al. 2017 (arXiv:1704.06904), section 3.3.
+    """
+    seen = ([body.params.get(name) for name in "ptr"] for body in found.uses if body.kind == "block")
+    values = dict.fromkeys(tuple(int(v) for v in some if isinstance(v, Dim)) for some in seen)
+    return [dict(zip("ptr", some, strict=True)) for some in values if len(some) == len("ptr")]
 
 
 def by_line(graph: Graph, found: Cost) -> RenderableType:
@@ -83,19 +98,18 @@ def by_block(graph: Graph, found: Cost) -> RenderableType:
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], total: Sequence[str]) -> Table:
-    """A table whose last columns, the figures, stand to the right. Text of the spec is never markup."""
-    grid = Table(
-        title=Text(title, style="bold") if title else None, title_justify="left", box=box.SIMPLE_HEAD, show_footer=True
-    )
-    for head, foot in zip(heads, total, strict=True):
-        figure = head in ("params", "MACs", "uses")
-        grid.add_column(
-            head, foot, justify="right" if figure else "left", no_wrap=figure or head in ("stage", "output", "line"),
-            overflow="fold",
-        )  # fmt: skip
-    for row in rows:
-        grid.add_row(*(Text(one_line(cell)) for cell in row))
-    return grid
+    """A table with totals below; the figures stand to the right."""
+    return Table([_COLUMNS.get(head) or Column(head) for head in heads], rows, title, total)
+
+
+_COLUMNS = {
+    "is": Column("is", breaks=" -> "),
+    "text": Column("text", breaks=" -> "),
+    "uses": Column("uses", right=True, rank=1),
+    "output": Column("output", rank=1),
+    "params": Column("params", right=True, short=short_count),
+    "MACs": Column("MACs", right=True, short=short_count),
+}
 
 
 def shape_text(sizes: Sequence[int]) -> str:

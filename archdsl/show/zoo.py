@@ -10,11 +10,9 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from rich.box import SIMPLE
-from rich.table import Table
-
 from archdsl.graph.graph import Graph
 from archdsl.language.resources import zoo_index, zoo_names, zoo_source
+from archdsl.show.table import Column, Table, short_count
 
 __all__ = ["Entry", "cited", "entries", "entry", "make", "page", "table"]
 
@@ -65,12 +63,9 @@ def cited(doc: str) -> tuple[str, str]:
 
 def table(found: Iterable[Entry]) -> Table:
     """The networks for a terminal."""
-    grid = Table(box=SIMPLE)
-    for heading, right in (("network", 0), ("input", 0), ("params", 1), ("MACs", 1), ("from", 0)):
-        grid.add_column(heading, justify="right" if right else "left", no_wrap=heading != "from")
-    for e in found:
-        grid.add_row(e.name, e.input, f"{e.params:,}", f"{e.macs:,}", e.paper)
-    return grid
+    figures = [Column(head, right=True, short=short_count) for head in ("params", "MACs")]
+    columns = Column("network"), Column("input", rank=2), *figures, Column("from", rank=1, breaks=" ")
+    return Table(columns, [(e.name, e.input, f"{e.params:,}", f"{e.macs:,}", e.paper) for e in found])
 
 
 def page(found: Iterable[Entry]) -> str:
