@@ -81,7 +81,7 @@ class Toy:
         known = json.loads(path.read_bytes())
         self.weight, self.epochs = known["weight"], known["epochs"]
         found = known["position"]
-        return Position(found["step"], Sums(**found["sums"]), found["seconds"])
+        return Position(found["step"], Sums(**found["sums"]), found["seconds"], found["rows"])
 
     def broken(self, wait: bool) -> int | None:
         return self.bad if self.found else None

@@ -4,11 +4,12 @@ Cases of E0837 stand here.
 """
 
 import json
+import math
 import os
 import pickle
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +25,7 @@ pytest.importorskip("sklearn")
 import numpy as np
 import torch
 from PIL import Image
-from training import QUICK, one_thread, trained  # noqa: F401  (a fixture)
+from training import QUICK, change_a_row, one_thread, trained  # noqa: F401  (a fixture)
 
 from archdsl import weights
 from archdsl.data import open_data
@@ -33,6 +34,7 @@ from archdsl.train import evaluate, resume
 from archdsl.train.evaluation import predict
 from archdsl.train.files import digest
 from archdsl.train.runs import read_run
+from archdsl_torch.step import TrainStep
 
 RECIPE = replace(QUICK, schedule=Constant(), augment=(StandardizeImages("pixel"),))
 Run = Callable[..., Any]
@@ -105,6 +107,48 @@ def test_a_crafted_state_is_damaged(folder: Path, harm: int) -> None:
     assert said(lambda: go_on(folder)) == "last.ckpt is damaged"
 
 
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A run whose loss is scaled as float16 needs it, which a processor does not have."""
+    before = TrainStep.__init__
+
+    def scaling(self: TrainStep, *args: Any) -> None:
+        before(self, *args)
+        self.scaler = torch.amp.GradScaler("cpu")  # type: ignore[attr-defined]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainStep, "__init__", scaling)
+        folder = trained(tmp_path_factory.mktemp("runs"), RECIPE, name="run")[0].folder
+        (folder / "last.previous.ckpt").unlink()
+        yield folder
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [{"scale": 0.0}, {"scale": -2.0}, {"scale": math.inf}, {"scale": math.nan}, {"scale": "1.0"}, {"scale": None},
+     {"_growth_tracker": -1}, {"_growth_tracker": 2000}, {"_growth_tracker": 1.5}],
+)  # fmt: skip
+def test_a_scale_of_the_loss_that_no_training_comes_to_is_damaged(
+    scaled: Path, tmp_path: Path, harm: dict[str, Any]
+) -> None:
+    folder = Path(shutil.copytree(scaled, tmp_path / "run"))
+    state = torch.load(folder / "last.ckpt", weights_only=True)
+    state["MixedPrecision"].update(harm)
+    torch.save(state, folder / "last.ckpt")
+    assert said(lambda: go_on(folder)) == "last.ckpt is damaged"
+
+
+def test_what_a_scale_grows_by_is_not_the_files_to_say(scaled: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(scaled, tmp_path / "run"))
+    state = torch.load(folder / "last.ckpt", weights_only=True)
+    own = state["MixedPrecision"]
+    torch.save({**state, "MixedPrecision": {**own, "growth_interval": 0, "backoff_factor": 1e9}}, folder / "last.ckpt")
+    go_on(folder)
+    (folder / "last.previous.ckpt").unlink()
+    again = torch.load(folder / "last.ckpt", weights_only=True)["MixedPrecision"]
+    assert again == {**own, "_growth_tracker": own["_growth_tracker"] + 44}
+
+
 class Runs:
     """A pickle of it writes a file."""
 
@@ -158,6 +202,17 @@ def test_links_in_a_run_are_not_written_through(folder: Path, tmp_path: Path, ru
     assert mine.read_text() == "mine" and not (folder / "confusion.csv").is_symlink()
 
 
+def test_logs_of_a_run_lead_nowhere_else(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    shutil.rmtree(folder / "tensorboard")
+    (folder / "tensorboard").symlink_to(mine)
+    go_on(folder)
+    assert not [*mine.iterdir()] and not (folder / "tensorboard").is_symlink()
+    assert [*(folder / "tensorboard").iterdir()]
+
+
 def sealed_in(folder: Path, name: str, text: str) -> None:
     """A text of the run, as whoever made the run might have written it."""
     (folder / name).write_text(text)
@@ -203,6 +258,11 @@ def test_a_changed_number_is_named(folder: Path) -> None:
     wanted = f"top-1 after epoch {best[0]}: metrics.csv has {better}, best.safetensors {best[6]}"
     for work in (lambda: read_run(folder), lambda: evaluate(str(folder)), lambda: go_on(folder)):
         assert said(work) == wanted
+
+
+def test_a_changed_row_of_a_run_that_was_killed_is_named(folder: Path) -> None:
+    change_a_row(folder)
+    assert said(lambda: go_on(folder)) == "the epochs: metrics.csv is not as it was when the state was written"
 
 
 def test_weights_say_of_which_epoch_they_are(folder: Path) -> None:

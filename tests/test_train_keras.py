@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 from effort import HEAVY
 from images import paint
+from training import change_a_row
 
 import archdsl_torch.optimizers
 import archdsl_torch.train
@@ -342,6 +344,9 @@ def crafted(harm: Callable[[Any], None]) -> Callable[[Path], None]:
 def test_damaged_states(tmp_path: Path, full_run: tuple[Run, Result]) -> None:
     folder, more = tmp_path / "copy", {"steps": "72"}
     shutil.copytree(full_run[0].folder, folder)
+    change_a_row(folder)
+    assert "metrics.csv is not as it was" in mistake(lambda: resume(str(folder))).label
+    shutil.copytree(full_run[0].folder, folder, dirs_exist_ok=True)
     whole = (folder / STATE).read_bytes()
     (folder / STATE).write_bytes(whole[: len(whole) // 2])
     said: list[str] = []
@@ -356,6 +361,32 @@ def test_damaged_states(tmp_path: Path, full_run: tuple[Run, Result]) -> None:
     for state in folder.glob("last.*"):
         state.unlink()
     assert mistake(lambda: resume(str(folder), budget={"steps": "90"})).code == "E0832"
+
+
+def scale_of(number: float, since: int = 3, steps: int = 44) -> Callable[[Any], None]:
+    """The state of what scales the loss in float16. steps: that were not left out."""
+
+    def write(file: Any) -> None:
+        for name, value in {"optimizer/vars/2": since, "optimizer/vars/3": number, "optimizer/vars/4": steps,
+                            "inner/vars/0": steps}.items():  # fmt: skip
+            file[name][...] = value
+
+    return write
+
+
+@pytest.mark.more
+def test_the_scale_of_a_loss_is_one_that_a_training_comes_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archdsl_keras.machine.uses_gpu", lambda *_: False)  # float16 is refused on a processor
+    run, _ = trained(tmp_path, settings=replace(CPU, precision="float16"))
+    (run.folder / f"last.previous.{STATE.partition('.')[2]}").unlink()
+    whole = (run.folder / STATE).read_bytes()
+    for harm in (scale_of(0.0), scale_of(math.inf), scale_of(math.nan), scale_of(-8.0), scale_of(8.0, -1),
+                 scale_of(8.0, 2000), scale_of(8.0, 3, 45)):  # fmt: skip
+        crafted(harm)(run.folder / STATE)
+        assert mistake(lambda: resume(str(run.folder), budget={"epochs": "3"})).label == f"{STATE} is damaged"
+        (run.folder / STATE).write_bytes(whole)
+    crafted(scale_of(8.0, 3, 43))(run.folder / STATE)  # a step was left out
+    assert resume(str(run.folder), budget={"epochs": "3"})[1].epochs == 3
 
 
 # --- folders of images, and what goes wrong ----------------------------------------------------------

@@ -14,7 +14,7 @@ from archdsl.language.source import Source
 from archdsl.train import Result, Run, train
 from archdsl.train.settings import Settings
 
-__all__ = ["CPU", "QUICK", "RANDOM", "SPEC", "figures", "one_thread", "trained"]
+__all__ = ["CPU", "QUICK", "RANDOM", "SPEC", "change_a_row", "figures", "one_thread", "trained"]
 
 SPEC = """
 # A network for tests.
@@ -37,6 +37,16 @@ def trained(
     output: Path, recipe: Recipe = QUICK, spec: str = SPEC, settings: Settings = CPU, **more: Any
 ) -> tuple[Run, Result]:
     return train(load(Source("tiny.arch", spec)), "tiny", recipe, settings, output=str(output), **more)
+
+
+def change_a_row(folder: Path) -> None:
+    """Another figure in an epoch that is not the best, of a run that was killed."""
+    (folder / "summary.json").unlink()
+    head, *rows = (folder / "metrics.csv").read_text().splitlines()
+    worst = min(range(len(rows)), key=lambda row: float(rows[row].split(",")[6]))
+    cells = rows[worst].split(",")
+    rows[worst] = ",".join([*cells[:3], f"{float(cells[3]) + 1}", *cells[4:]])
+    (folder / "metrics.csv").write_text("\n".join([head, *rows]) + "\n")
 
 
 def figures(folder: Path) -> list[list[str]]:

@@ -18,8 +18,9 @@ from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.training import RunUnwritable
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe.recipe import learning_rate
-from archdsl.train.epoch import Epoch
+from archdsl.train.epoch import Epoch, table
 from archdsl.train.failures import diverged
+from archdsl.train.files import digest
 from archdsl.train.ranks import leads
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
@@ -57,12 +58,13 @@ NOTHING = Sums()
 class Position:
     """How far a training has come: `step` steps, and of the epoch that runs the sums and seconds so far.
 
-    At an epoch's end the sums are of no images.
+    At an epoch's end the sums are of no images. rows: a digest of the epochs that ended; empty where nobody knows.
     """
 
     step: int = 0
     sums: Sums = NOTHING
     seconds: float = 0.0
+    rows: str = ""
 
     def is_within(self, total: int) -> bool:
         """Whether a training of `total` steps can have come so far; a file may say anything."""
@@ -173,7 +175,7 @@ class Course:
         at_end = self.step in ended  # a state that is written there has its row already
         if not at_end:
             self.sums = position.sums
-        self.run.restored(self._epochs(ended), self.learner.weights if at_end else None)
+        self.run.restored(self._epochs(ended), position.rows, self.learner.weights if at_end else None)
 
     def _restored(self, path: Path) -> Position:
         """Raises ValueError, as `restore` does, also for a position that this training cannot have."""
@@ -257,7 +259,7 @@ class Course:
     def _save(self, sums: Sums = NOTHING, seconds: float = 0.0) -> None:
         """Keep the state. sums, seconds: of the epoch so far; none at its end."""
         try:
-            content = self.learner.state(Position(self.step, sums, seconds))
+            content = self.learner.state(Position(self.step, sums, seconds, digest(table(self.run.rows))))
         except OSError as error:
             path = str(self.run.folder / self.learner.state_name)
             self.run.refuse(RunUnwritable(path, error.strerror or "the disk is full"))

@@ -13,6 +13,7 @@ __all__ = ["check_seal", "digest", "keep", "previous", "sealed", "undisturbed", 
 
 _PART = 2**20  # bytes that are read at a time
 _MARK = b"archdsl sha256 "  # before the digest at the end of a state
+_ROWS = b"archdsl rows "  # before the digest of the epochs that a state is of
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -54,18 +55,20 @@ def digest(content: str | bytes) -> str:
     return sha256(_encoded(content)).hexdigest()
 
 
-def sealed(content: bytes) -> bytes:
+def sealed(content: bytes, rows: str) -> bytes:
     """A state with its digest behind it: archives and HDF5 end where they say, and do not mind what follows.
 
     Their own sums are not of all that is read: PyTorch believes what an archive says of its parts.
+    rows: a digest of the epochs so far.
     """
+    content += _ROWS + rows.encode()
     return content + _MARK + sha256(content).hexdigest().encode()
 
 
-def check_seal(file: BinaryIO) -> None:
-    """Look whether a state is as it was written, and stand at its beginning again. Raises ValueError.
+def check_seal(file: BinaryIO) -> str:
+    """The `rows` of a state that is as it was written; the file stands at its beginning again. Raises ValueError.
 
-    Earlier versions wrote no digest.
+    Earlier versions wrote no digest, or none of the epochs: an empty text.
     """
     size = file.seek(0, os.SEEK_END)
     end = max(0, size - len(_MARK) - 64)
@@ -78,7 +81,11 @@ def check_seal(file: BinaryIO) -> None:
             found.update(file.read(min(_PART, end - start)))
         if mark.removeprefix(_MARK) != found.hexdigest().encode():
             raise ValueError("it is not as it was written")
+        file.seek(max(0, end - len(_ROWS) - 64))
+        rows = file.read(len(_ROWS) + 64)
         file.seek(0)
+        return rows.removeprefix(_ROWS).decode(errors="replace") if rows.startswith(_ROWS) else ""
+    return ""
 
 
 @contextmanager

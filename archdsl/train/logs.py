@@ -1,6 +1,7 @@
 """Where the figures of a run go besides its metrics.csv: TensorBoard always, W&B and MLflow where asked."""
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.util import find_spec
@@ -17,6 +18,8 @@ from archdsl.train.epoch import Epoch
 __all__ = ["Log", "open_logs", "refuse_missing", "tags"]
 
 _PROJECT = "archdsl"
+_BOARD, _MLFLOW, _MLFLOW_RUN = "tensorboard", "mlflow.db", "mlflow_run.txt"
+_WRITTEN = (_BOARD, _MLFLOW, _MLFLOW_RUN, "wandb")
 mlflow, tensorboard, wandb = Later("mlflow"), Later("tensorboardX"), Later("wandb")
 
 
@@ -50,15 +53,24 @@ def refuse_missing(names: Sequence[str]) -> None:
 def open_logs(names: Sequence[str], folder: Path, config: Mapping[str, Any], step: int) -> list[Log]:
     """TensorBoard's, if it is installed, and those of `names`; of a run that goes on, the same as before.
 
-    folder: of the run; what they write is in it. step: figures of this step and later will be told again.
+    folder: of the run; what they write is in it, and what leads elsewhere is removed. step: figures of this step and
+    later will be told again.
     """
+    for name in _WRITTEN:
+        _refresh(folder / name)
     logs: list[Log] = [_TensorBoard(folder, step)] if find_spec("tensorboardX") else []
     return [*logs, *(_LOGS[name](folder, config) for name in names)]
 
 
+def _refresh(place: Path) -> None:
+    """Remove a link or a special file of somebody's, which the packages would write through."""
+    if os.path.lexists(place) and stat.S_IFMT(place.lstat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+        place.unlink()
+
+
 class _TensorBoard:
     def __init__(self, folder: Path, step: int) -> None:
-        self.writer = tensorboard.SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+        self.writer = tensorboard.SummaryWriter(str(folder / _BOARD), purge_step=step)
 
     def add(self, figures: Mapping[str, float], step: int) -> None:
         for tag, value in figures.items():
@@ -88,9 +100,9 @@ class _MLflow:
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         if "MLFLOW_TRACKING_URI" not in os.environ:
-            mlflow.set_tracking_uri(f"sqlite:///{(folder / 'mlflow.db').resolve()}")
+            mlflow.set_tracking_uri(f"sqlite:///{(folder / _MLFLOW).resolve()}")
         mlflow.set_experiment(_PROJECT)
-        known = folder / "mlflow_run.txt"
+        known = folder / _MLFLOW_RUN
         before = read_file(known).decode() if known.exists() else None
         run = mlflow.start_run(run_name=folder.name, run_id=before)
         if not known.exists():

@@ -214,18 +214,21 @@ class Run(RunFolder):
             self.unusable(why, "train again")
         return None
 
-    def restored(self, epochs: int, weights: Callable[[], Weights] | None = None) -> None:
+    def restored(self, epochs: int, rows: str = "", weights: Callable[[], Weights] | None = None) -> None:
         """The backend's own state is of `epochs` whole epochs: what was recorded of later ones will be done again.
 
+        rows: a digest of their table, where the state has it.
         weights: of that state, where it was written at an epoch's end. If they are the best they are written again, in
         case the training was killed before it had written them. Raises SpecError where metrics.csv does not reach as
-        far, or the best weights were lost.
+        far or is not as it was, or the best weights were lost.
         """
         if epochs > len(self.rows):
             self.unusable("its state is not that of its metrics.csv", "train again")
         if self.has(BEST):
             self.check_best(self.config, self.rows, about(self.weights))
         del self.rows[epochs:]
+        if rows and rows != files.digest(table(self.rows)):
+            self.disagree(f"the epochs: {METRICS} is not as it was when the state was written")
         if weights and self.rows and self.best is self.rows[-1]:
             self._save_weights(weights(), self.rows[-1])
         elif self.rows:

@@ -3,6 +3,7 @@
 It holds weights, optimizer, averages, the number of steps, and the sums of the epoch that runs.
 """
 
+import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,7 +32,7 @@ def pack(step: TrainStep, position: Position, folder: Path) -> bytes:
     path.unlink(missing_ok=True)  # it may be a link of somebody's
     try:
         step.save_weights(path)
-        return sealed(path.read_bytes())
+        return sealed(path.read_bytes(), position.rows)
     finally:
         path.unlink(missing_ok=True)
 
@@ -43,7 +44,7 @@ def unpack(step: TrainStep, path: Path) -> Position:
         step.save_weights(own)
         try:
             with open_file(path) as file, h5py.File(file) as found, h5py.File(own, "r+") as wanted:
-                check_seal(file)
+                rows = check_seal(file)
                 _check_order(step, wanted, found)
                 fill(wanted, found, _NETWORK)
         except FileNotFoundError:
@@ -51,10 +52,22 @@ def unpack(step: TrainStep, path: Path) -> Position:
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as damage:
             raise ValueError(str(path)) from damage
         step.load_weights(own)
-    if int(step.inner.iterations) != int(step.steps) or int(step.inner.broken):
+    if int(step.inner.broken) or not _is_reached(step):
         raise ValueError(str(path))
     loss, _, correct, count = map(float, ops.convert_to_numpy(step.sums))
-    return Position(int(step.steps), Sums(loss, round(correct), round(count)))
+    return Position(int(step.steps), Sums(loss, round(correct), round(count)), rows=rows)
+
+
+def _is_reached(step: TrainStep) -> bool:
+    """Whether a training comes to the optimizer's number of steps and, in float16, to this scale of the loss.
+
+    A step whose gradient is too large for the scale is left out there. By a scale of 0 or infinity all would be.
+    """
+    left_out = int(step.steps) - int(step.inner.iterations)
+    if step.optimizer is step.inner:
+        return left_out == 0
+    since, scale = int(step.optimizer.step_counter), float(step.optimizer.dynamic_scale)
+    return left_out >= 0 and 0 < scale < math.inf and 0 <= since < step.optimizer.dynamic_growth_steps
 
 
 def _check_order(step: TrainStep, wanted: h5py.File, found: h5py.File) -> None:

@@ -1,5 +1,6 @@
 """The state that a training leaves behind and goes on from, laid out as Lightning's checkpoints are."""
 
+import math
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -38,40 +39,42 @@ def pack(step: TrainStep, position: Position) -> bytes:
     content = BytesIO()
     if leads():
         torch.save(checkpoint, content)
-    return sealed(content.getvalue())
+    return sealed(content.getvalue(), position.rows)
 
 
 def unpack(step: TrainStep, path: Path) -> Position:
     """Put a state into `step`. Raises ValueError where it is damaged; it is read as tensors and plain values."""
     try:
-        checkpoint = _read(step, path)
+        checkpoint, rows = _read(step, path)
         own = step.state_dict()
         step.load_state_dict({key: _like(own[key], tensor) for key, tensor in checkpoint["state_dict"].items()})
         state = _checked(step.optimizer, checkpoint["optimizer_states"][0])
         step.optimizer.load_state_dict(_scattered(step.optimizer, state))
         if step.scaler is not None and _SCALER in checkpoint:
-            kinds = {name: type(number) for name, number in step.scaler.state_dict().items()}
-            step.scaler.load_state_dict({name: kind(checkpoint[_SCALER][name]) for name, kind in kinds.items()})
+            step.scaler.load_state_dict(_scale(step.scaler.state_dict(), checkpoint[_SCALER]))
         known = checkpoint[_POSITION]
         sums = Sums(known["loss"], known["correct"], known["count"])
-        return Position(known["step"], sums, known["seconds"])
+        return Position(known["step"], sums, known["seconds"], rows)
     except FileNotFoundError:
         raise
     except Exception as damage:  # what a damaged pickle makes of its reader is of any kind
         raise ValueError(str(path)) from damage
 
 
-def _read(step: TrainStep, path: Path) -> dict[str, Any]:
-    """What the file holds, of a size that the network's own state can have. Raises whatever a damaged file brings."""
+def _read(step: TrainStep, path: Path) -> tuple[dict[str, Any], str]:
+    """What the file holds, of a size that the network's own state can have, and its digest of the epochs.
+
+    Raises whatever a damaged file brings.
+    """
     tensors = step.state_dict().values()
     most = _ROOM + _MOST * sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     with open_file(path, most) as file:
-        check_seal(file)
+        rows = check_seal(file)
         with ZipFile(file) as whole:
             if sum(part.file_size for part in whole.infolist()) > most or whole.testzip():
                 raise ValueError(str(path))
         file.seek(0)
-        return torch.load(file, "cpu", weights_only=True)  # type: ignore[no-any-return]
+        return torch.load(file, "cpu", weights_only=True), rows
 
 
 def _checked(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +94,18 @@ def _checked(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[st
         if shapes != wanted or not all(value.dtype == torch.float32 for value in values.values()):
             raise ValueError("of another network")
     return {**state, "param_groups": own}
+
+
+def _scale(own: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What `found` says of the scale of the loss: the scale, and steps since it grew, as `own` counts them.
+
+    Raises ValueError where no training comes to it: by a scale of 0 or infinity no weight would move again.
+    """
+    scale, since = found["scale"], found["_growth_tracker"]
+    kinds = type(scale) is float and type(since) is int
+    if not kinds or not (0 < scale < math.inf and 0 <= since < own["growth_interval"]):
+        raise ValueError("no scale of a loss")
+    return {**own, "scale": scale, "_growth_tracker": since}
 
 
 def _names(optimizer: torch.optim.Optimizer) -> set[str]:
