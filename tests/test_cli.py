@@ -2,16 +2,21 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
 
 from archdsl import __version__
+from archdsl.cli import parser
+from archdsl.language.ops import OPS
 
 Run = Callable[..., Any]
 
@@ -201,11 +206,71 @@ def test_zoo(run: Run) -> None:
     assert unknown.code == 2 and "lenet5" in unknown.err
 
 
-def test_version_and_wrong_commands(run: Run) -> None:
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("shwo", "did you mean `show`?"),
+        ("nothing", "`archdsl --help` lists them"),
+        ("check", "usage: archdsl check "),
+        ("check lenet5 --nothing", "usage: archdsl check "),
+        ("train lenet5 --epoch 3", "usage: archdsl train SPEC[:MODEL] [flags]\n"),
+        ("train lenet5 --epoch=3", "did you mean `--epochs`?\n`archdsl train --help` says more"),
+        ("show lenet5 --batch 0", "'0' is not a whole number from 1"),
+        ("", "usage: archdsl [-h]"),
+    ],
+)
+def test_wrong_commands(run: Run, line: str, said: str) -> None:
+    ended = run(*line.split())
+    assert ended.code == 2 and said in ended.err and "Traceback" not in ended.err
+
+
+def test_help_has_examples_that_can_be_typed(run: Run) -> None:
     assert run("--version").out == f"archdsl {__version__}\n"
-    for wrong in (["nothing"], ["check"], ["check", "lenet5", "--nothing"], ["show", "lenet5", "--batch", "0"]):
-        ended = run(*wrong)
-        assert ended.code == 2 and "Traceback" not in ended.err
+    assert "archdsl show attention56" in run("--help").out
+    for name in parser.COMMANDS:
+        said = run(name, "--help").out
+        for example in parser.command(name).examples:
+            assert f"\n  {example}\n" in said
+            if example.startswith("archdsl "):
+                parser.parse(shlex.split(example.partition(" > ")[0])[1:])
+    heads = re.findall(r"(?m)^(\S.*):$", run("train", "--help").out)
+    assert heads[-5:] == [
+        "the model",
+        "how it is trained: lines of the recipe",
+        "where and how it runs",
+        "the run",
+        "examples",
+    ]
+
+
+def test_ops(run: Run) -> None:
+    listed = run("ops").out
+    assert all(f"\n  {name} " in listed for name in OPS)
+    page = run("ops", "conv").out
+    assert (
+        page == run("explain", "conv").out and page.startswith("conv(c, k, stride=1,") and "cross-correlation" in page
+    )
+    for wrong in ("ops", "explain"):
+        ended = run(wrong, "convv")
+        assert ended.code == 2 and "did you mean `conv`?" in ended.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(run: Run, shell: str, tmp_path: Path) -> None:
+    """Where the shell is there, it reads the script; bash is asked for what it completes."""
+    script = tmp_path / "script"
+    script.write_text(run("completion", shell).out)
+    assert "--weight-decay" in script.read_text() and "attention56" in script.read_text()
+    if which(shell):
+        subprocess.run([shell, "-n", script], check=True)
+    if shell == "bash" and which(shell):
+        ask = 'source "$0"; COMP_WORDS=(archdsl "$@"); COMP_CWORD=$#; _shtab_archdsl; echo "${COMPREPLY[@]}"'
+        for words, found in {
+            ("sho",): "show", ("show", "lene"): "lenet5", ("train", "lenet5", "--res"): "--resume",
+            ("explain", "maxp"): "maxpool", ("train", "lenet5", "--device", "cu"): "cuda",
+        }.items():  # fmt: skip
+            said = subprocess.run(["bash", "-c", ask, script, *words], capture_output=True, text=True, cwd=tmp_path)
+            assert said.stdout.split() == [found], said
 
 
 @pytest.mark.parametrize("content", HOSTILE, ids=range(len(HOSTILE)))
@@ -248,6 +313,17 @@ def test_a_closed_pipe_is_quiet(net: Path) -> None:
     process.stdout.close()
     assert process.stderr.read() == b""
     process.wait(30)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_what_is_closed_is_no_place_for_files(net: Path, closed: str) -> None:
+    """Else the next file that is opened would be standard output."""
+    start = f"{sys.executable} -m archdsl"
+    lines = ("show lenet5", "compile lenet5 -o out.py", "draw lenet5 -o -")
+    line = " && ".join([*(f"{start} {line} {closed}" for line in lines), f"( {start} fmt - {closed} ; test $? -lt 2 )"])
+    ended = subprocess.run(line, shell=True, capture_output=True, text=True, input=NET)
+    assert ended.returncode == 0 and "Traceback" not in ended.stderr
+    assert Path("out.py").read_text().startswith('"""')
 
 
 def test_ctrl_c(net: Path) -> None:

@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
 from textwrap import indent
 
@@ -22,13 +21,11 @@ from test_layers import WINGS
 from archdsl.api import check
 from archdsl.graph.elaborate.body import BUDGETS
 from archdsl.graph.elaborate.recipes import LABELS, OPTIONAL, SHORT
-from archdsl.language.ops import OPS
-from archdsl.language.ops.op import Op
 from archdsl.language.recipe import LINES, Recipe
 from archdsl.language.resources import recipe_names, recipe_source
 from archdsl.language.schema import Parameter, bounds, parameters, wanted, written
 from archdsl.language.source import Source
-from archdsl.language.types import Dim
+from archdsl.show.ops import signature, themes
 from archdsl.train.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -155,40 +152,12 @@ def test_reference_of_ops(golden: Callable[[str, Path], None]) -> None:
 
 def reference() -> str:
     """docs/ops.md: by theme, every op with its signature and its docstring."""
-    themes: dict[str, list[type[Op]]] = {}
-    for op in OPS.values():
-        themes.setdefault(op.__module__, []).append(op)
     parts = ["# Ops", "", "Every op, from the registry. [language.md](language.md) has the rules that they share.", ""]
-    for module, ops in themes.items():
-        parts += ["## " + re.split(r"[:.]", inspect.getdoc(sys.modules[module]) or module)[0], ""]
+    for theme, ops in themes().items():
+        parts += ["## " + theme, ""]
         for op in ops:
             parts += [f"### `{signature(op)}`", "```text", inspect.getdoc(op) or "", "```", ""]
     return "\n".join(parts)
-
-
-def signature(op: type[Op]) -> str:
-    given = ", ".join(p for p in op.ports if p != "*") if op.gives else ""
-    given = "a, b, …" if op.gives and op.ports == ("*",) else given
-    args = ", ".join(filter(None, [given, *map(parameter, parameters(op))]))
-    return f"{op.name}({args})" if args else op.name
-
-
-def parameter(s: Parameter) -> str:
-    if s.required:
-        return s.name
-    return f"{s.name}={'auto' if s.auto else default(s.default)}"
-
-
-def default(value: object) -> str:
-    match value:
-        case tuple():
-            first, *rest = [default(v) for v in value]
-            return first if all(r == first for r in rest) else f"[{', '.join([first, *rest])}]"
-        case Dim(value=Fraction() as number):
-            return f"{float(number):g}"
-        case str():
-            return f'"{value}"'
-    return str(value)
 
 
 def test_reference_of_recipes(golden: Callable[[str, Path], None]) -> None:

@@ -92,6 +92,8 @@ LINES: dict[str, list[list[str]]] = {
     "export": [["runs/one", "-o", f"{NAME}.onnx"]],
     "verify": [["--with", "torch,onnx"]],
     "explain": [[NAME]],
+    "ops": [[], ["conv"], [NAME]],
+    "completion": [["bash"], [NAME]],
     "fmt": [[f"{NAME} wrong.arch"], [f"{NAME} loose.arch"], ["-"]],
     "zoo": [[], [NAME], ["lenet5"]],
 }  # fmt: skip

@@ -78,5 +78,6 @@ COMMANDS = {
         flag("--seconds", type=_seconds, default=20.0, metavar="N", help="how long to time, about"),
         *(flag_of(p, _HELP[p.name]) for p in parameters(Settings) if p.name in _HELP),
         FORMAT,
+        examples=("archdsl bench lenet5", "archdsl bench attention56 --batch 64 --precision bfloat16"),
     )
 }

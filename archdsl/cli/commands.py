@@ -95,14 +95,31 @@ def compile(to: str, output: str | None, force: bool, **which: Any) -> int:
 def explain(code: str | None) -> int:
     from archdsl.language.errors import catalogue, headline
     from archdsl.language.errors import explain as page
+    from archdsl.language.ops import OPS
+    from archdsl.show.ops import page as op_page
 
     if code is None:
         print_text("\n".join(f"{known}  {headline(error)}" for known, error in catalogue().items()))
-    elif text := page(code):
+    elif text := page(code) or op_page(code):
         print_text(text)
     else:
-        hint = nearest(code.upper(), catalogue())
-        raise WrongCommand(f"there is no code `{code}`; " + (hint or "`archdsl explain` lists them"))
+        hint = nearest(code.upper(), catalogue()) or nearest(code, OPS)
+        raise WrongCommand(
+            f"there is no code or op `{code}`; {hint or '`archdsl explain` and `archdsl ops` list them'}"
+        )
+    return 0
+
+
+def ops(name: str | None) -> int:
+    from archdsl.language.ops import OPS
+    from archdsl.show.ops import page, table
+
+    if name is None:
+        print_table(table())
+    elif text := page(name):
+        print_text(text)
+    else:
+        raise WrongCommand(f"there is no op `{name}`; {nearest(name, OPS) or '`archdsl ops` lists them'}")
     return 0
 
 
@@ -154,7 +171,9 @@ def zoo(name: str | None, format: str) -> int:
 
 
 COMMANDS = {
-    "check": Command(check, SPECS, *SPEC_FLAGS, FORMAT),
+    "check": Command(
+        check, SPECS, *SPEC_FLAGS, FORMAT, examples=("archdsl check net.arch", "archdsl check net.arch --set classes=7")
+    ),
     "show": Command(
         show,
         SPEC,
@@ -166,6 +185,7 @@ COMMANDS = {
         ),
         flag("--cost-by", choices=("stage", "block", "line"), default="stage", help="what a row of the table is"),
         flag("--expand", action="store_true", help="print the spec with everything worked out"),
+        examples=("archdsl show attention56", "archdsl show attention56 --set t=4 --input 3x320x320 --cost-by block"),
     ),
     "draw": Command(
         draw,
@@ -174,6 +194,7 @@ COMMANDS = {
         flag("-o", "--output", metavar="FILE", required=True, help="where to put it; - is standard output"),
         flag("--level", choices=("stage", "block", "op"), default="block", help="how much to draw"),
         flag("--format", choices=("svg", "dot", "png", "pdf"), help="as FILE ends, if not given"),
+        examples=("archdsl draw lenet5 -o lenet5.svg", "archdsl draw attention56 --level stage -o attention56.pdf"),
     ),
     "compile": Command(
         compile,
@@ -182,12 +203,28 @@ COMMANDS = {
         TO,
         flag("-o", "--output", metavar="FILE", help="where to put it; printed, if not given"),
         flag("--force", action="store_true", help="replace FILE even where archdsl did not write it"),
+        examples=("archdsl compile lenet5 -o lenet5.py", "archdsl compile net.arch --to keras"),
     ),
-    "explain": Command(explain, flag("code", nargs="?", metavar="CODE", help="as in E0203; all of them, if not given")),
+    "explain": Command(
+        explain,
+        flag("code", nargs="?", metavar="CODE", help="as in E0203, or an op; all codes, if not given"),
+        examples=("archdsl explain E0203", "archdsl explain conv"),
+    ),
+    "ops": Command(
+        ops,
+        flag("name", nargs="?", metavar="NAME", help="explain this one; list them, if not given"),
+        examples=("archdsl ops", "archdsl ops conv"),
+    ),
     "fmt": Command(
-        fmt, FILES, flag("--check", action="store_true", help="change nothing; exit 1 where something would")
+        fmt,
+        FILES,
+        flag("--check", action="store_true", help="change nothing; exit 1 where something would"),
+        examples=("archdsl fmt net.arch", "archdsl fmt --check net.arch"),
     ),
     "zoo": Command(
-        zoo, flag("name", nargs="?", metavar="NAME", help="print this one; list them, if not given"), FORMAT
+        zoo,
+        flag("name", nargs="?", metavar="NAME", help="print this one; list them, if not given"),
+        FORMAT,
+        examples=("archdsl zoo", "archdsl zoo lenet5 > mine.arch"),
     ),
 }

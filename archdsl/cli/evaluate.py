@@ -130,6 +130,7 @@ COMMANDS = {
         flag("-j", "--workers", type=int, metavar="N", help="threads that decode images; the training's"),
         flag("-o", "--output", metavar="DIR", help="for the confusion matrix; the run's folder, if not given"),
         FORMAT,
+        examples=("archdsl eval runs/one", "archdsl eval runs/one --data ~/more --crops 10"),
     ),
     "predict": Command(
         predict,
@@ -138,6 +139,7 @@ COMMANDS = {
         flag("--top", type=positive, default=5, metavar="N", help="how many classes to say"),
         _DEVICE,
         flag("--format", choices=("text", "json", "csv"), default="text", help="for people, programs or tables"),
+        examples=("archdsl predict runs/one cat.jpg", "archdsl predict runs/one ~/pictures --top 1 --format csv"),
     ),
     "masks": Command(
         masks,
@@ -152,5 +154,6 @@ COMMANDS = {
             help="draw this node's mean over channels instead; repeatable",
         ),
         flag("-o", "--output", metavar="FILE", help="a PNG; in the run's folder, if not given"),
+        examples=("archdsl masks runs/one cat.jpg -o masks.png",),
     ),
 }

@@ -1,21 +1,35 @@
 """The arguments and flags that commands share, and what a command is."""
 
 from argparse import SUPPRESS, ArgumentTypeError
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from archdsl.language.schema import Parameter
 
-__all__ = ["FILES", "FORMAT", "SPEC", "SPECS", "SPEC_FLAGS", "TO", "Command", "Flag", "flag", "flag_of", "positive"]
+__all__ = [
+    "FILES",
+    "FORMAT",
+    "SPEC",
+    "SPECS",
+    "SPEC_FLAGS",
+    "TO",
+    "Command",
+    "Flag",
+    "flag",
+    "flag_of",
+    "grouped",
+    "positive",
+]
 
 
 @dataclass(frozen=True)
 class Flag:
-    """One argument: its names and what argparse's `add_argument` is to know of it."""
+    """One argument: its names and what argparse's `add_argument` is to know of it. group: its title in the help."""
 
     names: tuple[str, ...]
     about: Mapping[str, Any]
+    group: str = ""
 
 
 def flag(*names: str, **about: Any) -> Flag:
@@ -46,10 +60,15 @@ def positive(text: str) -> int:
 
 
 class Command:
-    """A command: `run` takes the values of `flags` by name and returns an exit code."""
+    """A command: `run` takes the values of `flags` by name and returns an exit code. examples: lines for its help."""
 
-    def __init__(self, run: Callable[..., int], *flags: Flag) -> None:
-        self.run, self.flags = run, flags
+    def __init__(self, run: Callable[..., int], *flags: Flag, examples: Sequence[str] = ()) -> None:
+        self.run, self.flags, self.examples = run, flags, examples
+
+
+def grouped(title: str, *flags: Flag) -> Iterator[Flag]:
+    """The flags under a title of the help."""
+    return (replace(flag, group=title) for flag in flags)
 
 
 SPEC = flag("spec", metavar="SPEC[:MODEL]", help="a file or a shipped spec; - is standard input")

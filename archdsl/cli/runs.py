@@ -110,5 +110,6 @@ COMMANDS = {
         flag("--compare", nargs="+", metavar="RUN", help="how these differ: names in DIR, or folders"),
         flag("-o", "--output", metavar="FILE", help="with --compare: their curves in one picture, as PNG"),
         flag("--format", choices=_FORMATS, default="text", help="for people, programs, tables or papers"),
+        examples=("archdsl runs", "archdsl runs --sort top1 --format csv", "archdsl runs --compare one other"),
     )
 }

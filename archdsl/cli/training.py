@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from archdsl import api
-from archdsl.cli.flags import SPEC, SPEC_FLAGS, Command, Flag, flag, flag_of
+from archdsl.cli.flags import SPEC, SPEC_FLAGS, Command, Flag, flag, flag_of, grouped
 from archdsl.cli.specs import extras_of, find_backend, open_spec, parse_settings
 from archdsl.cli.terminal import WrongCommand, ending_in_order, print_text, say
 from archdsl.language.diagnostics import refuse
@@ -168,23 +168,44 @@ def _text(name: str, metavar: str, help: str, *short: str) -> Flag:
     return flag(*short, f"--{name}", default=SUPPRESS, metavar=metavar, help=help)
 
 
+_WHICH = [replace(f, about={**f.about, "dest": "values"}) if "--set" in f.names else f for f in SPEC_FLAGS]
+_CHANGES = [_text(n, metavar, help) for n, (metavar, help) in _LINES.items()]
+_SHORT = [_text(n, metavar, help, *(["-b"] if n == "batch-size" else [])) for n, (metavar, help) in _PARTS.items()]
+_HOW = [  # absent where they are not typed, so that `--resume` knows which were
+    flag_of(p, _HELP[p.name], *(["-j"] if p.name == "workers" else []), absent=True) for p in parameters(Settings)
+]
+
 COMMANDS = {
     "train": Command(
         train,
         replace(SPEC, about={**SPEC.about, "nargs": "?"}),
-        *(replace(f, about={**f.about, "dest": "values"}) if "--set" in f.names else f for f in SPEC_FLAGS),
-        flag("--backend", "--to", dest="backend", metavar="BACKEND", help="the framework (default: torch)"),
-        flag("--recipe", metavar="RECIPE", help="a name or a file, with parameters: 'ran_cifar(noise=0.3)'"),
-        *(_text(n, metavar, help) for n, (metavar, help) in _LINES.items()),
-        *(_text(n, metavar, help, *(["-b"] if n == "batch-size" else [])) for n, (metavar, help) in _PARTS.items()),
-        *(  # absent where they are not typed, so that `--resume` knows which were
-            flag_of(p, _HELP[p.name], *(["-j"] if p.name == "workers" else []), absent=True)
-            for p in parameters(Settings)
+        *grouped("the model", *_WHICH),
+        *grouped(
+            "how it is trained: lines of the recipe",
+            flag("--recipe", metavar="RECIPE", help="a name or a file, with parameters: 'ran_cifar(noise=0.3)'"),
+            *_CHANGES,
+            *_SHORT,
         ),
-        flag("--amp", action="store_true", help="the same as --precision bfloat16"),
-        flag("--output", metavar="DIR", help="where the folders of runs are (default: runs)"),
-        flag("--name", metavar="NAME", help="of the run's folder; model, data and time, if not given"),
-        flag("--resume", metavar="RUN", help="go on with the run in this folder after its last state"),
-        flag("--print-config", action="store_true", help="only say the recipe with all its values, and the settings"),
+        *grouped(
+            "where and how it runs",
+            flag("--backend", "--to", dest="backend", metavar="BACKEND", help="the framework (default: torch)"),
+            *_HOW,
+            flag("--amp", action="store_true", help="the same as --precision bfloat16"),
+        ),
+        *grouped(
+            "the run",
+            flag("--output", metavar="DIR", help="where the folders of runs are (default: runs)"),
+            flag("--name", metavar="NAME", help="of the run's folder; model, data and time, if not given"),
+            flag("--resume", metavar="RUN", help="go on with the run in this folder after its last state"),
+            flag(
+                "--print-config", action="store_true", help="only say the recipe with all its values, and the settings"
+            ),
+        ),
+        examples=(
+            "archdsl train lenet5 --data digits --epochs 3",
+            "archdsl train net.arch --data ~/flowers --batch 32 --lr 0.01",
+            "archdsl train attention92_cifar --recipe 'ran_cifar(noise=0.3)'",
+            "archdsl train --resume runs/one --epochs 20",
+        ),
     )
 }

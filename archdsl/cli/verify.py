@@ -241,5 +241,6 @@ COMMANDS = {
         flag("--tolerance", type=_tolerance, metavar="X", help="relative, of values; gradients have ten times as much"),
         flag("--all", dest="every", action="store_true", help="every tensor, in the order of the graph"),
         FORMAT,
+        examples=("archdsl verify lenet5", "archdsl verify net.arch --with torch,keras --all"),
     )
 }

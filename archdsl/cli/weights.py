@@ -187,6 +187,7 @@ COMMANDS = {
         *SPEC_FLAGS,
         *_FORM,
         *_OUTPUT,
+        examples=("archdsl convert runs/one --to keras -o one.weights.h5",),
     ),
     "export": Command(
         export,
@@ -194,5 +195,6 @@ COMMANDS = {
         flag("--to", default="onnx", metavar="onnx", help="what to write"),
         *_FORM,
         *_OUTPUT,
+        examples=("archdsl export runs/one -o one.onnx", "archdsl export runs/one --int8 digits -o one.onnx"),
     ),
 }
