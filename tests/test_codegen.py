@@ -194,7 +194,7 @@ def test_a_model_that_is_set_otherwise_has_other_defaults() -> None:
         (
             "block b(act=relu) { out = in -> conv(8, 3) -> act }",
             "a: b -> b(gelu) -> b(bn -> relu) -> b([])",
-            "B BGelu BBnRelu BActNone",
+            "B BGelu BBnRelu",
         ),
         ("block b(deep) { out = in -> conv(8, 3) -> (bn if deep else id) }", "a: b(true) -> b(false)", "B"),
         (

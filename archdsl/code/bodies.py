@@ -10,7 +10,21 @@ from typing import NamedTuple, TypeVar
 
 from archdsl.code.code import Code, Lent
 from archdsl.code.exact import with_any_numbers
-from archdsl.graph.graph import Argument, Call, Chain, Graph, Input, Node, Ref, Select, Target, bodies, parts, reached
+from archdsl.graph.graph import (
+    Argument,
+    BlockValue,
+    Call,
+    Chain,
+    Graph,
+    Input,
+    Node,
+    Ref,
+    Select,
+    Target,
+    bodies,
+    parts,
+    reached,
+)
 from archdsl.language.expr import Expr, Number
 from archdsl.language.ops.act import Identity
 from archdsl.language.ops.op import Op
@@ -333,6 +347,8 @@ def _environment(graph: Graph) -> dict[str, Number]:
             env[name] = value.value
         elif isinstance(value, bool):
             env[name] = value
+        elif name in graph.options:
+            env[name] = isinstance(value, BlockValue) and value.applies.value
     for entry in graph.entries:
         kind = entry.types[0]
         env |= {f"{entry.name}.{a}": d.value for a, d in zip(axis_names(kind.rank), kind.shape, strict=True)}

@@ -117,10 +117,11 @@ def _word(body: BodyCode, name: str) -> str:
     """The value of a parameter or size, or how many tensors a list holds, as a word for a class name."""
     if name.endswith("[]"):
         return str(_lists(body).get(name[:-2], 0))
-    value = body.env.get(name) if name in body.env else body.params.get(name)
+    value: object = body.params.get(name)
     if isinstance(value, BlockValue):
         text = value.text if value.text.isprintable() and len(value.text) <= 24 else value.name
         return camel(text) if re.search(r"\w", text) else "Id"
+    value = body.env.get(name, value)
     if isinstance(value, tuple):
         return camel(_said(value)).lstrip("_") if value else "None"
     if isinstance(value, bool) or (isinstance(value, Dim) and isinstance(value.value, bool)):
@@ -138,7 +139,7 @@ def _said(value: Argument) -> str:
 def _fixed(cls: Class, said: Iterable[str]) -> dict[str, Number]:
     """The numbers that a class's name says."""
     body = cls.bodies[0]
-    return {n: body.env[n] for n in said if n in body.graph.params and n in body.env}
+    return {n: body.env[n] for n in said if isinstance(body.graph.params.get(n), Dim | bool)}
 
 
 def _is_default(cls: Class, name: str, classes: Sequence[Class]) -> bool:

@@ -29,6 +29,7 @@ from archdsl.code.written import (
     Written,
     WrittenCode,
 )
+from archdsl.graph.graph import BlockValue
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.outputs import SharedDiffers
 from archdsl.language.expr import Expr, symbol
@@ -326,6 +327,8 @@ def _argument(callee: Constructor, key: str, code: CallCode, caller: BodyCode) -
         return Dim(caller.env[key], symbol(key)) if key in caller.env else caller.params.get(key)  # type: ignore[return-value]
     value = code.given(key)
     value = literal(code.body.graph.params.get(key)) if value is None else value  # type: ignore[arg-type, assignment]
+    if key in code.body.graph.options:
+        return value.applies if isinstance(value, BlockValue) else Dim(False)
     return dim(value) if isinstance(value, bool) else value  # type: ignore[return-value]
 
 

@@ -39,12 +39,14 @@ class BlockValue:
     """A block or op as the value of a parameter. `name` is its block's or op's, `text` as written.
 
     names: what the numbers in it, and the conditions that chose it, came from.
+    applies: whether it does anything, which `id` does not.
     """
 
     name: str
     text: str = field(compare=False)
     key: Hashable = field(default=None, repr=False)
     names: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    applies: Dim = field(default=Dim(True), compare=False, repr=False)
 
 
 Argument = Dim | str | bool | BlockValue | tuple["Argument", ...]
@@ -61,12 +63,14 @@ class Choice:
 
     key: the same for the same conditional of the same block, in all of its bodies.
     formula: of the condition, in the block's names, as a `Dim` has it.
+    is_option: whether it asks if a parameter that is an op does anything: `id` does not.
     """
 
     key: str
     formula: Expr | None
     taken: bool
     span: Span
+    is_option: bool = False
 
     @property
     def cond(self) -> Expr | None:
@@ -208,6 +212,7 @@ class Graph:
     shares: what it shares, and what it is lent, by name.
     settled: names that decided what it is built of, in a way that no text shows: the length of a list, what stands at
         an index.
+    options: the parameters that are ops of which a conditional asks whether they do anything.
     """
 
     block: str
@@ -226,6 +231,7 @@ class Graph:
     statements: frozenset[str] = frozenset()
     shares: dict[str, Share] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
+    options: frozenset[str] = frozenset()
 
     def add(self, node: Node, inputs: Mapping[str, Ref] | None = None) -> Ref:
         """Add a node fed by `inputs` (port -> value); its types are already checked."""

@@ -138,7 +138,7 @@ def test_precedence(text: str, meaning: str) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [("31_810_728", 31_810_728), ("64K", 64_000), ("24Gi", 24 * 2**30), ("31.9M", 31_900_000), ("1e40", 10**40),
-     ("1e-4", Fraction(1, 10_000)), ("0.29", Fraction(29, 100)), ("2.0", 2), ("9" * 40, int("9" * 40))],
+     ("1e-4", Fraction(1, 10_000)), ("0.29", Fraction(29, 100)), ("2.0", Fraction(2)), ("9" * 40, int("9" * 40))],
 )  # fmt: skip
 def test_numbers_are_exact(text: str, value: int | Fraction) -> None:
     number = expression(text)

@@ -20,7 +20,9 @@ from archdsl.graph.elaborate.values import (
     as_argument,
     describe,
     holds_tensor,
+    is_nothing,
     is_op_list,
+    is_template,
     key,
     literal,
     renamed,
@@ -31,7 +33,7 @@ from archdsl.language.diagnostics import Label
 from archdsl.language.errors.limits import DoesNotShrink, TooDeep
 from archdsl.language.errors.names import MissingArgument
 from archdsl.language.errors.values import BadUnpack, NotATensor, TensorCrosses
-from archdsl.language.expr import Expr, Number, hidden, symbol
+from archdsl.language.expr import Expr, Number, hidden, numeral, symbol
 from archdsl.language.schema import missing
 from archdsl.language.source import Span
 from archdsl.language.syntax import ast
@@ -80,7 +82,7 @@ def elaborate_block(body: Body, template: ApplyBlock, inputs: Mapping[str, Tenso
             if isinstance(use(body, lenders[name], given, span), Poison):
                 return None
     lent = {name: shared.name for name, shared in lenders.items()}
-    call = Call(block.name, _call_args(found.graph, template, names), frozenset(template.args), found.graph, lent)
+    call = Call(block.name, _call_args(body, found.graph, template, names), frozenset(template.args), found.graph, lent)
     return call, types, found.listed
 
 
@@ -158,12 +160,13 @@ def _translated(value: Number, expr: Expr, names: Mapping[str, Expr | None]) -> 
     return expr.substitute(names) or hidden(value, [c for c in causes if c is not None])
 
 
-def _call_args(graph: Graph, template: ApplyBlock, names: Mapping[str, Expr | None]) -> dict[str, Argument]:
+def _call_args(body: Body, graph: Graph, template: ApplyBlock, names: Mapping[str, Expr | None]) -> dict[str, Argument]:
     args: dict[str, Argument] = {}
     for name, value in graph.params.items():
         given = template.args.get(name)
         if given is not None:
-            args[name] = as_argument(given.value)
+            site = given.value.site if isinstance(given.value, Template) else None
+            args[name] = as_argument(given.value, symbol(site.span.text) if site and body.declared(site) else None)
         else:
             args[name] = value.rerooted(names[name]) if isinstance(value, Dim) else value
     return args
@@ -260,6 +263,7 @@ def _own_default(body: Body, param: ast.ParamDecl) -> Value:
         body.graph.defaults[param.name] = value.written
         body.graph.settled |= value.hides
         return _as_declared(param, value.rerooted(symbol(param.name)))
+    _note_option(body, param, value)
     return value
 
 
@@ -280,6 +284,13 @@ def _note_default(body: Body, param: ast.ParamDecl) -> None:
             value = evaluate(body, param.default)
         if isinstance(value, Dim):
             body.graph.defaults[param.name] = value.written
+        _note_option(body, param, value)
+
+
+def _note_option(body: Body, param: ast.ParamDecl, value: Value) -> None:
+    """Of a default that is an op, remember whether it does anything."""
+    if is_template(value):
+        body.graph.defaults[param.name] = numeral(not is_nothing(value))
 
 
 def bind_names(body: Body, statement: ast.Bind) -> None:

@@ -164,6 +164,14 @@ class Body:
         self.places[name] = kind, span
         self.later.discard(name)
 
+    def declared(self, node: object) -> Span | None:
+        """Where the parameter of a block that a name means is declared; None for all else."""
+        owner = self.owner
+        if not isinstance(node, ast.Name) or owner.graph.kind != "block":
+            return None
+        kind, place = owner.places.get(node.name, ("", node.span))
+        return place if kind == "parameter" else None
+
     def name(self, site: ast.Node | None, kind: str) -> str:
         """The full name in this body of what is applied at `site`; `kind` where the text gives it none."""
         own = self.session.names.get(id(site), kind if site is not None else "")

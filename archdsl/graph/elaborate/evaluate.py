@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from archdsl.graph.elaborate.apply import apply
 from archdsl.graph.elaborate.arguments import bind_call
 from archdsl.graph.elaborate.body import Body
 from archdsl.graph.elaborate.functions import Misuse, call_function
 from archdsl.graph.elaborate.naming import FUNCTIONS, VOCABULARY
 from archdsl.graph.elaborate.operators import arithmetic, compare, negative
+from archdsl.graph.elaborate.options import flowing
 from archdsl.graph.elaborate.values import (
     ApplyBlock,
     ApplyOp,
@@ -222,7 +222,7 @@ def _flow(body: Body, node: ast.Flow) -> Value:
     if isinstance(first, Tensor):
         value: Value = first
         for item, at in zip(rest, node.items[1:], strict=True):
-            value = apply(body, item, value, at.span)
+            value = flowing(body, item, at, value)
         return replace(value, span=node.span) if isinstance(value, Tensor) else value
     if first is POISON:
         return POISON

@@ -11,6 +11,7 @@ from archdsl.graph.elaborate.body import Body, Session
 from archdsl.graph.elaborate.evaluate import as_template, evaluate
 from archdsl.graph.elaborate.naming import name_expression
 from archdsl.graph.elaborate.oddities import activation_at_end, channels_last
+from archdsl.graph.elaborate.options import settle
 from archdsl.graph.elaborate.program import Declared, bring_library
 from archdsl.graph.elaborate.resolve import resolve_expression
 from archdsl.graph.elaborate.values import Bound, Function, Tensor, Value, describe, is_template
@@ -184,6 +185,7 @@ def _complete(body: Body, model: Declared, stages: Mapping[str, tuple[ast.Stage,
             body.report(
                 Unused(name, "a later stage begins with another tensor, so this one is dropped"), stage.label.span
             )
+    settle(graph)
     if odd := activation_at_end(graph):
         body.session.diagnostics.append(odd)
     return graph

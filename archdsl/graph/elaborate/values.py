@@ -24,9 +24,32 @@ if TYPE_CHECKING:
     from archdsl.graph.elaborate.program import Declared
 
 __all__ = [
-    "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Function", "Repeat", "Sequence", "Shared", "Template",
-    "Tensor", "Value", "as_argument", "causes", "describe", "holds_shared", "holds_tensor", "is_op_list", "is_template",
-    "is_tensor_list", "key", "literal", "name_of", "renamed", "shares_in", "show",
+    "ApplyBlock",
+    "ApplyOp",
+    "Bound",
+    "Chosen",
+    "Function",
+    "Repeat",
+    "Sequence",
+    "Shared",
+    "Template",
+    "Tensor",
+    "Value",
+    "as_argument",
+    "causes",
+    "describe",
+    "holds_shared",
+    "holds_tensor",
+    "is_nothing",
+    "is_op_list",
+    "is_template",
+    "is_tensor_list",
+    "key",
+    "literal",
+    "name_of",
+    "renamed",
+    "shares_in",
+    "show",
 ]  # fmt: skip
 
 
@@ -144,6 +167,13 @@ def is_op_list(value: Value) -> bool:
     (True, False)
     """
     return isinstance(value, tuple) and all(is_template(v) or v is POISON for v in value)
+
+
+def is_nothing(value: Value) -> bool:
+    """Whether an op gives what it takes: `id` and `[]`."""
+    if isinstance(value, Repeat):
+        return value.item == ()
+    return value == () or (isinstance(value, ApplyOp) and value.op.name == "id")
 
 
 def is_tensor_list(value: Value) -> TypeGuard[tuple[Tensor, ...]]:
@@ -286,14 +316,18 @@ def name_of(value: Value) -> str:
     return "value"
 
 
-def as_argument(value: Value) -> Argument:
-    """A value as the graph keeps it: numbers and texts as they are, ops and blocks by what they say."""
+def as_argument(value: Value, option: Expr | None = None) -> Argument:
+    """A value as the graph keeps it: numbers and texts as they are, ops and blocks by what they say.
+
+    option: the name of the parameter that is handed on.
+    """
     if isinstance(value, Dim | str):
         return value
     if isinstance(value, tuple) and not (value and is_op_list(value)):
         return tuple(as_argument(v) for v in value)
     names = frozenset().union(*(c.all_names() for c in causes(value)))
-    return BlockValue(name_of(value), show(value), key(value), names)
+    applies = Dim(not is_nothing(value), option)
+    return BlockValue(name_of(value), show(value), key(value), names, applies)
 
 
 def show(value: Value) -> str:

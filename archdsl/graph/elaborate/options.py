@@ -1,0 +1,92 @@
+"""Parameters that are ops: where a call gives `id`, the block is the same without that op.
+
+`x -> act` is a conditional, then: `x -> (act if act else id)`. So the bodies of a block are alike but for that choice,
+and one class says them all. Where no call gives `id`, or each does, nothing is left of it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+
+from archdsl.graph.elaborate.apply import apply
+from archdsl.graph.elaborate.body import Body
+from archdsl.graph.elaborate.values import Tensor, Value, is_nothing, is_template
+from archdsl.graph.graph import BlockValue, Call, Choice, Graph, Node, Ref, Select, bodies, parts
+from archdsl.language.expr import symbol
+from archdsl.language.syntax import ast
+
+__all__ = ["flowing", "settle"]
+
+
+def flowing(body: Body, template: Value, node: ast.Expr, x: Value) -> Value:
+    """The value of `x -> node`, where `node` means `template`."""
+    option = _option(body, template, node)
+    if option is None or not isinstance(x, Tensor):
+        return apply(body, template, x, node.span)
+    with body.within(guard=option):
+        chosen = apply(body, template, x, node.span)
+    if not isinstance(chosen, Tensor):
+        return chosen
+    with body.within(f"{node.span.text}_or_id"):
+        return body.add(None, Select(option), (chosen.type,), {"x": chosen}, node.span)[0]
+
+
+def _option(body: Body, template: Value, node: ast.Expr) -> Choice | None:
+    """The conditional that a parameter of a block is, by its name."""
+    place = body.declared(node)
+    if place is None or not is_template(template):
+        return None
+    return Choice(f"{place.source.name}:{place.start}", symbol(node.span.text), not is_nothing(template), place, True)
+
+
+def settle(model: Graph) -> None:
+    """Take out the options that are given everywhere, or nowhere, and note which parameters decide the others.
+
+    All in place, for calls know a body by its identity.
+    """
+    graphs = bodies(model)
+    outcomes: dict[str, set[bool]] = defaultdict(set)
+    for select in (node.op for graph in graphs for node in graph if isinstance(node.op, Select)):
+        outcomes[select.choice.key].add(select.choice.taken)
+    settled = {key for key, taken in outcomes.items() if len(taken) == 1}
+    for graph in graphs:
+        if any(_is_settled(choice, settled) for node in graph for choice in node.choices):
+            _without(graph, settled)
+        graph.options = frozenset(_deciding(graph))
+
+
+def _is_settled(choice: Choice, settled: set[str]) -> bool:
+    return choice.is_option and choice.key in settled
+
+
+def _without(graph: Graph, settled: set[str]) -> None:
+    stands_for: dict[str, Ref] = {}
+
+    def read(ref: Ref) -> Ref:
+        return stands_for.get(ref.node, ref)
+
+    kept: list[tuple[Node, dict[str, Ref]]] = []
+    for node in graph:
+        inputs = {port: read(ref) for port, ref in graph.inputs(node.name).items()}
+        if isinstance(node.op, Select) and _is_settled(node.op.choice, settled):
+            (stands_for[node.name],) = inputs.values()
+        else:
+            guards = tuple(guard for guard in node.guards if not _is_settled(guard, settled))
+            kept.append((replace(node, guards=guards), inputs))
+    graph.nx = type(graph.nx)()
+    for node, inputs in kept:
+        graph.add(node, inputs)
+    graph.outputs = tuple(map(read, graph.outputs))
+
+
+def _deciding(graph: Graph) -> Iterator[str]:
+    """The parameters that decide an option: in a body itself, and in those that it hands them to."""
+    for node in graph:
+        if isinstance(node.op, Select) and node.op.choice.is_option:
+            yield from node.op.choice.formula.names() if node.op.choice.formula else ()
+        for call in (part for part, _ in parts(node.op) if isinstance(part, Call)):
+            if call.body.kind == "flow":
+                yield from call.body.options
+            for value in map(call.args.get, call.body.options):
+                if isinstance(value, BlockValue) and value.applies.expr is not None:
+                    yield from value.applies.expr.names()
