@@ -38,7 +38,7 @@ def check(
 
     All models of a file are checked, or the one that is named; contracts are checked at each model's own defaults.
     """
-    from archdsl.graph.contracts import check_contracts, hold
+    from archdsl.graph.contracts import hold
     from archdsl.graph.elaborate import elaborate
 
     try:
@@ -46,12 +46,17 @@ def check(
     except SpecError as error:
         return list(error.diagnostics)
     found = list(program.diagnostics)
+    steps = 0
     for name in [model] if model is not None else program.models:
-        result = elaborate(program, name, _texts(settings), input)
+        result = elaborate(program, name, _texts(settings), input, steps)
         found += result.diagnostics
-        if settings or input is not None:
-            found += check_contracts(program, name)
-        elif result.graph is not None:
+        if (settings or input is not None) and not result.spent:
+            result = elaborate(program, name, steps=result.steps)  # contracts speak of it as it is declared
+        if result.spent:  # and no other model has any left
+            found += result.diagnostics
+            break
+        steps = result.steps
+        if result.graph is not None:
             found += hold(result.graph, result.contracts)
     return _in_order(found)
 

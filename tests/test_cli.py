@@ -293,7 +293,9 @@ def test_unreadable_paths(run: Run, net: Path) -> None:
     assert "E0602" in run("check", ".").err
     (net.parent / "binary").write_bytes(bytes(range(256)))
     assert "E0604" in run("check", "binary").err
-    assert "E0605" in run("check", "/dev/zero").err
+    assert "E0603" in run("check", "/dev/zero").err
+    (net.parent / "large.arch").write_bytes(b"#" * (2**22 + 1))
+    assert "E0605" in run("check", "large.arch").err
     assert "`net.arch`" in run("check", "nett.arch").err
     assert "attention56" in run("check", "attenton56").err
     assert run("check", "a" * 10_000).code == 1

@@ -19,12 +19,14 @@ import pytest
 from test_layers import WINGS
 
 from archdsl.api import check
-from archdsl.graph.elaborate.body import BUDGETS
+from archdsl.graph.elaborate.body import BUDGETS, PER_TOKEN
+from archdsl.graph.elaborate.program import MAX_FILES
 from archdsl.graph.elaborate.recipes import LABELS, OPTIONAL, SHORT
 from archdsl.language.recipe import LINES, Recipe
 from archdsl.language.resources import recipe_names, recipe_source
 from archdsl.language.schema import Parameter, bounds, parameters, wanted, written
 from archdsl.language.source import Source
+from archdsl.language.syntax.lexer import MAX_TOKENS
 from archdsl.show.ops import signature, themes
 from archdsl.train.settings import Settings
 
@@ -97,7 +99,9 @@ def test_python(how: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_budgets_are_stated() -> None:
     page = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
-    assert [what for what, limit in BUDGETS.items() if f"| {what} | {limit:,} |" not in page] == []
+    rows = [f"| {what} | {limit:,} | {f'{PER_TOKEN[what]} a token ' if what in PER_TOKEN else ''}|\n"
+            for what, limit in {"tokens": MAX_TOKENS, "files": MAX_FILES, **BUDGETS}.items()]  # fmt: skip
+    assert [row for row in rows if row not in page] == []
 
 
 TABLE = re.compile(r"(?<=<!-- )(wings|files: \S+|backends)( -->\n)(?:\|[^\n]*\n)*")

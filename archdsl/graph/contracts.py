@@ -1,33 +1,18 @@
 """`expect` lines: what a model promises of itself, at its declared defaults and input."""
 
-from collections.abc import Callable
 from fractions import Fraction
-from functools import cache, partial
 
 from archdsl.graph.cost import Cost, cost
-from archdsl.graph.elaborate import Contract, Program, elaborate
+from archdsl.graph.elaborate import Contract
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import Diagnostic
 from archdsl.language.errors.models import ContractBroken
 from archdsl.language.expr import OPERATORS
 from archdsl.language.types import Dim
 
-__all__ = ["check_contracts", "hold"]
+__all__ = ["hold"]
 
 _MEMORY = {"train": "train_bytes", "infer": "infer_bytes"}
-
-
-def check_contracts(program: Program, model: str) -> list[Diagnostic]:
-    """The contracts of `model` that do not hold. They speak of its defaults, whatever is set from outside.
-
-    >>> from archdsl.graph.elaborate import load
-    >>> from archdsl.language.source import Source
-    >>> program = load(Source("net.arch", "model net { input [3]; head: dense(2); expect params == 9 }"))
-    >>> [str(found) for found in check_contracts(program, "net")]
-    ['net.arch:1:40: error[E0508]: `net` does not keep its contract']
-    """
-    result = elaborate(program, model)
-    return [] if result.graph is None else hold(result.graph, result.contracts)
 
 
 def hold(graph: Graph, contracts: tuple[Contract, ...]) -> list[Diagnostic]:
@@ -35,19 +20,22 @@ def hold(graph: Graph, contracts: tuple[Contract, ...]) -> list[Diagnostic]:
 
     >>> from archdsl.graph.elaborate import load
     >>> from archdsl.language.source import Source
+    >>> from archdsl.graph.elaborate import elaborate
     >>> program = load(Source("net.arch", "model net { input [3]; head: dense(2); expect macs < 6 }"))
     >>> result = elaborate(program, "net")
     >>> [found.label for found in hold(result.graph, result.contracts)]
     ['macs is 6, expected < 6']
     """
-    measured = cache(partial(cost, graph))
-    found = (_check(graph, contract, measured) for contract in contracts)
+    if not contracts:
+        return []
+    whole = cost(graph)
+    found = (_check(graph, contract, whole) for contract in contracts)
     return [diagnostic for diagnostic in found if diagnostic is not None]
 
 
-def _check(graph: Graph, contract: Contract, measured: Callable[..., Cost]) -> Diagnostic | None:
+def _check(graph: Graph, contract: Contract, whole: Cost) -> Diagnostic | None:
     node = contract.node
-    found, wanted = _measure(measured, contract), Fraction(contract.value.value)
+    found, wanted = _measure(whole, contract), Fraction(contract.value.value)
     if node.op == "within":
         ok = abs(found - wanted) <= abs(wanted) * (node.tolerance or 0)
     else:
@@ -61,13 +49,13 @@ def _check(graph: Graph, contract: Contract, measured: Callable[..., Cost]) -> D
     return ContractBroken(graph.block, quantity, f"{found:,}", relation + _shown(wanted), off).at(node.span)
 
 
-def _measure(measured: Callable[..., Cost], contract: Contract) -> int:
+def _measure(whole: Cost, contract: Contract) -> int:
     name, args = contract.node.quantity.name, contract.args
     if name != "memory":
-        return int(getattr(measured(1, "float32"), name))
+        return int(getattr(whole, name))
     batch, dtype = args["batch"], args["dtype"]
     assert isinstance(batch, Dim) and isinstance(dtype, str)
-    return int(getattr(measured(int(batch), dtype), _MEMORY[str(args["which"])]))
+    return int(getattr(whole.of(int(batch), dtype), _MEMORY[str(args["which"])]))
 
 
 def _shown(value: Fraction) -> str:

@@ -131,6 +131,10 @@ class Cost:
     infer_bytes: int
     bodies: Mapping[Graph, BodyCost]
 
+    def of(self, batch: int, dtype: str) -> Cost:
+        """The same model with other examples in memory; nothing is counted again."""
+        return _whole(self.graph, self.bodies, batch, dtype, 1)
+
     @cached_property
     def stages(self) -> tuple[StageCost, ...]:
         """By stage, in order. Their sums are the totals."""
@@ -245,11 +249,16 @@ def cost(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer_states:
     >>> [(stage.name, stage.params, stage.output) for stage in cost(tiny).stages]
     [('stem', 216, (8, 8, 8)), ('body', 2496, (16, 4, 4)), ('head', 170, (10,))]
     """
-    if dtype not in DTYPES or batch < 1:
-        raise ValueError(f"no cost for batch {batch} and dtype {dtype}")
     found: dict[Graph, BodyCost] = {}
     for body in bodies(graph):
         found[body] = _body_cost(body, found)
+    return _whole(graph, found, batch, dtype, optimizer_states)
+
+
+def _whole(graph: Graph, found: Mapping[Graph, BodyCost], batch: int, dtype: str, optimizer_states: int) -> Cost:
+    """The cost of a model whose bodies are counted."""
+    if dtype not in DTYPES or batch < 1:
+        raise ValueError(f"no cost for batch {batch} and dtype {dtype}")
     whole = found[graph]
     inputs = sum(t.elements for e in graph.entries for t in e.types)
     size, master = DTYPES[dtype], max(DTYPES[dtype], 4)

@@ -14,6 +14,8 @@ from archdsl.language.source import Span
 __all__ = ["Diagnostic", "Error", "Frame", "Label", "SpecError", "closest", "listed", "nearest", "refuse",
            "render", "to_json"]  # fmt: skip
 
+_LONGEST_WORD, _MOST_WORDS = 64, 500  # that are compared with one another: it takes the product of both
+
 
 @dataclass(frozen=True)
 class Label:
@@ -61,9 +63,13 @@ class Error:
     label: ClassVar[str] = ""
     help: ClassVar[str] = ""
     severity: ClassVar[str] = "error"
+    _names: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls._names = tuple(get_annotations(cls))
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        names = list(get_annotations(type(self)))
+        names = self._names
         given = dict(zip(names, values, strict=False)) | named
         if len(values) > len(names) or not given.keys() <= set(names):
             raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
@@ -88,8 +94,11 @@ class SpecError(Exception):
     """A spec that cannot be used; `diagnostics` says why, every independent reason once."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__("\n".join(str(d) for d in diagnostics))
+        super().__init__(diagnostics)
         self.diagnostics = tuple(diagnostics)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.diagnostics))
 
 
 def refuse(found: Iterable[Diagnostic]) -> None:
@@ -100,8 +109,14 @@ def refuse(found: Iterable[Diagnostic]) -> None:
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word closest to `word`, if it is close; `conv4` before `conv` for `conv5`."""
-    found = get_close_matches(word, list(known), n=5, cutoff=0.6)
+    """The known word closest to `word`, if it is close; `conv4` before `conv` for `conv5`.
+
+    Of very many words those are looked at that begin alike, and of them only so many.
+    """
+    near = [k for k in known if len(k) <= _LONGEST_WORD] if len(word) <= _LONGEST_WORD else []
+    if len(near) > _MOST_WORDS:
+        near = [k for k in near if k[:1] == word[:1]][:_MOST_WORDS]
+    found = get_close_matches(word, near, n=5, cutoff=0.6)
     numbered = [f for f in found if f[-1:].isdigit()] if word[-1:].isdigit() else []
     return next(iter(numbered or found), None)
 

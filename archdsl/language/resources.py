@@ -1,5 +1,6 @@
 """Where specs come from: files, the standard library and the zoo, in a checkout or in an installed wheel."""
 
+import os
 import re
 import sys
 from functools import cache
@@ -9,6 +10,7 @@ from typing import NoReturn
 
 from archdsl.language.diagnostics import Error, SpecError, closest
 from archdsl.language.errors.files import BinaryFile, FileTooLarge, IsADirectory, NoSuchFile, Unreadable
+from archdsl.language.opening import open_file
 from archdsl.language.source import Source
 
 __all__ = ["MAX_BYTES", "grammar", "is_file", "library_part", "read_source", "read_spec", "recipe_names",
@@ -118,10 +120,10 @@ def _readings(arg: str) -> list[tuple[str, str | None]]:
 
 
 def is_file(name: str) -> bool:
-    """Whether it can be opened: a file, a pipe, but no folder."""
+    """Whether something that is no folder is called so: a file, or what `read_source` refuses by name."""
     try:
-        return Path(name).exists() and not Path(name).is_dir()
-    except OSError:
+        return os.path.lexists(name) and not Path(name).is_dir()
+    except (OSError, ValueError):
         return False
 
 
@@ -129,19 +131,19 @@ def read_source(path: str | Path, also: tuple[str, ...] = ()) -> Source:
     """The text of a file, at most 4 MiB of UTF-8; no more than that is read.
 
     also: other names that may have been meant.
-    Raises SpecError where there is no such file, or it is a folder, unreadable, too large or not text.
+    Raises SpecError where there is no such file, or it is a folder, a pipe, unreadable, too large or not text.
     """
     name = str(path)
     try:
-        with Path(path).open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         _refuse(_missing(name, also), name)
     except IsADirectoryError:
         _refuse(IsADirectory(name), name)
     except OSError as error:
         _refuse(Unreadable(name, error.strerror or type(error).__name__), name)
-    return _decode(data, name, str(Path(path).resolve()))
+    return _decode(data, name, os.path.realpath(path))
 
 
 def _decode(data: bytes, name: str, path: str | None) -> Source:

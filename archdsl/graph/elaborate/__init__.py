@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from archdsl.graph.elaborate.blocks import elaborate_block
-from archdsl.graph.elaborate.body import BUDGETS, Abort, Session
+from archdsl.graph.elaborate.body import Abort, Session, budgets
 from archdsl.graph.elaborate.models import Contract, elaborate_model
 from archdsl.graph.elaborate.program import Program, Used, declarations, read_program
 from archdsl.graph.elaborate.resolve import resolve
@@ -22,7 +22,7 @@ from archdsl.language.errors.names import UnknownName
 from archdsl.language.resources import library_part
 from archdsl.language.source import Source
 
-__all__ = ["BUDGETS", "Contract", "Elaborated", "Program", "elaborate", "load"]
+__all__ = ["Contract", "Elaborated", "Program", "elaborate", "load"]
 
 _MOST_HINTED = 50
 _FRAMES = 100_000  # 256 nested bodies of 100 nested brackets; Python's own frames live on the heap
@@ -30,11 +30,16 @@ _FRAMES = 100_000  # 256 nested bodies of 100 nested brackets; Python's own fram
 
 @dataclass(frozen=True)
 class Elaborated:
-    """A model's graph, None where it has errors, and everything that was found."""
+    """A model's graph, None where it has errors, and everything that was found.
+
+    steps: what the file has taken so far. spent: whether a budget is gone, so that no other model has any left.
+    """
 
     graph: Graph | None
     diagnostics: tuple[Diagnostic, ...]
     contracts: tuple[Contract, ...] = field(default=())
+    steps: int = 0
+    spent: bool = False
 
 
 def load(source: Source, used: Used | None = None) -> Program:
@@ -76,9 +81,11 @@ def _resolved(program: Program) -> list[Diagnostic]:
 
 
 def elaborate(
-    program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
+    program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None, steps: int = 0
 ) -> Elaborated:
     """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language) and another input ("3x32x32").
+
+    steps: what of the file's budget has been taken before.
 
     >>> program = load(Source("net.arch", "model net(n=2) { input [3]; head: dense(n) }"))
     >>> str(elaborate(program, "net", {"n": "5"}).graph["head"].types[0])
@@ -92,15 +99,19 @@ def elaborate(
         source = Source("--model", model)
         hint = nearest(model, program.models) or f"it has {listed(program.models) or 'no models'}"
         return Elaborated(None, (*found, UnknownModel(model, program.main.source.name, hint).at(source.span())))
-    session = Session(program.names, elaborate_block)
+    session = Session(program.names, elaborate_block, budgets(program.tokens), steps)
     graph: Graph | None = None
     contracts: tuple[Contract, ...] = ()
     with _deep_recursion(), _no_collection(), suppress(Abort):
+        session.spend("evaluation steps", len(found), declared.node.name_span)  # they are gone through for each model
         graph, contracts = elaborate_model(session, declared, settings or {}, input)
     found = _distinct([*found, *session.diagnostics])
     failed = any(d.severity == "error" for d in found)
     assert graph is not None or failed, "a model failed and nobody said why"
-    return Elaborated(None if failed else graph, tuple(found), contracts)
+    steps = session.spent["evaluation steps"]
+    return Elaborated(
+        None if failed else graph, tuple(found), contracts, steps, steps > session.budgets["evaluation steps"]
+    )
 
 
 def _distinct(found: list[Diagnostic]) -> list[Diagnostic]:

@@ -47,6 +47,7 @@ def apply(body: Body, template: Value, x: Value, span: Span) -> Value:
         what = "what flows on" if not isinstance(x, tuple) else "what flows on here"
         hint = "name the outputs: `a, b = …`" if isinstance(x, tuple) else ""
         return body.report(NotATensor(what, describe(x), hint), span)
+    body.session.weigh(template, span)
     match template:
         case Chosen():
             with body.within(guard=template.choice):
@@ -281,6 +282,7 @@ def _append(steps: list[Step], target: Target, count: int, type: TensorType) -> 
 
 def _target(body: Body, item: Value, type: TensorType, span: Span) -> Found:
     """What one item of a chain does to a tensor of `type`: nothing (None), or an op, a call, a chain."""
+    body.session.weigh(item, span)
     match item:
         case ApplyOp():
             return _op_target(body, item, type, span)

@@ -179,7 +179,7 @@ def _elaborate(
     session: Session, template: ApplyBlock, inputs: Mapping[str, TensorType], span: Span
 ) -> _Elaborated | None:
     block = template.block
-    session.spend("evaluated bodies", 1, span)
+    session.spend("evaluated bodies", 1, span, len(block.node.params))
     if len(session.stack) >= _NESTING:
         session.report(TooDeep(_NESTING, len(session.stack) + 1), span)
         return None
@@ -188,7 +188,7 @@ def _elaborate(
     body = body_of(session, block, "block")
     for port, type in inputs.items():
         body.scope[port] = body.enter(port, _rerooted(port, type), block.node.name_span)
-    session.stack.append(Active(block, span, {}, frozenset()))
+    session.stack.append(Active(block, span, {}, {}, frozenset()))
     try:
         if not fill_parameters(body, block, template.args) or not _shrinks(session, block, body, span):
             return None
@@ -338,17 +338,22 @@ def _finished(body: Body, block: Declared) -> _Elaborated | None:
 
 
 def _shrinks(session: Session, block: Declared, body: Body, span: Span) -> bool:
-    """Whether one number of the parameters is smaller than in every use of this block around this one.
+    """Whether one number or flow of the parameters is smaller than in every use of this block around this one.
 
-    The innermost frame of the stack is this use; it learns its numbers here.
+    The innermost frame of the stack is this use; it learns its numbers here. A block that is given a use of itself
+    (`c(c(relu))`) has a smaller flow inside.
     """
     numbers = {n: int(v) for n, v in body.graph.params.items() if isinstance(v, Dim) and v.is_int}
+    given = {p.name: body.scope[p.name] for p in block.node.params}
+    flows = {n: session.weight(v)[0] for n, v in given.items() if isinstance(v, Template)}
+    sizes = numbers | flows
     around = [a for a in session.stack[:-1] if a.block is block]
-    shrinking = frozenset(n for n, v in numbers.items() if v >= 0)
+    shrinking = frozenset(n for n, size in sizes.items() if size >= 0)
     if around:
         last = around[-1]
-        shrinking = frozenset(n for n in last.shrinking & shrinking if numbers[n] < last.numbers.get(n, -1))
-    session.stack[-1] = Active(block, span, numbers, shrinking)
+        before = last.numbers | last.flows
+        shrinking = frozenset(n for n in last.shrinking & shrinking if sizes[n] < before.get(n, -1))
+    session.stack[-1] = Active(block, span, numbers, flows, shrinking)
     if around and not shrinking:
         below = [n for n in around[-1].shrinking if numbers.get(n, 0) < 0]
         hint = (

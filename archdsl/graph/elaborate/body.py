@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from archdsl.graph.elaborate.values import Tensor, Value
+from archdsl.graph.elaborate.values import Template, Tensor, Value, parts_of
 from archdsl.graph.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target, parts
 from archdsl.graph.passes import complete
 from archdsl.language.diagnostics import Diagnostic, Error, Frame, Label
@@ -20,16 +21,33 @@ from archdsl.language.types import POISON, Dim, Poison, TensorType
 if TYPE_CHECKING:
     from archdsl.graph.elaborate.program import Declared, Scope
 
-__all__ = ["BUDGETS", "Abort", "Active", "Body", "Session"]
+__all__ = ["BUDGETS", "PER_TOKEN", "Abort", "Active", "Body", "Session", "budgets"]
 
 BUDGETS = {
-    "evaluated bodies": 10_000,
-    "evaluation steps": 5_000_000,
-    "list elements": 250_000,
-    "nodes": 250_000,
+    "evaluated bodies": 800,
+    "evaluation steps": 400_000,
+    "list elements": 50_000,
+    "levels of lists and flows": 200,
+    "nodes": 5_000,
     "layers, repeats counted out": 1_000_000,
 }
+PER_TOKEN = {
+    "evaluated bodies": Fraction(1, 15),
+    "evaluation steps": Fraction(10),
+    "nodes": Fraction(1, 2),
+}  # of a long text
+_STEPS = {"evaluated bodies": 100, "nodes": 15}  # what one of them takes, beside the steps of its text
+_PART_STEPS = 5  # an input of a node, a parameter of a body
 _LARGEST_AXIS, _LARGEST_TENSOR = 2**31, 2**40
+
+
+def budgets(tokens: int) -> dict[str, int]:
+    """What a text of so many tokens may take: a short one as much as any network needs, a long one in proportion.
+
+    >>> budgets(100)["nodes"], budgets(100_000)["nodes"]
+    (5000, 50000)
+    """
+    return {what: max(least, int(tokens * PER_TOKEN.get(what, 0))) for what, least in BUDGETS.items()}
 
 
 class Abort(Exception):
@@ -38,11 +56,16 @@ class Abort(Exception):
 
 @dataclass(frozen=True)
 class Active:
-    """A block that is being elaborated. `shrinking` are its numbers that got smaller in every use inside itself."""
+    """A block that is being elaborated.
+
+    flows: how many parts the flows have that it was given. shrinking: what of numbers and flows got smaller in every
+    use inside itself.
+    """
 
     block: Declared
     call: Span
     numbers: dict[str, int]
+    flows: dict[str, int]
     shrinking: frozenset[str]
 
 
@@ -56,8 +79,8 @@ def _kind(op: Target | Select) -> str:
 def _label(active: Active, uses: list[Active]) -> str:
     """`mask(depth=2)`: with the number that tells its uses apart, where a block is inside itself."""
     known = next((u.shrinking for u in reversed(uses) if u.shrinking), frozenset())
-    shown = sorted(known)[:1] if len(uses) > 1 else []
-    return active.block.name + "".join(f"({n}={active.numbers[n]})" for n in shown if n in active.numbers)
+    shown = sorted(known & active.numbers.keys())[:1] if len(uses) > 1 else []
+    return active.block.name + "".join(f"({n}={active.numbers[n]})" for n in shown)
 
 
 @dataclass
@@ -65,23 +88,31 @@ class Session:
     """One run of the elaborator: findings, budgets, what is known already, and the stack of calls.
 
     keep: trees from outside the program, alive as long as `names` speaks of them by their `id`.
+    budgets: see `budgets`. steps: what earlier runs over the same file have taken.
     """
 
     names: dict[int, str]
     elaborate_block: Callable[..., Any]
+    budgets: dict[str, int] = field(default_factory=lambda: budgets(0))
+    steps: int = 0
     diagnostics: list[Diagnostic] = field(default_factory=list)
     bodies: dict[Any, Any] = field(default_factory=dict)
     stack: list[Active] = field(default_factory=list)
     keep: list[ast.Node] = field(default_factory=list)
     spent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BUDGETS, 0))
     _seen: set[tuple[str, int, int, int]] = field(default_factory=set)
+    _weights: dict[int, tuple[Value, int, int]] = field(default_factory=dict)
     _muted: int = 0
+
+    def __post_init__(self) -> None:
+        self.spent["evaluation steps"] = self.steps
 
     def report(self, error: Error, span: Span, labels: Iterable[Label] = ()) -> None:
         """Say it, once a place: the same line fails alike in every instance of a block."""
         place = (error.code, id(span.source), span.start, span.end)
         if not self._muted and place not in self._seen:
             self._seen.add(place)
+            self.spent["evaluation steps"] += len(self.stack)  # which is said, level by level
             self.diagnostics.append(error.at(span, labels, self.trace()))
 
     def trace(self) -> tuple[Frame, ...]:
@@ -91,16 +122,41 @@ class Session:
             inside.setdefault(active.block, []).append(active)
         return tuple(Frame(_label(a, inside[a.block]), a.call) for a in reversed(self.stack))
 
-    def spend(self, what: str, amount: int, span: Span) -> None:
-        """Take from a budget. Raises Abort once it is gone."""
+    def spend(self, what: str, amount: int, span: Span, parts: int = 0) -> None:
+        """Take from a budget; a body has parameters for parts, a node inputs. Raises Abort once it is gone."""
         self.spent[what] += amount
         self.limit(what, self.spent[what], span)
+        if what in _STEPS:
+            self.spend("evaluation steps", amount * _STEPS[what] + parts * _PART_STEPS, span)
+
+    def weigh(self, value: Value, span: Span) -> None:
+        """Take what walking once through a value costs: a step for each part, as often as it is in there.
+
+        Lists and flows share their parts, so a few lines can make one that is larger than any memory written out.
+        """
+        if isinstance(value, tuple | Template):
+            weight, levels = self.weight(value)
+            self.limit("levels of lists and flows", levels, span)
+            self.spend("evaluation steps", weight, span)
+
+    def weight(self, value: Value) -> tuple[int, int]:
+        """How many parts a value has, its parts' among them, and how many levels; 1 and 0 of what has none."""
+        if not isinstance(value, tuple | Template):
+            return 1, 0
+        known = self._weights.get(id(value))
+        if known is None:
+            weight, levels = 1, 0
+            for part in parts_of(value):
+                more, below = self.weight(part)
+                weight, levels = weight + more, max(levels, below)
+            known = self._weights[id(value)] = value, weight, levels + 1  # the value, so that its id stays its own
+        return known[1:]
 
     def limit(self, what: str, amount: int, span: Span) -> None:
         """Raises Abort, with a report, where `amount` is over the budget."""
-        if amount > BUDGETS[what]:
+        if amount > self.budgets[what]:
             self._muted = 0
-            self.report(OverBudget(what, BUDGETS[what]), span)
+            self.report(OverBudget(what, self.budgets[what]), span)
             raise Abort
 
     def completed(self, body: Graph, span: Span) -> Graph:
@@ -119,15 +175,24 @@ class Session:
             self._muted -= 1
 
 
+def _numbered(wanted: str, taken: Graph | set[str], last: dict[str, int]) -> str:
+    """`wanted`, or the first of `wanted_2`, `wanted_3`, … that is not taken, looked for from the `last` one on."""
+    n = last.get(wanted, 1)
+    while (name := wanted if n == 1 else f"{wanted}_{n}") in taken:
+        n += 1
+    last[wanted] = n
+    return name
+
+
 @dataclass(eq=False)
 class Body:
     """A graph under construction and what its text can see.
 
     scope: bound names, parameters and `in`. places: what bound each, and where. later: names that are bound further
     down and mean nothing yet. prefix: of the names of what is applied now. index: of the list items that are being
-    evaluated. guards: the choices that led here. shared: the weights of each `share`, by its name; sites:
-    its place. counters: words
-    that count when they are called (in recipes), whatever else has their name.
+    evaluated. guards: the choices that led here. shared: the weights of each `share`, by its name. sites: the names of
+    `share`s, by their places. last: which number a name had last, of nodes and of `share`s. counters: words that count
+    when they are called (in recipes), whatever else has their name.
     """
 
     session: Session
@@ -140,7 +205,10 @@ class Body:
     index: tuple[int, ...] = ()
     guards: tuple[Choice, ...] = ()
     shared: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
-    sites: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    sites: dict[tuple[int, ...], str] = field(default_factory=dict)
+    share_names: set[str] = field(default_factory=set)
+    last: dict[str, int] = field(default_factory=dict)
+    last_share: dict[str, int] = field(default_factory=dict)
     outer: Body | None = None
     counters: tuple[str, ...] = ()
 
@@ -176,21 +244,17 @@ class Body:
         """The full name in this body of what is applied at `site`; `kind` where the text gives it none."""
         own = self.session.names.get(id(site), kind if site is not None else "")
         wanted = ".".join(p for p in (*self.prefix, own, *map(str, self.index)) if p) or kind
-        name, n = wanted, 1
-        while name in self.graph:
-            n += 1
-            name = f"{wanted}_{n}"
-        return name
+        return _numbered(wanted, self.graph, self.last)
 
     def share_name(self, site: ast.Node) -> str:
         """The name of the weights that the `share` at `site` has, in this body: its own."""
         own = self.session.names.get(id(site), "share")
         wanted = "_".join(p for p in (*self.prefix, own, *map(str, self.index)) if p) or "share"
-        place, name, n = (id(site), *self.index), wanted, 1
-        while self.sites.setdefault(name, place) != place:
-            n += 1
-            name = f"{wanted}_{n}"
-        return name
+        place = (id(site), *self.index)
+        if place not in self.sites:
+            self.sites[place] = _numbered(wanted, self.share_names, self.last_share)
+            self.share_names.add(self.sites[place])
+        return self.sites[place]
 
     @contextmanager
     def within(self, part: str = "", guard: Choice | None = None) -> Iterator[None]:
@@ -230,7 +294,7 @@ class Body:
         shared: str | None = None,
     ) -> tuple[Tensor, ...]:
         """A node, named after `site`; its outputs."""
-        self.session.spend("nodes", 1, span)
+        self.session.spend("nodes", 1, span, len(inputs))
         node = Node(self.name(site, _kind(op)), op, types, span, self.guards, shared)
         self.graph.add(node, {port: t.ref for port, t in inputs.items()})
         for part, _ in parts(op):

@@ -41,15 +41,16 @@ __all__ = ["condition", "evaluate"]
 def evaluate(body: Body, node: ast.Expr) -> Value:
     """The value of an expression; POISON where it, or a part of it, has failed and was reported."""
     body.session.spend("evaluation steps", 1, node.span)
-    return _RULES[type(node)](body, node)
+    value = _RULES[type(node)](body, node)
+    if type(node) not in _FOUND:
+        body.session.weigh(value, node.span)
+    return value
 
 
 def _name(body: Body, node: ast.Name) -> Value:
     name = node.name
     if name in body.scope:
         value = body.scope[name]
-        if is_op_list(value) and value:
-            return value
         if isinstance(value, Tensor):
             return replace(value, span=node.span)
         return value.at(node) if isinstance(value, Template) else value  # an op is named after where it is applied
@@ -146,6 +147,7 @@ def _function(body: Body, node: ast.Call, name: str, values: list[tuple[ast.Call
     if any(v is POISON for _, v in values):
         return POISON
     args = [v for a, v in values if a.name is None]
+    body.session.spend("evaluation steps", sum(len(v) for v in args if isinstance(v, tuple)), node.span)
     keywords = {a.name: v for a, v in values if a.name is not None}
     try:
         value = call_function(name, args, keywords, lambda n: body.session.spend("list elements", n, node.span))
@@ -392,6 +394,7 @@ def _unpack(body: Body, clause: ast.Clause, targets: tuple[ast.Target, ...], val
     return True
 
 
+_FOUND = (ast.Name, ast.Index)  # what gives a value that was there before
 _RULES: dict[type, Callable[[Body, Any], Value]] = {
     ast.Number: lambda body, node: dim(node.value),
     ast.Bool: lambda body, node: Dim(node.value),

@@ -125,6 +125,8 @@ def compare(body: Body, node: ast.Compare, left: Value, right: Value) -> Value:
             result = OPERATORS[node.op].of((left.value, right.value))
             return derived(node.op, result, left, right)
     elif node.op in ("==", "!=") and (type(left) is type(right) or (is_template(left) and is_template(right))):
+        body.session.weigh(left, node.span)
+        body.session.weigh(right, node.span)
         result = (key(left) == key(right)) == (node.op == "==")
         return Dim(result, hidden(result, (*causes(left), *causes(right))))
     return body.report(BadOperands(node.op, describe(left), describe(right)), node.op_span)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, replace
@@ -11,16 +12,18 @@ from pathlib import Path
 
 from archdsl.graph.elaborate.naming import VOCABULARY, name_applications
 from archdsl.language.diagnostics import Diagnostic, Error, SpecError, closest, listed, nearest
+from archdsl.language.errors.limits import OverBudget
 from archdsl.language.errors.names import Duplicate, ImportCycle, NotExported, UnknownModule
 from archdsl.language.resources import library_part, read_source, std_names, std_source
 from archdsl.language.schema import Parameter
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
+from archdsl.language.syntax.lexer import MAX_TOKENS
 from archdsl.language.syntax.parse import parse
 
 __all__ = ["Declared", "Program", "Scope", "Used", "bring_library", "declarations", "read_program"]
 
-
+MAX_FILES = 100  # of one spec with all that it uses
 Used = Mapping[tuple[Source, str], Source]
 
 
@@ -45,7 +48,7 @@ class Declared:
     def later(self) -> set[str]:
         """What its lines bind that means nothing above them; a block or a word of the language still does."""
         bound = {n.name for s in self.node.body for n in ast.bound(s)}
-        return bound - self.file.blocks.keys() - VOCABULARY.keys()
+        return {name for name in bound if name not in self.file.blocks and name not in VOCABULARY}
 
 
 @dataclass(eq=False)
@@ -79,6 +82,11 @@ class Program:
     diagnostics: list[Diagnostic]
     names: dict[int, str]
     used: Used
+
+    @property
+    def tokens(self) -> int:
+        """How much text there is, all files together."""
+        return sum(file.spec.tokens for file in self.files)
 
     @property
     def models(self) -> dict[str, ast.Block]:
@@ -180,6 +188,12 @@ class _Loader:
         if use.is_file:
             self.used[scope.source, use.path] = source
         identity = source.path or source.name
+        if len(self.files) >= MAX_FILES:
+            self._report(OverBudget("files", MAX_FILES), use.path_span)
+            return None
+        if sum(file.spec.tokens for file in self.files.values()) > MAX_TOKENS:
+            self._report(OverBudget("tokens", MAX_TOKENS, "those of all used files count"), use.path_span)
+            return None
         if identity in chain:
             names = [*chain[chain.index(identity) :], identity]
             circle = " -> ".join(Path(n).name for n in names)
@@ -213,8 +227,8 @@ class _Loader:
             self._report(UnknownModule("spec", use.path, "files of specs end in `.arch`"), use.path_span)
             return None
         try:
-            found = path.resolve()
-            known = next((f.source for f in self.files.values() if f.source.path == str(found)), None)
+            found = os.path.realpath(path)
+            known = next((f.source for f in self.files.values() if f.source.path == found), None)
             name = str(Path(scope.source.name).parent / use.path)  # as its reader would find it
             return known or replace(read_source(path), name=name)
         except SpecError as error:

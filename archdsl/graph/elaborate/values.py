@@ -24,32 +24,9 @@ if TYPE_CHECKING:
     from archdsl.graph.elaborate.program import Declared
 
 __all__ = [
-    "ApplyBlock",
-    "ApplyOp",
-    "Bound",
-    "Chosen",
-    "Function",
-    "Repeat",
-    "Sequence",
-    "Shared",
-    "Template",
-    "Tensor",
-    "Value",
-    "as_argument",
-    "causes",
-    "describe",
-    "holds_shared",
-    "holds_tensor",
-    "is_nothing",
-    "is_op_list",
-    "is_template",
-    "is_tensor_list",
-    "key",
-    "literal",
-    "name_of",
-    "renamed",
-    "shares_in",
-    "show",
+    "ApplyBlock", "ApplyOp", "Bound", "Chosen", "Function", "Repeat", "Sequence", "Shared", "Template",
+    "Tensor", "Value", "as_argument", "causes", "describe", "holds_shared", "holds_tensor", "is_nothing", "is_op_list",
+    "is_template", "is_tensor_list", "key", "literal", "name_of", "parts_of", "renamed", "shares_in", "show",
 ]  # fmt: skip
 
 
@@ -180,7 +157,7 @@ def is_tensor_list(value: Value) -> TypeGuard[tuple[Tensor, ...]]:
     return isinstance(value, tuple) and bool(value) and all(isinstance(v, Tensor) for v in value)
 
 
-def _parts(value: Value) -> Iterator[Value]:
+def parts_of(value: Value) -> Iterator[Value]:
     """What a list, a template or a count of repeats is directly made of."""
     match value:
         case tuple():
@@ -215,9 +192,11 @@ def _remade(value: Value, change: Callable[[Any], Any]) -> Any:
 
 def _all(value: Value) -> Iterator[Value]:
     """A value and everything in it, however deep, outermost first."""
-    yield value
-    for part in _parts(value):
-        yield from _all(part)
+    todo = [value]
+    while todo:
+        value = todo.pop()
+        yield value
+        todo += reversed([*parts_of(value)])
 
 
 def holds_tensor(value: Value) -> bool:
@@ -229,7 +208,7 @@ def holds_shared(value: Value) -> bool:
     """Whether applying it uses weights that live elsewhere; what a block is given is the block's to apply."""
     if isinstance(value, ApplyBlock):
         return False
-    return isinstance(value, Shared) or any(map(holds_shared, _parts(value)))
+    return isinstance(value, Shared) or any(map(holds_shared, parts_of(value)))
 
 
 def shares_in(value: Value) -> Iterator[Shared]:

@@ -39,11 +39,13 @@ class IsADirectory(Error):
 
 
 class Unreadable(Error):
-    """The file is there, but the system does not let archdsl read it.
+    """The file is there, but the system does not let archdsl read it, or it is none: a pipe, a device.
 
-    The reason is the system's own: most often the file's permissions.
+    The reason is mostly the system's own: the file's permissions. What comes through a pipe is read from
+    standard input.
 
-        chmod u+r model.arch         # lets you read it
+        chmod u+r model.arch                 # lets you read it
+        make_spec | archdsl check -          # instead of `archdsl check <(make_spec)`
     """
 
     code = "E0603"

@@ -8,7 +8,8 @@ class DoesNotShrink(Error):
 
     Every spec must end: in each use of a block inside itself, directly or through others, one
     parameter (the same all the way down) must decrease and stay at least 0, and the use must stand
-    behind a condition that ends it.
+    behind a condition that ends it. A flow decreases where it is a part of the one around it, as in
+    `wrap(wrap(relu))`.
 
         block mask(c, depth) { out = in -> mask(c, depth) }                              # never ends
         block mask(c, depth) { out = in -> mask(c, depth-1) if depth > 1 else in }
@@ -36,7 +37,7 @@ class TooDeep(Error):
 class OverBudget(Error):
     """The spec asks for more work than any network needs, and elaboration stopped.
 
-    The budgets are in docs/language.md. They hold for one file with all that it uses.
+    The budgets are in docs/language.md. They hold for one file with all that it uses, and grow with its text.
     """
 
     code = "E0403"

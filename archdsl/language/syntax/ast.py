@@ -259,10 +259,14 @@ class Comment(Node):
 
 
 class Spec(Node):
-    """A whole file, items in order. Comments stand aside, by position, for the formatter."""
+    """A whole file, items in order. Comments stand aside, by position, for the formatter.
+
+    tokens: how many words, numbers and signs it has, which its budgets grow with; comments count as one.
+    """
 
     items: tuple[Use | Block, ...]
     comments: tuple[Comment, ...]
+    tokens: int = field(default=0, compare=False)
 
 
 def parts(value: Expr) -> Iterator[Expr]:

@@ -23,7 +23,7 @@ class Mistake(Exception):
     """A part that cannot be read, and why."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(str(diagnostic))
+        super().__init__(diagnostic)
         self.diagnostic = diagnostic
 
 

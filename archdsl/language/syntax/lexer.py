@@ -12,13 +12,15 @@ from unicodedata import category
 
 from archdsl.language.diagnostics import Diagnostic, Error, Label
 from archdsl.language.errors import syntax as errors
+from archdsl.language.errors.limits import OverBudget
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax.ast import Comment
 from archdsl.language.syntax.confusables import Instead, instead_of, number_hint, strange
 
-__all__ = ["MAX_BRACKETS", "MAX_DIGITS", "MAX_SOURCE", "Lexed", "Piece", "Token", "lex"]
+__all__ = ["MAX_BRACKETS", "MAX_DIGITS", "MAX_SOURCE", "MAX_TOKENS", "Lexed", "Piece", "Token", "lex"]
 
 MAX_SOURCE = 4 * 1024 * 1024  # characters
+MAX_TOKENS = 250_000
 MAX_DIGITS = 40  # of a number; also the largest exponent
 MAX_BRACKETS = 100
 
@@ -27,8 +29,8 @@ _MASTER = re.compile(
       (?P<NEWLINE> \n | \Z )
     | (?P<COMMENT> \#[^\n]* )
     | (?P<NAME>    [^\W\d]\w* )
-    | (?P<NUMBER>  [0-9](?: \w | \.[0-9] | (?<=[eE])[+-](?=[0-9]) )* )
-    | (?P<STRING>  "(?: [^"\\\n] | \\[^\n] )*"? )
+    | (?P<NUMBER>  [0-9](?: \w | \.[0-9] | (?<=[eE])[+-](?=[0-9]) )*+ )
+    | (?P<STRING>  "(?: [^"\\\n]++ | \\[^\n] )*+"? )
     | (?P<QUOTED>  '[^'\n]*'? | [“”„«‘’][^“”„«»‘’"\n]*[“”»‘’"]? )
     | (?P<FOREIGN> => | <> | && | \|\| | \|> | := | [-+*/%]= | \*\*= | //= | === | !== )
     | (?P<MARK>    -> | \*\* | // | [=!<>]= | [-+*/%<>=.,:;()\[\]{}] )
@@ -87,6 +89,7 @@ class Lexed:
     pieces: list[Piece]
     comments: list[Comment]
     diagnostics: list[Diagnostic]
+    count: int = 0
 
 
 @dataclass(slots=True)
@@ -125,7 +128,7 @@ class _Lexer:
 
     def run(self) -> Lexed:
         source, text = self.source, self.source.text
-        fresh, newline = True, False
+        fresh, newline, count = True, False, 0
         for match in _MASTER.finditer(text):
             kind = match.lastgroup
             if kind == "NEWLINE":
@@ -133,6 +136,9 @@ class _Lexer:
                 continue
             start, end = match.span(kind or 0)
             span = Span(source, start, end)
+            count += 1
+            if count > MAX_TOKENS:
+                return Lexed([], [], [OverBudget("tokens", MAX_TOKENS, "was it generated?").at(span)], count)
             if kind == "COMMENT":
                 self.comments.append(Comment(span=span, text=_comment(span.text), own_line=fresh))
                 continue
@@ -149,7 +155,7 @@ class _Lexer:
         if self.brackets:
             self.unclosed(None)
         self.finish(None)
-        return Lexed(self.pieces, self.comments, self.diagnostics)
+        return Lexed(self.pieces, self.comments, self.diagnostics, count)
 
     def report(self, error: Error, span: Span, *labels: Label) -> None:
         self.diagnostics.append(error.at(span, labels))
@@ -215,8 +221,10 @@ class _Lexer:
             self.report(errors.UnterminatedString(), span)
             self.quiet = self.broken = True
             return Token("STRING", text, span, "")
+        known = {f"\\{sign}" for sign in _ESCAPES}
         for match in _ESCAPE.finditer(text):
-            if match[1] not in _ESCAPES and len(match[1]) < 5:
+            if match[0] not in known and len(match[1]) < 5:
+                known.add(match[0])  # the same again says nothing new
                 start = span.start + match.start()
                 self.report(errors.BadEscape(match[0]), self.source.span(start, start + len(match[0])))
         return Token("STRING", text, span, _ESCAPE.sub(_unescape, text[1:-1]))

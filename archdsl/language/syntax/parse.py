@@ -37,7 +37,7 @@ def parse(source: Source) -> tuple[ast.Spec, list[Diagnostic]]:
     reader.end()
     if not lexed.pieces and not reader.diagnostics:
         reader.report(errors.EmptySpec(source.name).at(source.span(0, 0)))
-    spec = ast.Spec(items=tuple(reader.items), comments=tuple(lexed.comments), span=source.span())
+    spec = ast.Spec(tuple(reader.items), tuple(lexed.comments), lexed.count, span=source.span())
     return spec, sorted(reader.diagnostics, key=lambda d: d.span.start)
 
 
