@@ -42,6 +42,7 @@ ELSEWHERE = {
     **dict.fromkeys(("E0850", "E0851", "E0852"), "test_masks.py"),
     "E0801": "test_bench.py",
     "E0837": "test_strangers.py",
+    "E0838": "test_resume.py",
     "E0853": "test_runs.py",
     "E0854": "test_evaluate.py",
     **dict.fromkeys(("E0875", "E0876", "E0877"), "test_engine.py"),

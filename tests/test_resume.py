@@ -46,6 +46,40 @@ def moments(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [*found, run.folder]
 
 
+def test_one_process_at_a_time_trains_into_a_folder(tmp_path: Path) -> None:
+    """Whether the one that is there began the run or goes on with it."""
+    found: list[str] = []
+
+    def busy(line: str) -> None:
+        if line.startswith("epoch"):
+            found.append(mistake(lambda: resume(str(tmp_path / "run"))).code)
+
+    trained(tmp_path, replace(QUICK, budget=Count(1, "epochs")), name="run", say=busy)
+    resume(str(tmp_path / "run"), budget={"epochs": "2"}, say=busy)
+    assert found == ["E0838", "E0838"] and len(figures(tmp_path / "run")) == 3
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("archdsl.train.files.write", full)
+    assert mistake(lambda: trained(tmp_path / "new/runs", name="run")).code == "E0831"
+    assert not (tmp_path / "new").exists()
+
+
+def test_names_that_others_take_meanwhile_are_left_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = tmp_path / "tiny-digits-now"
+    monkeypatch.setattr("archdsl.train.record.strftime", lambda form: "now")
+    made = Run.begun
+    monkeypatch.setattr(Run, "begun", lambda run: taken.mkdir(exist_ok=True) or made(run))
+    run, _ = trained(tmp_path, replace(QUICK, budget=Count(1)))
+    assert run.folder.name == "tiny-digits-now-2" and not [*taken.iterdir()]
+    (tmp_path / "named").mkdir()
+    monkeypatch.setattr("archdsl.train.record._free_folders", lambda *_: [tmp_path / "named"])
+    assert mistake(lambda: trained(tmp_path, name="named")).code == "E0830"
+
+
 def state(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]  # type: ignore[no-any-return]
 

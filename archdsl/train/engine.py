@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from archdsl.code.backend import Artifact, Backend, find_backend
@@ -27,7 +29,8 @@ from archdsl.language.version import __version__
 from archdsl.train.abilities import MEMORY, TRAIN, ability, unknown_words
 from archdsl.train.config import CONFIG, ImageCounts, RunConfig, UsedData
 from archdsl.train.failures import check_memory, image_size
-from archdsl.train.folder import BEST, PROGRAM, RECIPE
+from archdsl.train.folder import BEST, PROGRAM, RECIPE, RunFolder
+from archdsl.train.ranks import leads
 from archdsl.train.recipes import RecipeText, declared_recipe, with_budget
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
@@ -109,7 +112,8 @@ def train(
     for odd in origin.warnings:
         run.say(render(odd))
     ready = Trained(run, artifact, recipe, settings, normalise, size, backend)
-    return run, _train(ready, images, held_out, progress)
+    with run.begun():
+        return run, _train(ready, images, held_out, progress)
 
 
 def resume(
@@ -127,7 +131,13 @@ def resume(
     but those of `FIXED`.
     Raises as `train` does, and SpecError where the run cannot be used or has nothing left to do.
     """
-    found = open_run(folder, changes, say)
+    with RunFolder(Path(folder).expanduser()).held() if leads() else nullcontext():
+        return _resume(open_run(folder, changes, say), budget, command, say, progress)
+
+
+def _resume(
+    found: Trained, budget: Mapping[str, str] | None, command: Sequence[str], say: Say, progress: bool
+) -> tuple[Run, Result]:
     run, before = found.run, found.recipe
     free = _free_memory(found.backend, before, found.settings)
     recipe = with_budget(before, budget) if budget else before

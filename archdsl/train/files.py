@@ -9,7 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["check_seal", "digest", "keep", "previous", "sealed", "undisturbed", "write"]
+from archdsl.language.later import Later
+
+__all__ = ["alone", "check_seal", "digest", "keep", "previous", "sealed", "undisturbed", "write"]
+
+fcntl = Later("fcntl")  # not on Windows
 
 _PART = 2**20  # bytes that are read at a time
 _MARK = b"archdsl sha256 "  # before the digest at the end of a state
@@ -86,6 +90,27 @@ def check_seal(file: BinaryIO) -> str:
         file.seek(0)
         return rows.removeprefix(_ROWS).decode(errors="replace") if rows.startswith(_ROWS) else ""
     return ""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder for as long as the block lasts. A process that ends, however it does, holds nothing any more.
+
+    Raises BlockingIOError where it is held already. Systems and disks without locks let everybody in.
+    """
+    if os.name != "posix":
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                raise
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -11,18 +11,19 @@ summary.json  summary.md              how it ended, for programs and for papers
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from archdsl.language.diagnostics import Error, SpecError
-from archdsl.language.errors.training import RunChanged, RunDisagrees, RunUnusable
+from archdsl.language.errors.training import RunBusy, RunChanged, RunDisagrees, RunUnusable
 from archdsl.language.opening import BYTES, fault, read_file
 from archdsl.language.source import Source
 from archdsl.train.config import CONFIG, SUMMARY, RunConfig, Summary
 from archdsl.train.epoch import Epoch, parse_table
-from archdsl.train.files import digest
+from archdsl.train.files import alone, digest
 from archdsl.train.recipes import RecipeText
 from archdsl.weights import Bundle
 
@@ -39,6 +40,17 @@ class RunFolder:
     """A folder that should be a run's. What is read raises SpecError, with one sentence, where it is not as it was."""
 
     folder: Path
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Around what trains into the folder: one process at a time does. Raises SpecError where another does."""
+        with ExitStack() as stack:
+            with suppress(FileNotFoundError, NotADirectoryError):  # which is said by what reads it
+                try:
+                    stack.enter_context(alone(self.folder))
+                except BlockingIOError:
+                    self.refuse(RunBusy(str(self.folder)))
+            yield
 
     def read(self, name: str) -> str:
         """A text file of the run."""

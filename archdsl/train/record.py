@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ __all__ = ["Result", "Run"]
 
 Weights = Mapping[str, Array]
 State = TypeVar("State")
+_SPARE = 100  # trainings that may begin at the same moment
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Run(RunFolder):
 
     texts: files to be written at its start, by name. say: hears a line after each epoch.
     rows: of the epochs that ended. goes_on: whether it was begun before. log: further places for figures.
-    result: what a training came to, once it has ended with an epoch.
+    result: what a training came to, once it has ended with an epoch. spare: folders to take where `folder` is taken.
+    made: the folder and those around it that were not there before.
     """
 
     config: RunConfig = field(repr=False)
@@ -79,6 +82,8 @@ class Run(RunFolder):
     log: Sequence[str] = ()
     result: Result | None = field(default=None, repr=False)
     logs: list[Log] | None = field(default=None, repr=False)
+    spare: Sequence[Path] = field(default=(), repr=False)
+    made: Sequence[Path] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not leads():
@@ -93,12 +98,12 @@ class Run(RunFolder):
         `files`.
         Raises SpecError where the name is taken.
         """
-        folder = _free_folder(Path(output).expanduser(), name, stem)
+        folder, *spare = _free_folders(Path(output).expanduser(), name, stem)
         used = origin.bundle.files_json()
         spec = {"spec.arch": origin.bundle.text, **({"spec_files.json": used} if used else {})}
         texts = {**spec, RECIPE: recipe.text, **texts}
         digests = {n: files.digest(t) for n, t in texts.items()}
-        run = cls(folder, replace(config, files=digests), texts, say)
+        run = cls(folder, replace(config, files=digests), texts, say, spare=spare)
         run.origin, run.recipe = origin, RecipeText.of(recipe)
         return run
 
@@ -119,7 +124,8 @@ class Run(RunFolder):
             if leads():
                 (self.folder / SUMMARY).unlink(missing_ok=True)
         else:
-            self._make_folder()
+            if leads() and not self.made:
+                self._make_folder()
             self.config = replace(self.config, **facts)
         for file, text in self.texts.items():
             self.write(file, text)
@@ -133,13 +139,43 @@ class Run(RunFolder):
         if done:
             self.say(f"goes on after step {done:,}")
 
-    def _make_folder(self) -> None:
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Around the whole training of a new run: its folder is made, and held as `held` says.
+
+        Where the training did not even begin, it is removed. Raises SpecError where it cannot be made.
+        """
         if not leads():
+            yield
             return
-        try:
-            self.folder.mkdir(parents=True)
-        except OSError as error:
-            raise _unwritable(self.folder, "", error) from None
+        self._make_folder()
+        with self.held():
+            try:
+                yield
+            finally:
+                if not (self.has(SUMMARY) or self.rows or any(self.folder.glob("last.*"))):
+                    self._remove()
+
+    def _make_folder(self) -> None:
+        """Another process may have taken the name meanwhile: then the next one."""
+        for folder in itertools.chain([self.folder], self.spare):
+            self.made = [place for place in (folder, *folder.parents) if not place.exists()]
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise _unwritable(folder, "", error) from None
+            self.folder = folder
+            return
+        raise SpecError([RunExists(str(self.folder)).at(flag("name", self.folder.name))])
+
+    def _remove(self) -> None:
+        """The folder, and those that were made to hold it, where nobody else has put something there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):
+            for place in self.made[1:]:
+                place.rmdir()
 
     @classmethod
     def open(cls, folder: str, say: Callable[[str], None] = lambda line: None) -> Run:
@@ -390,18 +426,19 @@ class Run(RunFolder):
             self.write(name, content)
 
 
-def _free_folder(output: Path, name: str | None, stem: str) -> Path:
-    """A folder that is not there yet; runs that the same second names are numbered."""
+def _free_folders(output: Path, name: str | None, stem: str) -> list[Path]:
+    """A folder that is not there yet, and others; runs that the same second names are numbered."""
     if name:
         if Path(name).name != name:
             why, fix = "it is the name of one folder", f"say `--output {Path(name).parent}` for where it is"
             raise SpecError([SettingValue("name", name, why, fix).at(flag("name", name))])
         if leads() and (output / name).exists():
             raise SpecError([RunExists(str(output / name)).at(flag("name", name))])
-        return output / name
+        return [output / name]
     stamped = output / f"{stem}-{strftime('%Y%m%d-%H%M%S')}"
     numbered = (stamped.with_name(f"{stamped.name}-{n}") for n in itertools.count(2))
-    return next(folder for folder in itertools.chain([stamped], numbered) if not folder.exists())
+    free = (folder for folder in itertools.chain([stamped], numbered) if not folder.exists())
+    return list(itertools.islice(free, _SPARE))
 
 
 def _unwritable(folder: Path, name: str, error: OSError) -> SpecError:

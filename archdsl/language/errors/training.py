@@ -7,8 +7,8 @@ from archdsl.language.diagnostics import Error
 
 __all__ = [
     "BatchNotShared", "BatchOfOne", "DataChanged", "DeviceMissing", "Diverged", "InputNotImages", "LoggerMissing",
-    "NoClasses", "NothingToResume", "OutOfMemory", "OutputNotClasses", "RunChanged", "RunDisagrees", "RunExists",
-    "RunUnusable", "RunUnwritable", "SettingValue",
+    "NoClasses", "NothingToResume", "OutOfMemory", "OutputNotClasses", "RunBusy", "RunChanged", "RunDisagrees",
+    "RunExists", "RunUnusable", "RunUnwritable", "SettingValue",
 ]  # fmt: skip
 
 
@@ -183,6 +183,22 @@ class RunExists(Error):
     code = "E0830"
     title = "there is a run `{path}` already"
     help = "take another `--name`, or none: the time will name it"
+    path: str
+
+
+class RunBusy(Error):
+    """Another process trains into the folder of the run.
+
+    Two at once would write over each other's states and figures. A process that has ended, however it did, holds
+    nothing: where this is said, one is still there, on this machine or on another that shares the disk.
+
+        archdsl train --resume RUN & archdsl train --resume RUN     # wrong
+        archdsl train --resume RUN                                  # right, once the other has ended
+    """
+
+    code = "E0838"
+    title = "`{path}` is being trained by another process"
+    help = "wait until that has ended, or stop it"
     path: str
 
 
