@@ -1,11 +1,14 @@
-# `make help` lists what can be made. All of it happens in $(VENV), which is set up on first use.
+# `make help` lists what can be made. All of it happens in $(VENV), which is set up on first use: the demo needs a part of
+# what the tests need, and takes an environment of theirs as it is.
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= runs/demo
 PYTEST_ARGS ?= -n auto
 
+comma := ,
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEMO_READY := $(if $(wildcard $(VENV)/.ready),$(VENV)/.ready,$(VENV)/.demo)
 SPEC := attention56_cifar
 FUZZ_ARGS ?= --count 10000
 
@@ -15,14 +18,25 @@ FUZZ_ARGS ?= --count 10000
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml constraints.txt
+# $(call install,EXTRAS,SIZE): pip is silent while it unpacks, so what is there is said meanwhile.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "archdsl needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 2; }
+	@echo "Setting up $(VENV), once: about $(2) with PyTorch for processors, more with its build for GPUs."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch,data,onnx,dev]'
+	@( while sleep 10; kill -0 $$$$ 2>/dev/null; do echo "… $$(du -sm $(VENV) | cut -f1) MB of about $(2)"; done ) & \
+		$(BIN)/python -m pip install --constraint constraints.txt --editable '.[$(1)]'; \
+		code=$$?; kill $$!; exit $$code
 	@touch $@
+endef
 
-demo: $(READY) ## compile, draw, show, train and evaluate Attention-56 on scikit-learn's digits
+$(READY): pyproject.toml constraints.txt
+	$(call install,torch$(comma)data$(comma)onnx$(comma)dev,3.7 GB)
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(call install,torch$(comma)images,1.4 GB)
+
+demo: $(DEMO_READY) ## compile, draw, show, train and evaluate Attention-56 on scikit-learn's digits
 	@mkdir -p $(DEMO)
 	$(BIN)/archdsl compile $(SPEC) --to torch -o $(DEMO)/$(SPEC).py
 	$(BIN)/archdsl draw $(SPEC) -o $(DEMO)/$(SPEC).svg
