@@ -7,12 +7,14 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from archdsl import api
+from archdsl.language.diagnostics import SpecError
 from archdsl.language.source import Source
 
 Run = Callable[..., Any]
@@ -271,6 +273,36 @@ def test_what_is_long_and_honest_is_within_budgets(run: Run, tmp_path: Path, nam
     path.write_text(FITS[name])
     ended = run("check", path)
     assert (ended.code, ended.err) == (0, "")
+
+
+LINES: dict[str, Callable[[int], str]] = {
+    "sums": lambda i: f"a{i}: in + (in -> relu)",
+    "one_name": lambda i: "a: relu",
+    "conditions": lambda i: f"a{i}: conv(8, 3) if in.c == {i} else bn",
+    "lists": lambda i: f"a{i}: [conv(8, 3), bn]",
+}
+
+
+@pytest.mark.parametrize("lines", LINES)
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_twice_the_text_is_about_twice_the_work(backend: str, lines: str) -> None:
+    def calls(count: int) -> int:
+        text, counted = model("a: in", *map(LINES[lines], range(count))), 0
+
+        def count_call(*_: object) -> None:
+            nonlocal counted
+            counted += 1
+
+        sys.setprofile(count_call)
+        try:
+            with suppress(SpecError):
+                api.compile(text, backend)
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    calls(1)  # what is loaded once
+    assert calls(240) < 2.4 * calls(120)
 
 
 # --- names that Python or the framework has already -------------------------------------------------

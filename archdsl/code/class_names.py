@@ -8,7 +8,7 @@ from itertools import combinations, product
 
 from archdsl.code.bodies import BodyCode
 from archdsl.code.classes import Class, Partition, origin
-from archdsl.code.names import LONGEST, Names, camel, shortened
+from archdsl.code.names import LONGEST, Names, camel
 from archdsl.graph.graph import Argument, BlockValue
 from archdsl.language.expr import Number
 from archdsl.language.types import Dim
@@ -41,8 +41,7 @@ def name_classes(found: Partition, reserved: frozenset[str]) -> ClassNames:
 
     def call(cls: Class, name: str, kind: str) -> None:
         wanted = name + kind if name in reserved or name == called.get(found.model) else name
-        numbered = (shortened(wanted, str(n)) for n in range(2, len(found.classes) + 2))
-        called[cls] = names.give(cls, shortened(wanted), *numbered)
+        called[cls] = names.number(cls, wanted)
 
     call(found.model, camel(found.model.graph.block), "Model")
     by_block: dict[Hashable, list[Class]] = {}

@@ -34,6 +34,7 @@ def gathered(model: Graph, loose: Collection[str]) -> Graph:
     for node in model:
         groups.setdefault(statement(node.name), []).append(node)
     whole = {name: nodes for name, nodes in groups.items() if name in loose and not any(n.shared for n in nodes)}
+    outward = _read_elsewhere(model)
     made = model.rebuilt(())
     now: dict[Ref, Ref] = {}  # where the values of gathered nodes are
     for node in model:
@@ -43,29 +44,35 @@ def gathered(model: Graph, loose: Collection[str]) -> Graph:
         elif isinstance(node.op, Param) and len(nodes) == 1:
             made.add(node, {"like": Ref(model.entries[0].name)})
         elif node is nodes[-1]:
-            now |= _add_flow(made, model, nodes, now)
+            now |= _add_flow(made, model, nodes, outward, now)
     made.outputs = tuple(now.get(ref, ref) for ref in model.outputs)
     made.stages = {name: now.get(ref, ref) for name, ref in model.stages.items()}
     return made
 
 
-def _add_flow(made: Graph, model: Graph, nodes: Sequence[Node], now: dict[Ref, Ref]) -> dict[Ref, Ref]:
-    """Add one statement's nodes to `made` as a flow; what its values are there."""
+def _read_elsewhere(model: Graph) -> set[Ref]:
+    """The values that are read outside of the statement that makes them, or are the model's own."""
+    reads = ((statement(node.name), ref) for node in model for ref in model.inputs(node.name).values())
+    return {ref for reader, ref in reads if statement(ref.node) != reader}.union(model.outputs)
+
+
+def _add_flow(
+    made: Graph, model: Graph, nodes: Sequence[Node], outward: set[Ref], now: dict[Ref, Ref]
+) -> dict[Ref, Ref]:
+    """Add one statement's nodes to `made` as a flow that gives what is `outward` of them; what its values are there."""
     label, first = statement(nodes[0].name), nodes[0]
-    inside = {node.name for node in nodes}
     flow = Graph(label, "flow", "", {}, first.span)
     inner, given = _entries(flow, made, model, nodes, now)
     for node in nodes:
         name = node.name.partition(".")[2] or label
         flow.add(replace(node, name=name), {p: inner[ref] for p, ref in model.inputs(node.name).items()})
         inner |= {Ref(node.name, i): Ref(name, i) for i in range(len(node.types))}
-    read = {ref for node in model if node.name not in inside for ref in model.inputs(node.name).values()}
     names = (
         name for node in nodes for part, _ in parts(node.op) if isinstance(part, Call) for name in part.lent.values()
     )
     lent = {name: name for name in names if name in model.shares}
     flow.shares = {name: replace(model.shares[name], is_lent=True) for name in lent}
-    outputs = [ref for ref in inner if ref.node in inside and ref in read.union(model.outputs)]
+    outputs = [ref for ref in inner if statement(ref.node) == label and ref in outward]
     flow.outputs = tuple(inner[ref] for ref in outputs)
     call = Call("", {}, frozenset(), flow, lent)
     made.add(Node(label, call, tuple(model.type_of(ref) for ref in outputs), first.span), given)

@@ -120,15 +120,36 @@ class Names:
     def __init__(self, reserved: Collection[str] = ()) -> None:
         self._taken = set(reserved)
         self._of: dict[object, str] = {}
+        self._last: dict[str, int] = {}
 
     def give(self, key: object, wanted: str, *more: str) -> str:
         """The name of `key`: the first of the wanted ones that is free, else the last with `_` appended."""
         if key in self._of:
             return self._of[key]
-        candidates = [identifier(w) for w in (wanted, *more)]
-        name = next((c for c in candidates if c not in self._taken), candidates[-1])
+        for candidate in (wanted, *more):
+            name = identifier(candidate)
+            if name not in self._taken:
+                break
         while name in self._taken:
             name += "_"
+        return self._give(key, name)
+
+    def number(self, key: object, wanted: str) -> str:
+        """The name of `key`: `wanted`, `wanted2`, `wanted3`, …, the first that is free; at most so long.
+
+        >>> names = Names({"Unit"})
+        >>> names.number("a", "Unit"), names.number("b", "Unit"), names.number("c", "Unit")
+        ('Unit2', 'Unit3', 'Unit4')
+        """
+        if key in self._of:
+            return self._of[key]
+        n = self._last.get(wanted, 1)  # those before it are taken
+        while (name := identifier(shortened(wanted, str(n) if n > 1 else ""))) in self._taken:
+            n += 1
+        self._last[wanted] = n
+        return self._give(key, name)
+
+    def _give(self, key: object, name: str) -> str:
         self._taken.add(name)
         self._of[key] = name
         return name
