@@ -96,9 +96,6 @@ def show(expr: Expr, names: Callable[[str], str]) -> tuple[str, int]:
         text = names(str(expr.args[0]))
         return text, ATOM if re.fullmatch(r"[\w.]+(\(\w+\))?(\[-?\w+\])?", text) else SUM
     row = OPERATORS[expr.op]
-    told = [part for part in expr.parts if not _says_nothing(part, expr.op, names)]
-    if len(told) == 1 < len(expr.parts):
-        return show(told[0], names)
     parts = [show(part, names) for part in expr.parts]
     if expr.op == "exact":
         return f"Fraction({parts[0][0]}).limit_denominator()", ATOM
@@ -114,12 +111,6 @@ def show(expr: Expr, names: Callable[[str], str]) -> tuple[str, int]:
         return row.text + texts[0], row.level
     is_tight = expr.op == "**" and all(_SIMPLE.fullmatch(text) for text in texts)  # as ruff has it
     return (expr.op if is_tight else f" {expr.op} ").join(texts), row.level
-
-
-def _says_nothing(expr: Expr, under: str, names: Callable[[str], str]) -> bool:
-    """Whether a part of `and` or `or` compares what is written alike, as where two names are one argument."""
-    idle = {"and": ("==", "<=", ">="), "or": ("!=", "<", ">")}.get(under, ())
-    return expr.op in idle and len({show(part, names)[0] for part in expr.parts}) == 1
 
 
 def docstring(text: str, indent: int = 0) -> list[str]:

@@ -282,6 +282,10 @@ def combine(op: str, *parts: Expr) -> Expr | None:
         return None
     if op in ("neg", "not") and parts[0].op == op:
         return parts[0].parts[0]
+    if op in ("and", "or"):
+        parts = tuple(part for part in parts if not _says_nothing(part, op))
+        if len(parts) < 2:
+            return parts[0] if parts else None
     if len(parts) == 2:
         left, right = parts
         if op == "//" and _has_fraction(left):  # it rounds, and so undoes nothing
@@ -313,6 +317,12 @@ def combine(op: str, *parts: Expr) -> Expr | None:
         if op == "+" and right.op == "number" and _number(right) < 0:
             return combine("-", left, numeral(-_number(right)))
     return _sized(op, parts)
+
+
+def _says_nothing(part: Expr, under: str) -> bool:
+    """Whether a part of `and` or `or` compares a thing with itself."""
+    idle = {"and": ("==", "<=", ">="), "or": ("!=", "<", ">")}[under]
+    return part.op in idle and part.parts[0] == part.parts[1]
 
 
 def _other(product: Expr, factor: Expr) -> Expr:

@@ -74,7 +74,7 @@ KINDS = {  # kind of parameter: values that are legal wherever one of its kind i
     "count": ("0", "1", "2", "3"),
     "kernel": ("1", "3", "5"),
     "flag": ("true", "false"),
-    "act": ACTS,
+    "act": (*ACTS, *("id", "[]") * 4),
     "rate": ("0", "0.1", "1/4", "2e-1"),
     "part": ("1", "2", "4"),
     "widths": ("[4, 8]", "[8]", "[4, 4, 12]", "[4 * i for i in range(1, 3)]", "[3, 8, 5][1:]", "[2] * 2 + [6]"),
