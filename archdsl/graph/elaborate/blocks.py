@@ -166,7 +166,7 @@ def _call_args(body: Body, graph: Graph, template: ApplyBlock, names: Mapping[st
         given = template.args.get(name)
         if given is not None:
             site = given.value.site if isinstance(given.value, Template) else None
-            args[name] = as_argument(given.value, symbol(site.span.text) if site and body.declared(site) else None)
+            args[name] = as_argument(given.value, symbol(site.span.text) if site and body.is_parameter(site) else None)
         else:
             args[name] = value.rerooted(names[name]) if isinstance(value, Dim) else value
     return args

@@ -232,13 +232,12 @@ class Body:
         self.places[name] = kind, span
         self.later.discard(name)
 
-    def declared(self, node: object) -> Span | None:
-        """Where the parameter of a block that a name means is declared; None for all else."""
+    def is_parameter(self, node: object) -> bool:
+        """Whether this is the name of a parameter of the block."""
         owner = self.owner
         if not isinstance(node, ast.Name) or owner.graph.kind != "block":
-            return None
-        kind, place = owner.places.get(node.name, ("", node.span))
-        return place if kind == "parameter" else None
+            return False
+        return owner.places.get(node.name, ("", node.span))[0] == "parameter"
 
     def name(self, site: ast.Node | None, kind: str) -> str:
         """The full name in this body of what is applied at `site`; `kind` where the text gives it none."""

@@ -33,10 +33,10 @@ def flowing(body: Body, template: Value, node: ast.Expr, x: Value) -> Value:
 
 def _option(body: Body, template: Value, node: ast.Expr) -> Choice | None:
     """The conditional that a parameter of a block is, by its name."""
-    place = body.declared(node)
-    if place is None or not is_template(template):
+    if not body.is_parameter(node) or not is_template(template):
         return None
-    return Choice(f"{place.source.name}:{place.start}", symbol(node.span.text), not is_nothing(template), place, True)
+    span = node.span
+    return Choice(f"{span.source.name}:{span.start}", symbol(span.text), not is_nothing(template), span, is_option=True)
 
 
 def settle(model: Graph) -> None:
