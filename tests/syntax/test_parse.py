@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -295,3 +296,9 @@ def test_the_grammar_is_free_of_conflicts_and_names_no_word() -> None:
 
 def test_a_text_that_is_too_long() -> None:
     assert [d.code for d in parse(Source("long.arch", " " * 5_000_000))[1]] == ["E0003"]
+
+
+def test_no_group_of_a_pattern_is_possessive() -> None:
+    """Python 3.11.2, which systems ship, ends it a part too early: `12` was read as `1`."""
+    files = [path for wing in ("archdsl", "backends") for path in (Path(__file__).parents[2] / wing).rglob("*.py")]
+    assert files and not [path for path in files if re.search(r"\)[*+?}]\+", path.read_text("utf-8"))]

@@ -24,13 +24,13 @@ MAX_TOKENS = 250_000
 MAX_DIGITS = 40  # of a number; also the largest exponent
 MAX_BRACKETS = 100
 
-_MASTER = re.compile(
+_MASTER = re.compile(  # what repeats is atomic, not possessive: Python 3.11.2 ends a possessive group a part too early
     r"""[ \t\r\f]*(?:
       (?P<NEWLINE> \n | \Z )
     | (?P<COMMENT> \#[^\n]* )
     | (?P<NAME>    [^\W\d]\w* )
-    | (?P<NUMBER>  [0-9](?: \w | \.[0-9] | (?<=[eE])[+-](?=[0-9]) )*+ )
-    | (?P<STRING>  "(?: [^"\\\n]++ | \\[^\n] )*+"? )
+    | (?P<NUMBER>  [0-9](?>(?: \w | \.[0-9] | (?<=[eE])[+-](?=[0-9]) )*) )
+    | (?P<STRING>  "(?>(?: [^"\\\n]++ | \\[^\n] )*)"? )
     | (?P<QUOTED>  '[^'\n]*'? | [“”„«‘’][^“”„«»‘’"\n]*[“”»‘’"]? )
     | (?P<FOREIGN> => | <> | && | \|\| | \|> | := | [-+*/%]= | \*\*= | //= | === | !== )
     | (?P<MARK>    -> | \*\* | // | [=!<>]= | [-+*/%<>=.,:;()\[\]{}] )
