@@ -11,9 +11,10 @@ READY := $(VENV)/.ready
 DEMO_READY := $(if $(wildcard $(VENV)/.ready),$(VENV)/.ready,$(VENV)/.demo)
 SPEC := attention56_cifar
 FUZZ_ARGS ?= --count 10000
+FRONT_ARGS ?= --count 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-more check fuzz mutate golden reference zoo clean
+.PHONY: help demo test test-all test-more check fuzz fuzz-front mutate golden reference zoo clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +68,10 @@ test-more: ## run what looks further in `make test-all` than in `make test`
 
 fuzz: $(READY) ## hold 10,000 random specs against their programs; goes on where it was stopped (FUZZ_ARGS="--seed 1 --jobs 2")
 	$(BIN)/python tests/properties/fuzz.py $(FUZZ_ARGS)
+
+fuzz-front: $(READY) ## hostile texts for the front end, guided by coverage; goes on where it was stopped (FRONT_ARGS="--longest 300")
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python benchmarks/fuzz_frontend.py $(FRONT_ARGS)
 
 mutate: $(READY) ## break the code in 400 places, one at a time, and count what the tests notice
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutate]'
