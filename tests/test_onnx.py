@@ -178,7 +178,7 @@ def test_eight_bits(tmp_path: Path, run: Run) -> None:
     }
     weights, file = saved(tmp_path / "w.safetensors", SMALL.replace("conv(4", "conv(64"), about), tmp_path / "net.onnx"
     ended = run("convert", weights, "--to", "onnx", "--int8", "digits", "--calibrate", "60", "-o", file)
-    said = re.search(r"int8 by 60 images of digits: .* same class for (\d+\.\d+) % of 360 held-out", ended.out)
+    said = re.search(r"(?m)^int8 by 60 images of digits: .* same class for (\d+\.\d+) % of 360 held-out", ended.out)
     assert ended.code == 0 and said and float(said[1]) > 90, ended.out + ended.err
     model = onnx.load(file)
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in model.graph.node}

@@ -46,6 +46,29 @@ def moments(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [*found, run.folder]
 
 
+def test_a_kill_between_the_first_row_and_its_state_loses_nothing(moments: list[Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(moments[-1], tmp_path / "run"))
+    for name in ("last.ckpt", "last.previous.ckpt", "best.safetensors", "summary.json"):
+        (folder / name).unlink()
+    head, first, *_ = (folder / "metrics.csv").read_text().splitlines()
+    (folder / "metrics.csv").write_text(f"{head}\n{first}\n")
+    resume(str(folder))
+    assert_same(folder, moments[-1])
+
+
+@pytest.mark.parametrize("call", ["add", "close"])
+def test_a_disk_that_is_full_for_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    pytest.importorskip("tensorboardX")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(f"archdsl.train.logs._TensorBoard.{call}", full)
+    assert mistake(lambda: trained(tmp_path, replace(QUICK, budget=Count(1)), name="run")).code == "E0831"
+    monkeypatch.undo()
+    resume(str(tmp_path / "run"), budget={"steps": "2"})
+
+
 def test_one_process_at_a_time_trains_into_a_folder(tmp_path: Path) -> None:
     """Whether the one that is there began the run or goes on with it."""
     found: list[str] = []

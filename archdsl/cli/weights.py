@@ -90,7 +90,8 @@ def _write(weights: Path, asked: Origin | None, to: str, output: str, force: boo
             else:
                 said = WRITE_FORM.of(target.write)(origin.graph, tensors, part, about, form)
             replace_file(path, part.read_bytes())
-    say(f"{output}: {origin.model}, {said}")
+    for line in f"{output}: {origin.model}, {said}".splitlines():
+        say(line)
     return 0
 
 

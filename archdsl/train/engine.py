@@ -109,8 +109,8 @@ def train(
     if normalise.content is not None:
         texts[ARRAYS] = normalise.content
     run = Run.new(output, name, f"{model}-{found.stem}", origin, recipe, texts, config, say)
-    for odd in origin.warnings:
-        run.say(render(odd))
+    for line in "\n".join(map(render, origin.warnings)).splitlines():
+        run.say(line)
     ready = Trained(run, artifact, recipe, settings, normalise, size, backend)
     with run.begun():
         return run, _train(ready, images, held_out, progress)

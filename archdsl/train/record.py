@@ -230,8 +230,8 @@ class Run(RunFolder):
         """The backend's own state, or the one before where the last is damaged or missing.
 
         name: as of `keep`. parse: reads a file, and raises ValueError where it is damaged.
-        None where there is no state and no epoch ended: the training can begin anew. Raises SpecError where there is
-        none that can be used.
+        None where none was written yet, which follows the first epoch's row: the training can begin anew. Raises
+        SpecError where there is none that can be used.
         """
         damaged = ""
         for file in (name, files.previous(Path(name)).name):
@@ -245,7 +245,7 @@ class Run(RunFolder):
             if damaged:
                 self.say(f"note: {damaged} is damaged; going on from {file}")
             return state
-        if damaged or self.rows:
+        if damaged or len(self.rows) > 1 or self.has(BEST):
             why = f"{damaged} is damaged" if damaged else f"it has no {name}"
             self.unusable(why, "train again")
         return None
@@ -300,7 +300,9 @@ class Run(RunFolder):
         self.say(str(row))
 
     def _tell(self, row: Epoch) -> None:
-        if leads():
+        if not leads():
+            return
+        with self._writing():
             if self.logs is None:
                 self.logs = open_logs(self.log, self.folder, self.config.as_json(), row.step)
             for log in self.logs:
@@ -323,7 +325,8 @@ class Run(RunFolder):
             with suppress(SpecError) if status == "failed" else nullcontext():  # a full disk is told once
                 self.result = self.finish(status, count)
             for log in self.logs or ():
-                log.close()
+                with suppress(SpecError) if status == "failed" else nullcontext(), self._writing():
+                    log.close()
 
     def finish(self, status: str, count: int) -> Result | None:
         """Write summary.json, summary.md and curves.png; None where not one epoch ended.
@@ -408,20 +411,24 @@ class Run(RunFolder):
     def write(self, name: str, content: str | bytes) -> None:
         """Replace a file of the run, wholly or not at all. Raises SpecError where it cannot be written."""
         if leads():
-            try:
+            with self._writing(name):
                 files.write(self.folder / name, content)
-            except OSError as error:
-                raise _unwritable(self.folder, name, error) from None
+
+    @contextmanager
+    def _writing(self, name: str = "") -> Iterator[None]:
+        """Turn what the system says of a full disk, or of a folder that is gone, into a diagnostic."""
+        try:
+            yield
+        except OSError as error:
+            raise _unwritable(self.folder, name, error) from None
 
     def keep(self, name: str, content: bytes) -> None:
         """Write the backend's own state; the one that was `name` stays beside it until the next. Raises as `write`."""
         place, part = self.folder / name, f"{name}.next"
         if leads() and place.exists():
             self.write(part, content)
-            try:
+            with self._writing(name):
                 files.keep(place, self.folder / part)
-            except OSError as error:
-                raise _unwritable(self.folder, name, error) from None
         else:
             self.write(name, content)
 
