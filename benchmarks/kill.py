@@ -1,14 +1,20 @@
-"""Trainings killed at random moments and resumed, against one that was not: `python benchmarks/kill.py [KILLS]`.
+"""Trainings that are disturbed, against one that was not: `nice -n 10 python benchmarks/kill.py [KILLS [OTHERS]]`.
 
-Each is killed (SIGKILL) at a moment that is uniform over the time that a whole training takes, up to three times, and
-resumed after each. It has to end with the same metrics.csv (but for seconds) and the same weights, to the last bit.
-A process of its own is forked for each, because importing PyTorch would take most of the time.
+- Each is killed (SIGKILL) at a moment that is uniform over the time that a whole training takes, up to three times, and
+  resumed after each.
+- The disk is full: a tmpfs of every size between nothing and enough, which is then made larger (root alone can).
+- The folder is removed under way, at a moment that is uniform as well.
+- Six begin in the same moment, without names.
+
+What ends has to have the same metrics.csv (but for seconds) and the same weights, to the last bit; what cannot go on
+ends in a sentence. A process of its own is forked for each, because importing PyTorch would take most of the time.
 """
 
 import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -44,10 +50,11 @@ RECIPE = Recipe(
     data=Digits(), augment=(PadCrop(1), RandomErasing(), Mixup(0.5)), optimizer=Sgd(0.1, 0.9, True, 1e-4),
     schedule=Plateau(0.5, 1), batch=64, budget=Count(3.5, "epochs"), average=Ema(0.9),
 )  # fmt: skip
+SAID, UNWRITABLE = 3, ("E0831",)
 SETTINGS = Settings(seed=3, device="cpu", deterministic=True, save_minutes=0.002)
 
 
-def begin(output: Path, name: str) -> None:
+def begin(output: Path, name: str | None) -> None:
     train(load(Source("tiny.arch", SPEC)), "tiny", RECIPE, SETTINGS, output=str(output), name=name)
 
 
@@ -59,29 +66,46 @@ def go_on(folder: Path) -> None:
             raise
 
 
-def process(work: Callable[[], None], after: float | None = None) -> bool:
-    """Do `work` in a process of its own, which is killed after so many seconds. Whether it ended by itself."""
+def begun(work: Callable[[], None]) -> int:
+    """The number of a process that does `work`, and ends with 0, or with `SAID` where its folder cannot be written."""
     child = os.fork()
-    if child == 0:
-        torch.set_num_threads(1)
-        failed = False
-        try:
-            work()
-        except BaseException:
-            failed = True
-            traceback.print_exc()
-        os._exit(failed)
+    if child:
+        return child
+    torch.set_num_threads(1)
+    status = 0
+    try:
+        work()
+    except SpecError as error:
+        status = SAID if error.diagnostics[0].code in UNWRITABLE else print(error) or 1
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    os._exit(status)
+
+
+def ended(child: int, after: float | None = None) -> int | None:
+    """How a process ended; None where it has not after so many seconds."""
     until = monotonic() + (after if after is not None else 1e9)
     while monotonic() < until:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            if status:
+        number, status = os.waitpid(child, os.WNOHANG)
+        if number:
+            if os.waitstatus_to_exitcode(status) not in (0, SAID):
                 raise SystemExit(f"it failed by itself: {status}")
-            return True
+            return os.waitstatus_to_exitcode(status)
         sleep(0.005)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
+    return None
+
+
+def process(work: Callable[[], None], after: float | None = None) -> bool:
+    """Do `work` in a process of its own, which is killed after so many seconds. Whether it ended by itself."""
+    child = begun(work)
+    status = ended(child, after)
+    if status is None:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    elif status:
+        raise SystemExit("it could not write")
+    return status is not None
 
 
 def figures(folder: Path) -> list[list[str]]:
@@ -122,8 +146,63 @@ def is_inside(folder: Path) -> bool:
         return False
 
 
+def full(disk: Path, size: int, whole: Path) -> tuple[int, bool]:
+    """Train on a disk of so many bytes, and go on once it has room. How it ended at first; whether all is the same."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=True)
+    try:
+        status = ended(begun(partial(begin, disk, "run")))
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        kept = (disk / "run").exists()
+        if status and kept:
+            process(partial(go_on, disk / "run"))
+        return status or 0, not kept or same(whole, disk / "run")
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def removed(output: Path, name: str, moment: float) -> int | None:
+    """How a training ends whose folder is removed at a moment, once it is there."""
+    child = begun(partial(begin, output, name))
+    until = monotonic() + moment
+    while monotonic() < until or not (output / name / "config.json").exists():
+        sleep(0.005)
+    while (output / name).exists():
+        rmtree(output / name, ignore_errors=True)
+    return ended(child)
+
+
+def together(output: Path, whole: Path) -> int:
+    """Of six trainings that begin in one moment, how many end as one alone does."""
+    output.mkdir()
+    children = [begun(partial(begin, output, None)) for _ in range(6)]
+    for child in children:
+        ended(child)
+    return sum(same(whole, folder) for folder in output.iterdir())
+
+
+def others(output: Path, count: int, length: float, draw: random.Random) -> list[str]:
+    """What the page says of full disks, removed folders and trainings at once."""
+    whole = output / "whole"
+    needed = sum(file.stat().st_size for file in whole.rglob("*") if file.is_file())
+    lines = [
+        "| what happened | trainings | ended in a sentence | as if nothing had been | otherwise |",
+        "|---|---|---|---|---|",
+    ]
+    if os.geteuid() == 0:
+        (output / "disk").mkdir()
+        found = [full(output / "disk", int(needed * 2 * (n + 1) / count), whole) for n in range(count)]
+        said, fine = sum(status == SAID for status, _ in found), sum(good for _, good in found)
+        sizes = f"{needed * 2 / count / 1024:,.0f} to {needed * 2 / 1024:,.0f} KiB"
+        what = f"the disk was full: {sizes}; then it had room, and they were resumed"
+        lines.append(f"| {what} | {count} | {said} | {fine} | {count - fine} |")
+    ends = [removed(output, f"gone{n}", draw.uniform(0, length)) for n in range(count)]
+    lines.append(f"| the folder was removed | {count} | {ends.count(SAID)} | {ends.count(0)} | 0 |")
+    six = together(output / "six", whole)
+    return [*lines, f"| six began at once, without names | 6 | 0 | {six} | {6 - six} |"]
+
+
 def main() -> None:
-    asked = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    asked, count = (int(text) for text in (*sys.argv[1:], *("50", "12")[len(sys.argv) - 1 :]))
     draw = random.Random(0)
     with tempfile.TemporaryDirectory() as place:
         output = Path(place)
@@ -135,12 +214,13 @@ def main() -> None:
             found = trial(output, runs, length, draw)
             kills, inside, runs = kills + found[0], inside + found[1], runs + 1
             differ += not same(output / "whole", output / str(runs - 1))
+        more = others(output, count, length, draw)
         rows = len(figures(output / "whole")) - 1
         top1 = json.loads((output / "whole/summary.json").read_text())["top1"]
     report(
         "kill",
         [
-            "# Trainings that were killed",
+            "# Trainings that were disturbed",
             "",
             hardware(["torch", "lightning"]) + " One thread, `--deterministic`.",
             "",
@@ -151,6 +231,11 @@ def main() -> None:
             "| kills at random moments | of these with a state inside an epoch | trainings | that ended otherwise |",
             "|---|---|---|---|",
             f"| {kills} | {inside} | {runs} | {differ} |",
+            "",
+            *more,
+            "",
+            "A full disk ends a training in a sentence; what it had kept is resumed where there is room, and one that",
+            "could not begin leaves no folder. One whose folder is removed says so when it writes the next time.",
         ],
     )
     if differ:
