@@ -25,7 +25,7 @@ WINGS: list[set[str]] = [  # from the ground up; those of one floor know nothing
 FLOOR = {wing: floor for floor, wings in enumerate(WINGS) for wing in wings}
 ROOMS: dict[str, list[set[str]]] = {  # inside a wing, likewise
     "language": [
-        {"later", "opening", "printable", "source"},
+        {"elsewhere", "later", "opening", "printable", "source"},
         {"diagnostics"},
         {"errors"},
         {"expr"},

@@ -92,6 +92,8 @@ def _described(value: Value) -> str:
 def _hint(p: Parameter, value: Value, node: ast.Expr) -> str:
     if p.kind == "tensor" and is_template(value):
         return f"let something flow through it first: `{p.name}=(in -> {node.span.text})`"
+    if p.name == "padding" and value in ("same", "valid"):  # of other tools
+        return "write the pixels of a side, `padding=1`; without it `conv` keeps sizes where its stride is 1"
     return nearest(value, p.words) if isinstance(value, str) else ""
 
 

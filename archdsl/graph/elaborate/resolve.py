@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from archdsl.graph.elaborate.naming import VOCABULARY
 from archdsl.graph.elaborate.program import Declared
 from archdsl.language.diagnostics import Diagnostic, Error, Label, nearest
+from archdsl.language.elsewhere import op_here
 from archdsl.language.errors.models import ForeignStatement, NoInput, NoOutput, NoStages
 from archdsl.language.errors.names import Duplicate, NotYetBound, Reserved, UnknownArgument, UnknownName, Unused
 from archdsl.language.ops import OPS
@@ -216,7 +217,7 @@ class _Resolver:
             return
         hint = ""
         if self._hints and len(self.found) < _MOST_HINTS:
-            hint = nearest(name, sorted({*local, *self._visible, *self._blocks, *VOCABULARY}))
+            hint = op_here(name) or nearest(name, sorted({*local, *self._visible, *self._blocks, *VOCABULARY}))
         self._report(UnknownName(name, hint), value.span)
 
     def _keywords(self, value: ast.Call, local: set[str]) -> None:

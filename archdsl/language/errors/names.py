@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from archdsl.language.diagnostics import Error, listed, nearest
+from archdsl.language.elsewhere import parameter_here
 
 
 class UnknownName(Error):
@@ -92,7 +93,8 @@ class UnknownArgument(Error):
     @classmethod
     def of(cls, callee: str, name: str, known: Sequence[str]) -> Self:
         """For something with these parameters."""
-        return cls(callee, name, nearest(name, known) or f"it has {listed(known) or 'none'}")
+        hint = parameter_here(name, known) or nearest(name, known)
+        return cls(callee, name, hint or f"it has {listed(known) or 'none'}")
 
 
 class TooManyArguments(Error):

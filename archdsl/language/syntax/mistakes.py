@@ -10,7 +10,7 @@ from archdsl.language.syntax import ast
 from archdsl.language.syntax.confusables import WORDS
 from archdsl.language.syntax.lexer import Token
 
-__all__ = ["misread", "outside", "salvage", "unknown_declaration"]
+__all__ = ["braced", "misread", "outside", "salvage", "unknown_declaration"]
 
 _KINDS = ("block", "model", "recipe")
 _ENDS = frozenset({"NAME", "NUMBER", "STRING", "BOOL", "RPAR", "RSQB"})
@@ -70,6 +70,14 @@ def outside(tokens: Sequence[Token]) -> Diagnostic:
     if near and len(tokens) > 1 and tokens[1].type in {"NAME", "STRING"}:
         return errors.UnknownDeclaration(word, near).at(tokens[0].span)
     return errors.OutsideDeclaration().at(_whole(tokens))
+
+
+def braced(tokens: Sequence[Token], brace: Token) -> Diagnostic:
+    """The diagnostic for braces inside of a body, behind these words."""
+    if tokens and tokens[0].text in WORDS:
+        return errors.ForeignWord(tokens[0].text, WORDS[tokens[0].text]).at(tokens[0].span)
+    hint = "a body holds statements: name a part with `name = …`, declare it outside, or group with `( )`"
+    return errors.StrayBrace(hint).at(brace.span)
 
 
 @dataclass
@@ -301,7 +309,7 @@ def _missing(place: _Place) -> Diagnostic | None:
 
 
 def _hint(place: _Place) -> str:
-    if place.kind == "COMMA" and place.bracket is None:
+    if place.kind == "COMMA" and not place.in_call():
         return "several values make a list: `[a, b]`"
     if place.kind == "COLON" and place.bracket is None:
         return "a stage is `label: value`, and a statement ends with its line or with `;`"

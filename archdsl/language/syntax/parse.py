@@ -17,7 +17,7 @@ from archdsl.language.syntax import ast
 from archdsl.language.syntax.build import Builder
 from archdsl.language.syntax.climb import Mistake
 from archdsl.language.syntax.lexer import Piece, Token, lex
-from archdsl.language.syntax.mistakes import misread, outside, salvage, unknown_declaration
+from archdsl.language.syntax.mistakes import braced, misread, outside, salvage, unknown_declaration
 
 __all__ = ["MAX_LEVELS", "parse", "parse_expression"]
 
@@ -151,9 +151,8 @@ class _Reader:
 
     def in_body(self, opened: _Open, piece: Piece, stop: str) -> None:
         if stop == "LBRACE" and piece.stop:
-            hint = "a body holds statements: name a part with `name = …`, declare it outside, or group with `( )`"
             if not piece.broken:
-                self.report(errors.StrayBrace(hint).at(piece.stop.span))
+                self.report(braced(piece.tokens, piece.stop))
             self.stray = 1
             kept = salvage(piece.tokens)
             opened.body += [kept] if kept else []
