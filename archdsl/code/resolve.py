@@ -8,7 +8,7 @@ from typing import Any
 
 from archdsl.code.bodies import Applied, BodyCode, CallCode, ChainCode, FlowCode, OpCode, runs
 from archdsl.code.class_names import Fixed
-from archdsl.code.classes import Bodies, Class, Parting, Partition, grouped, signature
+from archdsl.code.classes import Bodies, Class, Parting, Partition, fractions, grouped, signature
 from archdsl.code.code import REQUIRED, Layer, Value, constant, constants, literal
 from archdsl.code.exact import as_any_number
 from archdsl.code.merge import Items, Structure, Uses
@@ -182,13 +182,14 @@ class _Resolver:
     def _call(self, items: Sequence[tuple[BodyCode, CallCode]]) -> Built:
         callee = self._known.found.of[items[0][1].body]
         constructor = self._known.constructors[callee]
+        takes_any = constructor.any_numbers | fractions(callee.bodies)
         written = []
         for spec in constructor.args:
             if any(spec.key in b.lent or self._hands_on(b, spec.key) for b in callee.bodies):
                 written.append(Written(self._lent(items[0][1].call.lent.get(spec.key, "")), spec=spec))
                 continue
             values = [(b, _argument(constructor, spec.key, code, b)) for b, code in items]
-            if spec.key in constructor.any_numbers:
+            if spec.key in takes_any:
                 values = [(b, as_any_number(value)) for b, value in values]
             # A class that builds itself would hoist what it hands on, which is hoisted again, and would never settle.
             if spec.key.startswith("#") and differ(values) and self._known.found.reaches(callee, self.cls):
@@ -328,7 +329,7 @@ def _argument(callee: Constructor, key: str, code: CallCode, caller: BodyCode) -
     value = code.given(key)
     value = literal(code.body.graph.params.get(key)) if value is None else value  # type: ignore[arg-type, assignment]
     if key in code.body.graph.options:
-        return value.applies if isinstance(value, BlockValue) else Dim(False)
+        return value.applies if isinstance(value, BlockValue) else Dim(False)  # `[]` is no op
     return dim(value) if isinstance(value, bool) else value  # type: ignore[return-value]
 
 

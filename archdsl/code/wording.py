@@ -116,16 +116,16 @@ class Wording:
         return New(layers[0][1].cls, self.arguments([(b, (*layer.args, *more)) for b, layer in layers]))
 
     def arguments(self, args: Sequence[tuple[BodyCode, tuple[Arg, ...]]]) -> tuple[Written, ...]:
-        return tuple(
-            Written(
-                self.value([(b, a[i].value) for b, a in args], arg.hint or arg.name or "value", arg.default),
-                arg.name,
-                arg.default,
-                arg.positional,
-                hint=arg.hint,
-            )
-            for i, arg in enumerate(args[0][1])
-        )
+        return tuple(self._argument([(b, given[i]) for b, given in args]) for i in range(len(args[0][1])))
+
+    def _argument(self, found: Sequence[tuple[BodyCode, Arg]]) -> Written:
+        first = found[0][1]
+        default, values = first.default, [(b, arg.value) for b, arg in found]
+        if any(constant(arg.default) != constant(default) for _, arg in found):  # as a stride's, which is the window
+            usual = all(constant(arg.value) == constant(arg.default) for _, arg in found)
+            default = default if usual else REQUIRED
+        value = self.value(values, first.hint or first.name or "value", default)
+        return Written(value, first.name, default, first.positional, hint=first.hint)
 
     def value(self, values: Values, hint: str, default: object = REQUIRED) -> Val:
         """One way to write what each body wants; `default` is what it is where nobody says it."""

@@ -232,7 +232,7 @@ def _number(p: Parameter, kind: Kind, value: object, n: object) -> Any:
     if isinstance(n, bool) or not isinstance(n, int | float | Fraction):
         return Misfit("kind", value)
     if kind == "int" and not isinstance(n, int):
-        return replace(value, value=int(n)) if isinstance(value, Dim) and value.is_int else Misfit("whole", value)
+        return value.whole if isinstance(value, Dim) and value.is_int else Misfit("whole", value)
     size = float(n) if isinstance(n, Fraction) else n
     if not _within(p, size) or (kind == "float" and _too_small(size)):
         return Misfit("range", value)

@@ -8,7 +8,7 @@ without a formula is a literal.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import total_ordering
 from math import prod
@@ -95,6 +95,11 @@ class Dim:
     @property
     def is_int(self) -> bool:
         return self.value.denominator == 1 and not isinstance(self.value, bool)
+
+    @property
+    def whole(self) -> Dim:
+        """The same where a whole number is wanted: `3` for the `3.0` of a parameter that may be a fraction."""
+        return replace(self, value=int(self.value)) if self.is_int else self
 
     @property
     def expr(self) -> Expr | None:

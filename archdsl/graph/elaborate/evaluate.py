@@ -331,7 +331,7 @@ def _repeat(body: Body, node: ast.Binary, item: Value, times: Value) -> Value:
     site = item.site if isinstance(item, Template) and not isinstance(item, Sequence | Chosen) else node.left
     if isinstance(item, Sequence) and item.named:
         site = item.site
-    return Repeat(node.span, site, item, times)
+    return Repeat(node.span, site, item, times.whole)
 
 
 def _compare(body: Body, node: ast.Compare) -> Value:

@@ -5,7 +5,7 @@ and one class says them all. Where no call gives `id`, or each does, nothing is 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from archdsl.graph.elaborate.apply import apply
@@ -52,7 +52,8 @@ def settle(model: Graph) -> None:
     for graph in graphs:
         if any(_is_settled(choice, settled) for node in graph for choice in node.choices):
             _without(graph, settled)
-        graph.options = frozenset(_deciding(graph))
+    if settled != outcomes.keys():
+        _note_deciding(graphs)
 
 
 def _is_settled(choice: Choice, settled: set[str]) -> bool:
@@ -79,14 +80,31 @@ def _without(graph: Graph, settled: set[str]) -> None:
     graph.outputs = tuple(map(read, graph.outputs))
 
 
-def _deciding(graph: Graph) -> Iterator[str]:
+def _note_deciding(graphs: Sequence[Graph]) -> None:
+    """Note them on each body: all bodies of a block have the same, whichever of its branches they took."""
+    found: dict[Hashable, set[str]] = defaultdict(set)
+    size = -1
+    while size != (size := sum(map(len, found.values()))):
+        for graph in graphs:
+            found[_text(graph)] |= set(_deciding(graph, found))
+    for graph in graphs:
+        graph.options = frozenset(found[_text(graph)])
+
+
+def _text(graph: Graph) -> Hashable:
+    """What is the same for the bodies of one block; a flow speaks for itself."""
+    return id(graph) if graph.kind == "flow" else (graph.block, graph.span)
+
+
+def _deciding(graph: Graph, known: Mapping[Hashable, set[str]]) -> Iterator[str]:
     """The parameters that decide an option: in a body itself, and in those that it hands them to."""
     for node in graph:
-        if isinstance(node.op, Select) and node.op.choice.is_option:
-            yield from node.op.choice.formula.names() if node.op.choice.formula else ()
+        if isinstance(node.op, Select) and node.op.choice.is_option and node.op.choice.formula is not None:
+            yield from node.op.choice.formula.names()
         for call in (part for part, _ in parts(node.op) if isinstance(part, Call)):
+            options = known[_text(call.body)]
             if call.body.kind == "flow":
-                yield from call.body.options
-            for value in map(call.args.get, call.body.options):
+                yield from options
+            for value in map(call.args.get, options):
                 if isinstance(value, BlockValue) and value.applies.expr is not None:
                     yield from value.applies.expr.names()

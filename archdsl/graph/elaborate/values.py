@@ -305,7 +305,7 @@ def as_argument(value: Value, option: Expr | None = None) -> Argument:
     if isinstance(value, tuple) and not (value and is_op_list(value)):
         return tuple(as_argument(v) for v in value)
     names = frozenset().union(*(c.all_names() for c in causes(value)))
-    applies = Dim(not is_nothing(value), option)
+    applies = Dim(not is_nothing(literal(value)), option)
     return BlockValue(name_of(value), show(value), key(value), names, applies)
 
 
