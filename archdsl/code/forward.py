@@ -391,6 +391,10 @@ class _Forward:
 
     def _write_choice(self, step: Coded, cond: str, branches: list[list[str]], pieces: list[_Piece]) -> None:
         then, other = pieces
+        if then.text == other.text and not any(branches):  # a conditional inside of each has gone the same way
+            self._read(other)
+            self._place(step, then)
+            return
         text = f"{wrap(then.text, then.level, OR)} if {cond} else {wrap(other.text, other.level, OR)}"
         piece = _Piece(text, CHOICE, [*then.reads, *other.reads], step.statement or "out", step.ranks[0])
         if not any(branches) and len(text) <= self.room - len("return "):

@@ -3,11 +3,10 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar, TypeGuard
 
-from archdsl.code.forward import ROOM
 from archdsl.code.layout import layout
 from archdsl.code.lists import laid_over
 from archdsl.code.names import Names, member
@@ -19,7 +18,21 @@ from archdsl.language.expr import ATOM, SUM, Expr, numeral, symbol
 __all__ = ["Guarded", "MemberWriter", "Node"]
 
 Node = Tree[Built] | Leaf[Built]
-Guarded = tuple[tuple[Guard, ...], list[str]]  # lines, and the conditionals that they stand under
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """An assignment of the constructor, and the conditionals that it stands under. remarks: the comment above it."""
+
+    guards: tuple[Guard, ...]
+    target: str
+    text: str
+    remarks: tuple[str, ...] = ()
+
+    def lines(self, room: int) -> list[str]:
+        return [*self.remarks, *layout(self.text, room, self.target)]
+
+
 Elements = Mapping[Column, str]  # what a loop calls the elements of its columns
 _NONE: Elements = {}
 _LOOP = 3  # so many are a loop
@@ -156,8 +169,7 @@ class MemberWriter(ABC):
         for node in self.plan.members:
             statements = list(self._statements(node, ()))
             if node.name in docs and statements:
-                guards, lines = statements[0]
-                statements[0] = guards, [*comment(docs[node.name]), *lines]
+                statements[0] = replace(statements[0], remarks=tuple(comment(docs[node.name])))
             built += statements
         return built
 
@@ -166,12 +178,12 @@ class MemberWriter(ABC):
         path = (*path, node.name)
         target = f"{self.member(path)} = "
         if isinstance(node, Leaf):
-            yield node.guards, layout(self._leaf(node, path), ROOM - 4 * len(node.guards), target)
+            yield Guarded(node.guards, target, self._leaf(node, path))
             return
         shared = common(*(leaf.guards for leaf in leaves(node)))
         first = self._first(node, shared)
         hollow = tuple(self._hollow(child) for child in node.children[len(first) :] if self._is_hollow(child))
-        yield shared, layout(self._group(node, (*first, *hollow), path), ROOM - 4 * len(shared), target)
+        yield Guarded(shared, target, self._group(node, (*first, *hollow), path))
         yield from self._filled(node, len(first), path)
 
     def _filled(self, node: Tree[Built], start: int, path: tuple[str, ...]) -> Iterator[Guarded]:

@@ -11,6 +11,7 @@ from archdsl.code.layout import WIDTH, indented, layout
 from archdsl.code.members import Guarded, MemberWriter
 from archdsl.code.names import Names
 from archdsl.code.python import docstring, if_else, literal, show, wrap
+from archdsl.code.structure import common
 from archdsl.code.written import ClassPlan, New, Val, Written, shown
 from archdsl.graph.graph import Ref
 from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, Expr
@@ -81,7 +82,7 @@ class ClassWriter(MemberWriter):
         for key in self.plan.cls.mixed:
             self.tests[key] = self._test(key)
         statements = forward(self.plan, self, self.entries, self._reads_sizes())
-        members = list(self._guarded(self.members(), 0))
+        members = list(self._guarded(self.members()))
         body = [*self._locals(), *self.stores(), *members, *ends_with]
         out = [f"class {self.plan.name}({self.base()}):"]
         if doc:
@@ -196,16 +197,28 @@ class ClassWriter(MemberWriter):
             return "identity"
         return f"{'use' if sides[False] else 'has'}_{sides[True][0]}"
 
-    def _guarded(self, built: list[Guarded], depth: int) -> Iterator[str]:
-        """Statements under their conditionals; neighbours with the same one share an `if`."""
-        for key, run in groupby(built, lambda b: b[0][depth][0] if len(b[0]) > depth else None):
+    def _guarded(self, built: Sequence[Guarded], depth: int = 0, ifs: int = 0) -> Iterator[str]:
+        """Statements under their conditionals from `depth` on, within `ifs`; neighbours under one share an `if`."""
+        for key, run in groupby(built, lambda b: b.guards[depth][0] if len(b.guards) > depth else None):
             found = list(run)
             if key is None:
-                yield from (line for _, lines in found for line in lines)
+                yield from (line for b in found for line in b.lines(ROOM - 4 * ifs))
                 continue
-            sides = [list(self._guarded([b for b in found if b[0][depth][1] is t], depth + 1)) for t in (True, False)]
+            below, text = self._together(found, depth)
+            if below > depth + 1 and len(f"if {text}:") <= ROOM - 4 * ifs:
+                yield from (f"if {text}:", *indented(self._guarded(found, below, ifs + 1)))
+                continue
+            sides = [[b for b in found if b.guards[depth][1] is taken] for taken in (True, False)]
             test = self.tests[key]
-            yield from if_else(test.inside, test.inside_not, *sides)
+            yield from if_else(
+                test.inside, test.inside_not, *(list(self._guarded(s, depth + 1, ifs + 1)) for s in sides)
+            )
+
+    def _together(self, found: Sequence[Guarded], depth: int) -> tuple[int, str]:
+        """Up to where all stand under the same conditionals from `depth` on, and these as one."""
+        same = common(*(b.guards for b in found))[depth:]
+        texts = (self.tests[key].inside if taken else self.tests[key].inside_not for key, taken in same)
+        return depth + len(same), " and ".join(f"({text})" if " or " in text else text for text in texts)
 
 
 def _parts(values: Iterable[Val], args: Iterable[Written]) -> Iterator[Val]:

@@ -10,6 +10,7 @@ from random import Random
 
 from chains import chained
 from expressions import ANY, EVEN, KINDS, Block, Expressions, Param, Scope
+from options import optional
 
 __all__ = ["Spec", "indented", "small", "structured"]
 
@@ -369,8 +370,11 @@ def structured(random: Random, depth: int = 2) -> Spec:
 
 
 def small(random: Random) -> str:
-    """A spec for a few milliseconds: blocks in blocks, one level less, or a line of ops."""
-    return chained(random) if random.random() < 0.1 else _written(Author(random, small=True), 1).text
+    """A spec for a few milliseconds: blocks in blocks, one level less, a line of ops, or blocks that are given ops."""
+    kind = random.random()
+    if kind < 0.2:
+        return chained(random) if kind < 0.1 else optional(random)
+    return _written(Author(random, small=True), 1).text
 
 
 def _written(author: Author, depth: int) -> Spec:
