@@ -90,7 +90,8 @@ def _write(weights: Path, asked: Origin | None, to: str, output: str, force: boo
             else:
                 said = WRITE_FORM.of(target.write)(origin.graph, tensors, part, about, form)
             replace_file(path, part.read_bytes())
-    for line in f"{output}: {origin.model}, {said}".splitlines():
+    first, *more = said.split("\n")
+    for line in (f"{output}: {origin.model}, {first}", *more):
         say(line)
     return 0
 
