@@ -8,7 +8,7 @@ from inspect import get_annotations
 from itertools import groupby, pairwise
 from typing import Any, ClassVar, dataclass_transform
 
-from archdsl.language.printable import escaped
+from archdsl.language.printable import escaped, one_line
 from archdsl.language.source import Span
 
 __all__ = ["Diagnostic", "Error", "Frame", "Label", "SpecError", "closest", "listed", "nearest", "refuse",
@@ -87,7 +87,7 @@ class Error:
     def at(self, span: Span, labels: Iterable[Label] = (), trace: Iterable[Frame] = ()) -> Diagnostic:
         """This mistake at a place."""
         title, label, help = (text.format_map(vars(self)) for text in (self.title, self.label, self.help))
-        return Diagnostic(self.code, self.severity, title, span, label, tuple(labels), help, tuple(trace))
+        return Diagnostic(self.code, self.severity, one_line(title), span, label, tuple(labels), help, tuple(trace))
 
 
 class SpecError(Exception):

@@ -103,8 +103,10 @@ def _range(args: Sequence[Value], spend: Callable[[int], None]) -> Value:
 
 
 def _extreme(name: str, args: Sequence[Value]) -> Dim:
-    many = _list(name, args[0], 0) if len(args) == 1 and isinstance(args[0], tuple) else tuple(args)
-    numbers = [_number(name, v, i) for i, v in enumerate(many)]
+    if len(args) == 1 and isinstance(args[0], tuple):
+        numbers = [_number(name, v, 0) for v in args[0]]
+    else:
+        numbers = [_number(name, v, i) for i, v in enumerate(args)]
     if not numbers:
         raise Misuse(name, "at least one number", "nothing")
     best = (min if name == "min" else max)(numbers, key=lambda d: d.value)
