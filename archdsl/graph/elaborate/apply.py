@@ -127,6 +127,9 @@ def _shape(
     body: Body, op: Op, inputs: Mapping[str, Tensor], span: Span, template: ApplyOp | None
 ) -> tuple[TensorType, ...] | Poison:
     """The types of an op's outputs, or POISON with a report of what the op has against it."""
+    if len(inputs) < len(op.ports):
+        example = f"{op.name}({', '.join(op.ports)})"
+        return body.report(MissingArgument(op.name, op.ports[len(inputs)], example), span)
     try:
         found = op.shape(*(t.type for t in inputs.values()))
     except Reject as reject:
