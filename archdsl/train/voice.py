@@ -49,8 +49,8 @@ def plan(config: RunConfig, recipe: Recipe, extent: Extent) -> Iterator[str]:
     shared = f", {extent.batch // extent.processes:,} on each device" if extent.processes > 1 else ""
     whole = f"{extent.epochs:,} epoch{'s' * (extent.epochs != 1)} of {extent.per_epoch:,}, {extent.steps:,} in all"
     yield f"steps    {whole}; {extent.batch:,} images a step{shared}"
-    versions = config.versions or {}
-    framework = "".join(f", {name} {versions[name]}" for name in (config.backend,) if name in versions)
+    version = (config.versions or {}).get(config.backend)
+    framework = f", {config.backend} {version}" if version else ""
     yield f"machine  {config.device}, {config.precision}{framework}"
 
 

@@ -46,18 +46,15 @@ def settle(model: Graph) -> None:
     """
     graphs = bodies(model)
     outcomes: dict[str, set[bool]] = defaultdict(set)
-    for select in (node.op for graph in graphs for node in graph if isinstance(node.op, Select)):
-        outcomes[select.choice.key].add(select.choice.taken)
+    for option in (node.op.choice for graph in graphs for node in graph if isinstance(node.op, Select)):
+        if option.is_option:
+            outcomes[option.key].add(option.taken)
     settled = {key for key, taken in outcomes.items() if len(taken) == 1}
-    for graph in graphs:
-        if any(_is_settled(choice, settled) for node in graph for choice in node.choices):
+    for graph in graphs if settled else ():
+        if any(choice.key in settled for node in graph for choice in node.choices):
             _without(graph, settled)
-    if settled != outcomes.keys():
+    if len(settled) < len(outcomes):
         _note_deciding(graphs)
-
-
-def _is_settled(choice: Choice, settled: set[str]) -> bool:
-    return choice.is_option and choice.key in settled
 
 
 def _without(graph: Graph, settled: set[str]) -> None:
@@ -69,10 +66,10 @@ def _without(graph: Graph, settled: set[str]) -> None:
     kept: list[tuple[Node, dict[str, Ref]]] = []
     for node in graph:
         inputs = {port: read(ref) for port, ref in graph.inputs(node.name).items()}
-        if isinstance(node.op, Select) and _is_settled(node.op.choice, settled):
+        if isinstance(node.op, Select) and node.op.choice.key in settled:
             (stands_for[node.name],) = inputs.values()
         else:
-            guards = tuple(guard for guard in node.guards if not _is_settled(guard, settled))
+            guards = tuple(guard for guard in node.guards if guard.key not in settled)
             kept.append((replace(node, guards=guards), inputs))
     graph.nx = type(graph.nx)()
     for node, inputs in kept:
