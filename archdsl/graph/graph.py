@@ -169,6 +169,14 @@ class Chain:
     def length(self) -> int:
         return sum(s.count for s in self.steps)
 
+    @property
+    def last(self) -> Op | Call:
+        """What is applied last, however deep it stands."""
+        target: Target = self
+        while isinstance(target, Chain):
+            target = target.steps[-1].target
+        return target
+
 
 Target = Op | Call | Chain
 

@@ -23,9 +23,7 @@ def activation_at_end(graph: Graph) -> Diagnostic | None:
     body, ref, trace = graph, graph.outputs[0], tuple[Frame, ...]()
     while True:
         node = body[ref.node]
-        part = node.op
-        while isinstance(part, Chain):
-            part = part.steps[-1].target
+        part = node.op.last if isinstance(node.op, Chain) else node.op
         if isinstance(part, Call):
             trace = (Frame(part.block, node.span), *trace) if part.block else trace
             body, ref = part.body, part.body.outputs[ref.output]

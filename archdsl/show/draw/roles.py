@@ -134,9 +134,7 @@ def _is_gate(body: Graph, ref: Ref) -> bool:
     """Whether a value comes out of a gate, directly or through what only rescales or reshapes it."""
     while True:
         node = body[ref.node]
-        target = node.op
-        while isinstance(target, Chain):
-            target = target.steps[-1].target
+        target = node.op.last if isinstance(node.op, Chain) else node.op
         if isinstance(target, Call):
             return _is_gate(target.body, target.body.outputs[min(ref.output, len(target.body.outputs) - 1)])
         if isinstance(target, Op) and target.name in GATES:
