@@ -1,6 +1,5 @@
 """Constructors are honest: `Model(p=v)` is the network that the spec gives with `--set p=v`."""
 
-import ast
 import inspect
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -12,6 +11,7 @@ import tensorflow as tf
 import torch
 import torch.fx as fx
 from effort import HEAVY
+from programs import without_default
 
 import archdsl_keras
 from archdsl.code.load import execute
@@ -254,16 +254,6 @@ def test_every_argument_of_the_zoo(name: str) -> None:
             same = without_default(in_keras.text, argument) == without_default(wanted.text, argument)
             if not same or graph.layers < 60:
                 assert traced(layers, given) == traced(getattr(execute(wanted), wanted.name), {}), given
-
-
-def without_default(text: str, argument: str) -> str:
-    """A program but for what its header says and the default of an argument of its model."""
-    tree = ast.parse(text)
-    model = [node for node in tree.body if isinstance(node, ast.ClassDef)][-1]
-    start = next(node for node in model.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
-    names = [arg.arg for arg in start.args.args]
-    start.args.defaults[names.index(argument) - len(names)] = ast.Constant(None)
-    return ast.dump(ast.Module(tree.body[1:], []))
 
 
 def others(default: float) -> Iterator[str]:

@@ -8,7 +8,6 @@ without them (`Model(p=v)`).
 import inspect
 import linecache
 import os
-import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from interpreter import interpret, weight_shapes
+from programs import without_default
 
 from archdsl.code.backend import Artifact, find_backend
 from archdsl.code.load import execute
@@ -138,7 +138,7 @@ def _set(backend: str, usual: Artifact, param: str, text: str, meant: Meant) -> 
     value = _python(text)
     given = taken is not None and value is not None
     for artifact in written:
-        if given and _same_but(usual.text, artifact.text, str(taken)):
+        if given and without_default(usual.text, str(taken)) == without_default(artifact.text, str(taken)):
             continue  # one program: what it is given is tried below
         yield from _checked(f"{backend}: set", lambda: _computes(backend, meant, _class(artifact)), f"{param}={text}")  # noqa: B023
     if given:
@@ -204,16 +204,6 @@ def _python(text: str) -> Any:
         return eval(text, {"true": True, "false": False})
     except (NameError, SyntaxError):
         return None
-
-
-def _same_but(one: str, other: str, name: str) -> bool:
-    """Whether two files differ in nothing but the default of one argument and the words around the code."""
-    return _without(one, name) == _without(other, name)
-
-
-def _without(text: str, name: str) -> str:
-    code = re.sub(r'"""(?:.|\n)*?"""|#[^\n]*', "", text)
-    return re.sub(rf"\b{name}=(\[[^\]]*\]|\([^)]*\)|[^,()]*)", f"{name}=", code.replace("\n", " "), count=1)
 
 
 # --- programs ----------------------------------------------------------------------------------------
