@@ -68,12 +68,27 @@ def test_pools_that_round_up(size: tuple[int, int], tmp_path: Path) -> None:
     hold(api.elaborated(f"model pools {{\n  {text}\n}}")[0], tmp_path / "pools.onnx")
 
 
+AXES = """model axes {
+  input SIZE
+  a: conv(4, 3, 2) -> bn -> maxpool(2, ceil=true) -> conv_transpose(4, 3, 2) -> relu
+  b: upsample(scale=2) -> avgpool(2, padding=1, count_zeros=false, ceil=true) -> pad(1, mode="reflect")
+  c: maxpool(3, 2) -> groupnorm(2) -> upsample(scale=2, mode="nearest")
+  head: gap -> dense(3)
+}
+"""
+
+
+@pytest.mark.parametrize("size", ["[2, 27]", "[2, 9, 15, 13]"])
+def test_other_numbers_of_axes(size: str, tmp_path: Path) -> None:
+    hold(api.elaborated(AXES.replace("SIZE", size))[0], tmp_path / "net.onnx")
+
+
 @pytest.mark.more
 @pytest.mark.parametrize("name", zoo_names()[::6] if HEAVY else ["lenet5"])
 def test_a_shipped_network_is_exported(name: str, tmp_path: Path) -> None:
     """ImageNet's networks see smaller images here."""
     graph, _ = api.elaborated(name)
-    if graph.entries[0].types[0].h > 64:
+    if graph.entries[0].types[0].rank == 3 and graph.entries[0].types[0].sizes[1] > 64:
         graph, _ = api.elaborated(name, input="3x96x96" if name.startswith("inception") else "3x64x64")
     hold(graph, tmp_path / "net.onnx")
 

@@ -14,12 +14,11 @@ from archdsl.language.errors import shapes as errors
 from archdsl.language.expr import symbol
 from archdsl.language.ops import OPS, THEMES, Op, Reject, make
 from archdsl.language.ops.act import Softmax
-from archdsl.language.ops.arithmetic import Clip
 from archdsl.language.ops.attend import RelAttention, RelLogits
 from archdsl.language.ops.conv import Conv, ConvTranspose
 from archdsl.language.ops.learned import Param
 from archdsl.language.ops.linear import Dense, Einsum, Matmul
-from archdsl.language.ops.merge import Add, Concat, Div, Maximum, Mul, Power, Sub, Sum, WithNumber, broadcast
+from archdsl.language.ops.merge import Add, Concat, Div, Mul, Sub, WithNumber, broadcast
 from archdsl.language.ops.norm import BatchNorm, GroupNorm, L2Norm, LayerNorm, Standardize
 from archdsl.language.ops.pattern import Pattern, parse_pattern
 from archdsl.language.ops.pool import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Reduce
@@ -30,7 +29,7 @@ from archdsl.language.schema import parameters
 from archdsl.language.source import Source
 from archdsl.language.types import Dim, TensorType, dim
 
-EVERY: list[type[Op]] = [*OPS.values(), Add, Sub, Mul, Div, Power, WithNumber]
+EVERY: list[type[Op]] = [*OPS.values(), Add, Sub, Mul, Div, WithNumber]
 EXAMPLES = [(cls, *example) for cls in EVERY for example in cls.examples]
 AT = Source("test.arch", "in -> op").span()
 
@@ -95,7 +94,14 @@ def test_the_vocabulary_has_no_internal_op_and_every_theme_is_in_it() -> None:
         (MaxPool, {"k": 3, "stride": 2, "padding": 1, "ceil": True}, (6, 10, 8)),
         (AvgPool, {"k": (3, 2), "stride": 2, "padding": 1, "count_zeros": True, "ceil": True}, (6, 10, 7)),
         (AvgPool, {"k": 1, "stride": 2, "ceil": True}, (6, 10, 7)),
+        (Conv, {"c": 4, "k": 4, "stride": 3, "padding": 2, "bias": True}, (6, 9)),
+        (Conv, {"c": 4, "k": (1, 3, 5), "stride": (1, 2, 2), "groups": 2}, (6, 3, 9, 8)),
+        (ConvTranspose, {"c": 4, "k": 4, "stride": 2, "padding": 1}, (6, 5)),
+        (ConvTranspose, {"c": 4, "k": (1, 4, 3), "stride": 2, "padding": (0, 1, 1)}, (6, 2, 5, 4)),
+        (MaxPool, {"k": 3, "stride": 2, "ceil": True}, (6, 10)),
+        (AvgPool, {"k": (1, 2, 2)}, (6, 3, 9, 8)),
         (BatchNorm, {}, (6, 9, 8)),
+        (BatchNorm, {}, (6, 2, 9, 8)),
         (GroupNorm, {"groups": 3}, (6, 9, 8)),
         (Dense, {"units": 5}, (6,)),
     ],
@@ -111,18 +117,24 @@ def test_shape_and_params_are_those_of_the_framework(cls: type[Op], values: dict
     assert made.state(x).keys() == {k for k, _ in layer.named_buffers()} - {"num_batches_tracked"}
 
 
-PAIRS = st.tuples(st.integers(1, 4), st.integers(1, 4))
-PADDINGS = st.one_of(st.none(), st.tuples(st.integers(0, 3), st.integers(0, 3)))
+@st.composite
+def slidings(draw: st.DrawFn) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """Sizes of one to three axes, with windows for them."""
+    n = draw(st.integers(1, 3))
+
+    def numbers(low: int, high: int) -> tuple[int, ...]:
+        return tuple(draw(st.lists(st.integers(low, high), min_size=n, max_size=n)))
+
+    values = {"k": numbers(1, 4), "stride": numbers(1, 4)} | ({"padding": numbers(0, 3)} if draw(st.booleans()) else {})
+    return numbers(1, 9), values | {"dilation": numbers(1, 4)}
 
 
 @hypothesis.settings(deadline=None)  # the framework is imported in the first case
-@given(st.sampled_from([Conv, MaxPool, AvgPool]), PAIRS, PAIRS, PADDINGS, PAIRS, st.booleans(), st.data())
-def test_windows_slide_as_the_framework_slides_them(
-    cls: Any, k: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, data: st.DataObject
-) -> None:
+@given(st.sampled_from([Conv, MaxPool, AvgPool]), slidings(), st.booleans())
+def test_windows_slide_as_the_framework_slides_them(cls: Any, sliding: Any, ceil: bool) -> None:
     torch = pytest.importorskip("torch")
-    size = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
-    values = {"k": k, "stride": stride} | ({} if padding is None else {"padding": padding})
+    size, values = sliding
+    dilation = values.pop("dilation")
     more: dict[str, Any] = {"c": 3, "dilation": dilation} if cls is Conv else {"ceil": ceil}
     made, x = make(cls, **values, **more | ({"count_zeros": True} if cls is AvgPool else {})), tensor(2, *size)
     try:
@@ -141,19 +153,27 @@ def test_windows_slide_as_the_framework_slides_them(
 
 def framework_layer(nn: Any, made: Any, x: TensorType) -> Any:
     """The framework's own layer for an op, written out by hand."""
+    n = x.rank - 1
+
+    def ints(value: Any) -> tuple[int, ...]:
+        return tuple(map(int, value)) if isinstance(value, tuple) else (int(value),) * n
+
+    def layer(name: str) -> Any:
+        return getattr(nn, f"{name}{n}d")
+
     match made:
         case Conv():
-            return nn.Conv2d(int(x.c), int(made.c), ints(made.k), ints(made.stride), ints(made.pads),
-                             ints(made.dilation), int(made.groups), bool(made.bias))  # fmt: skip
+            return layer("Conv")(int(x.c), int(made.c), ints(made.k), ints(made.stride), ints(made.pads),
+                                 ints(made.dilation), int(made.groups), bool(made.bias))  # fmt: skip
         case ConvTranspose():
-            return nn.ConvTranspose2d(int(x.c), int(made.c), ints(made.k), ints(made.stride), ints(made.padding),
-                                      bias=bool(made.bias))  # fmt: skip
+            return layer("ConvTranspose")(int(x.c), int(made.c), ints(made.k), ints(made.stride), ints(made.padding),
+                                          bias=bool(made.bias))  # fmt: skip
         case MaxPool():
-            return nn.MaxPool2d(ints(made.k), ints(made.strides), ints(made.pads), ceil_mode=bool(made.ceil))
+            return layer("MaxPool")(ints(made.k), ints(made.strides), ints(made.pads), ceil_mode=bool(made.ceil))
         case AvgPool():
-            return nn.AvgPool2d(ints(made.k), ints(made.strides), ints(made.padding), bool(made.ceil))
+            return layer("AvgPool")(ints(made.k), ints(made.strides), ints(made.padding), bool(made.ceil))
         case BatchNorm():
-            return nn.BatchNorm2d(int(x.c), float(made.eps), float(made.momentum))
+            return layer("BatchNorm")(int(x.c), float(made.eps), float(made.momentum))
         case GroupNorm():
             return nn.GroupNorm(int(made.groups), int(x.c))
         case _:
@@ -187,11 +207,10 @@ def test_attention_is_what_its_parts_are() -> None:
 
 
 # The slope of each can be told from what came out; of the others from what went in, or from no tensor at all.
-FROM_OUTPUT = {"relu", "sigmoid", "tanh", "softmax", "sqrt", "exp"}
-FROM_BOTH = {"power"}
+FROM_OUTPUT = {"relu", "sigmoid", "tanh", "softmax"}
 FROM_NOTHING = {
     "id", "maxpool", "avgpool", "gap", "gmp", "reduce", "dropout", "droppath", "pad", "pad_channels", "upsample",
-    "flatten", "reshape", "permute", "split", "slice", "concat", "param", "add", "sub", "sum", "with_number",
+    "flatten", "reshape", "permute", "split", "slice", "concat", "param", "add", "sub", "with_number",
 }  # fmt: skip
 SAVED = [  # beside inputs and outputs: masks, indices, means and deviations
     (MaxPool, {"k": 3, "stride": 2}, (4, 9, 8), 4 * 5 * 4),
@@ -200,8 +219,6 @@ SAVED = [  # beside inputs and outputs: masks, indices, means and deviations
     (GlobalAvgPool, {}, (4, 5, 6), 0),
     (Reduce, {"pattern": "c h w -> h w", "how": "max"}, (4, 5, 6), 5 * 6),
     (Reduce, {"pattern": "c h w -> h w", "how": "sum"}, (4, 5, 6), 0),
-    (Reduce, {"pattern": "c h w -> h w", "how": "min"}, (4, 5, 6), 5 * 6),
-    (Reduce, {"pattern": "c h w -> h w", "how": "std"}, (4, 5, 6), 0),
     (LayerNorm, {}, (4, 5, 6), 2 * 5 * 6),
     (LayerNorm, {}, (4,), 2),
     (GroupNorm, {"groups": 2}, (4, 5, 6), 2 * 2),
@@ -226,7 +243,7 @@ SAVED = [  # beside inputs and outputs: masks, indices, means and deviations
 def test_what_the_backward_pass_reads(cls: type[Op]) -> None:
     for shapes, values, _ in cls.examples:
         made = make(cls, **values)
-        assert made.keeps_output == (cls.name in FROM_OUTPUT | FROM_BOTH)
+        assert made.keeps_output == (cls.name in FROM_OUTPUT)
         assert made.keeps_input == (cls.name not in FROM_OUTPUT | FROM_NOTHING)
         if cls not in {saves for saves, *_ in SAVED}:
             assert made.saved(*tensors(shapes)) == 0
@@ -263,11 +280,11 @@ def test_sizes_keep_how_they_were_written() -> None:
     c, h = Dim(8, symbol("in.c")), Dim(14, symbol("in.h"))
     x = TensorType((c, h, h))
     assert [written(d) for d in shaped(Conv, x, c=4, k=3).shape] == ["4", "in.h", "in.h"]
-    assert written(shaped(Conv, x, c=4, k=3, stride=2).h) == "(((in.h - 1) // 2) + 1)"
-    assert written(shaped(MaxPool, x, k=2).h) == "(((in.h - 2) // 2) + 1)"
+    assert written(shaped(Conv, x, c=4, k=3, stride=2).shape[1]) == "(((in.h - 1) // 2) + 1)"
+    assert written(shaped(MaxPool, x, k=2).shape[1]) == "(((in.h - 2) // 2) + 1)"
     assert written(shaped(Permute, x, pattern="(g c) h w -> g c h w", g=2).shape[1]) == "(in.c // 2)"
     assert written(broadcast("*", tensor(8, 1, 1), x).c) == "in.c"
-    assert written(shaped(Slice, x, a=0, b=4).h) == "in.h"
+    assert written(shaped(Slice, x, a=0, b=4).shape[1]) == "in.h"
 
 
 @pytest.mark.parametrize(("left", "right", "product", "total"), [
@@ -283,21 +300,13 @@ def test_sizes_keep_how_they_were_written() -> None:
     ((4, 5), (4,), (4, 5), (4, 5)),
     ((4, 5), (4, 5, 6), None, None),
     ((2, 3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
-    ((2, 3, 4, 5), (3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
-    ((2, 3, 4, 5), (4, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
-    ((2, 3, 4, 5), (3, 1, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
-    ((2, 3, 4, 1), (3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
-    ((2, 3, 4, 5), (2,), (2, 3, 4, 5), (2, 3, 4, 5)),
-    ((2, 3, 4, 5), (2, 3), None, None),
-    ((3, 3, 3, 3), (3, 3), None, None),
-    ((2, 3, 4, 5), (1, 1, 1), None, None),
-    ((2, 3, 4, 5), (1, 3, 4, 5), (2, 3, 4, 5), None),
+    ((2, 3, 4, 5), (3, 4, 5), None, None),
     ((4, 5, 6), (8, 5, 6), None, None),
     ((4, 5, 6), (4, 10, 12), None, None),
 ])  # fmt: skip
 def test_the_broadcast_table(left: Any, right: Any, product: Any, total: Any) -> None:
     for a, b in ((left, right), (right, left)):
-        for symbol_, expected in (("*", product), ("/", product), ("**", product), ("+", total), ("-", total)):
+        for symbol_, expected in (("*", product), ("/", product), ("+", total), ("-", total)):
             if expected is None:
                 with pytest.raises(Reject) as refused:
                     broadcast(symbol_, tensor(*a), tensor(*b))
@@ -322,7 +331,8 @@ def mismatch(a: TensorType, b: TensorType) -> str:
 
 
 REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
-    (Conv, {"c": 4, "k": 3}, (4, 5), errors.WrongInput),
+    (Conv, {"c": 4, "k": 3}, (2, 2, 2, 2, 2), errors.WrongInput),
+    (Conv, {"c": 4, "k": (3, 5)}, (4, 5), errors.AxesUnlike),
     (Conv, {"c": 4, "k": 3}, (4,), errors.WrongInput),
     (Conv, {"c": 4, "k": 3, "groups": 3}, (6, 5, 5), errors.GroupsDoNotDivide),
     (Conv, {"c": 6, "k": 3, "groups": 3}, (4, 5, 5), errors.GroupsDoNotDivide),
@@ -334,13 +344,12 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
     (MaxPool, {"k": 2, "padding": 2}, (4, 5, 5), errors.PaddingTooLarge),
     (AvgPool, {"k": 3, "padding": 1}, (4, 5, 5), errors.ZerosUnsaid),
     (GlobalAvgPool, {}, (4,), errors.WrongInput),
-    (GlobalAvgPool, {}, (2, 2, 2, 2), errors.WrongInput),
+    (GlobalAvgPool, {}, (2, 2, 2, 2, 2), errors.WrongInput),
     (Dense, {"units": 10}, (4, 5, 5), errors.WrongInput),
-    (BatchNorm, {}, (2, 2, 2, 2), errors.WrongInput),
-    (LayerNorm, {}, (2, 2, 2, 2), errors.WrongInput),
+    (BatchNorm, {}, (2, 2, 2, 2, 2), errors.WrongInput),
+    (LayerNorm, {}, (2, 2, 2, 2, 2), errors.WrongInput),
     (GroupNorm, {"groups": 4}, (6, 5, 5), errors.GroupsDoNotDivide),
     (Standardize, {}, (6,), errors.WrongInput),
-    (Clip, {"min": 6, "max": 0}, (6,), errors.LimitsCross),
     (Softmax, {"axis": 3}, (6, 5, 5), errors.AxisMissing),
     (Softmax, {"axis": "n"}, (6, 5, 5), errors.AxisMissing),
     (Softmax, {"axis": ""}, (6, 5, 5), errors.AxisMissing),
@@ -394,8 +403,11 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
 
 
 FURTHER: list[tuple[type[Op], dict[str, Any], Any]] = [  # what else is said, by the same errors
-    (Conv, {"c": 4, "k": 3}, (2, 2, 2, 2)),
-    (MaxPool, {"k": 2}, (4, 5)),
+    (MaxPool, {"k": 2, "padding": (1, 1)}, (4, 2, 5, 5)),
+    (Upsample, {"size": (2, 2, 2)}, (4, 5, 5)),
+    (Pad, {"top": 1}, (4, 5)),
+    (Pad, {"front": 1, "left": 1}, (4, 5, 5)),
+    (Pad, {"amount": (2, 1, 1), "mode": "reflect"}, (4, 2, 5, 5)),
     (Conv, {"c": 8, "k": 3, "groups": 8}, (6, 5, 5)),
     (Conv, {"c": 7, "k": 3, "groups": 3}, (9, 5, 5)),
     (Conv, {"c": 4, "k": 7, "padding": 1}, (4, 3, 9)),
@@ -411,7 +423,8 @@ FURTHER: list[tuple[type[Op], dict[str, Any], Any]] = [  # what else is said, by
     (GroupNorm, {"groups": 12}, (30, 2)),
     (Softmax, {"axis": -4}, (6, 5, 5)),
     (Softmax, {"axis": "c, x"}, (6, 5)),
-    (Softmax, {"axis": "c"}, (2, 3, 4, 5)),
+    (Softmax, {"axis": "n"}, (2, 3, 4, 5)),
+    (Softmax, {"axis": "h"}, (2, 3, 4, 5, 6)),
     (Split, {"n": 2, "axis": "c h"}, (6, 5, 5)),
     (Split, {"n": 2, "axis": 1}, (6, 5)),
     (Split, {"n": (1,) * 1025}, (1025,)),
@@ -434,13 +447,7 @@ FURTHER: list[tuple[type[Op], dict[str, Any], Any]] = [  # what else is said, by
     (RelLogits, {"h": 3, "w": 3}, (2, 9)),
     (Param, {"shape": (1,) * 9}, []),
     (Add, {}, [(4, 5), (4, 5, 6)]),
-    (Add, {}, [(2, 3), (2, 3, 4, 5)]),
-    (Mul, {}, [(4, 4), (4, 4, 4, 4)]),
-    (Add, {}, [(4, 4), (4, 4, 4, 4)]),
-    (Add, {}, [(4, 6), (2, 3, 4, 5)]),
-    (Sum, {}, [(4, 5), (4, 5), (4, 6)]),
-    (Maximum, {}, [(4, 5, 6), (1, 5, 6)]),
-    (Clip, {}, (4, 5)),
+    (Add, {}, [(4, 5), (2, 3, 4, 5)]),
     (Sub, {}, [(2, 3, 4, 5), (3, 3, 4, 5)]),
     (Mul, {}, [(2, 3, 4, 5), (2, 3, 4, 6)]),
     (Mul, {}, [(4, 5), (4, 7)]),

@@ -22,13 +22,13 @@ from archdsl.train.settings import Settings
 LIMITS: dict[str, dict[str, Any]] = {
     "int": {"low": 1, "high": 9}, "number": {"above": 0, "words": ("small", "large")}, "float": {"low": 0, "high": 1},
     "bool": {}, "text": {}, "word": {"words": ("red", "green", "blue")}, "words": {"words": ("red", "green", "blue")},
-    "pair": {"low": 1}, "ints": {"low": 1}, "range": {"low": 0, "high": 1}, "axis": {}, "count": {}, "counts": {},
+    "spatial": {"low": 1}, "ints": {"low": 1}, "range": {"low": 0, "high": 1}, "axis": {}, "count": {}, "counts": {},
     "tensor": {}, "any": {},
 }  # fmt: skip
 FIT: list[tuple[str, str, Any]] = [  # kind, as it is written, as it is kept
     ("int", "8/2", 4), ("number", "5/2", 2.5), ("number", '"large"', "large"), ("float", "1", 1.0),
     ("bool", "true", True), ("text", '"a"', "a"), ("word", '"red"', "red"),
-    ("words", '["red", "blue"]', ("red", "blue")), ("pair", "3", (3, 3)), ("pair", "[3, 5]", (3, 5)), ("ints", "3", 3),
+    ("words", '["red", "blue"]', ("red", "blue")), ("spatial", "3", 3), ("spatial", "[3, 5]", (3, 5)), ("ints", "3", 3),
     ("ints", "[3, 4, 5]", (3, 4, 5)), ("range", "[0, 1/2]", (0.0, 0.5)), ("axis", "-1", -1), ("axis", '"h w"', "h w"),
     ("count", "64K", Count(64_000)), ("counts", "[1, 2]", (Count(1), Count(2))), ("any", "[1, true]", (1, True)),
 ]  # fmt: skip
@@ -46,9 +46,9 @@ REFUSED: list[tuple[str, str, str, str, str]] = [  # kind, as it is written, why
     ("word", "3", "word", 'takes "red", "green" or "blue"', "the number 3"),
     ("words", '["red", "rot"]', "word", 'takes a list out of "red", "green" or "blue"', 'the text "rot"'),
     ("words", '"red"', "kind", 'takes a list out of "red", "green" or "blue"', 'the text "red"'),
-    ("pair", "[1, 2, 3]", "kind", "takes a whole number or a pair `[h, w]`", "[1, 2, 3]"),
-    ("pair", "[3, 0]", "range", "must be at least 1", "0"),
-    ("pair", "[3, 1/2]", "whole", "must be a whole number", "0.5 is not whole"),
+    ("spatial", "[1, 2, 3, 4]", "kind", "takes a whole number or one for each axis as in `[h, w]`", "[1, 2, 3, 4]"),
+    ("spatial", "[3, 0]", "range", "must be at least 1", "0"),
+    ("spatial", "[3, 1/2]", "whole", "must be a whole number", "0.5 is not whole"),
     ("ints", "[2, true]", "kind", "takes whole numbers", "the truth value true"),
     ("range", "[1, 0]", "kind", "takes two numbers, the smaller first", "[1, 0]"),
     ("range", "[0, 2]", "range", "must be between 0 and 1", "2"),

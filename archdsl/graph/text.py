@@ -71,7 +71,7 @@ def argument(value: object, number: Callable[[Dim], str] = value_text) -> str:
 def op_settings(op: Op, everything: bool = False) -> dict[str, object]:
     """The settings of an op that differ from their defaults (or all), by name, in declared order.
 
-    A pair of two equal numbers is given as one. A tensor is an input, not a setting, and is left out.
+    A tensor is an input, not a setting, and is left out.
 
     >>> list(op_settings(tiny["stem"].op)), list(op_settings(tiny["stem"].op, everything=True))
     (['c', 'k'], ['c', 'k', 'stride', 'padding', 'groups', 'bias', 'dilation'])
@@ -81,8 +81,7 @@ def op_settings(op: Op, everything: bool = False) -> dict[str, object]:
         value = getattr(op, setting.field)
         if setting.kind == "tensor" or ((value is None or value == setting.default) and not everything):
             continue
-        equal_pair = setting.kind == "pair" and isinstance(value, tuple) and value[0] == value[1]
-        found[setting.name] = value[0] if equal_pair else value
+        found[setting.name] = value
     extra = getattr(op, op.extra) if op.extra else ()
     if isinstance(op, WithNumber) and op.number_first:
         found["number_first"] = True

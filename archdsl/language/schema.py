@@ -22,18 +22,26 @@ __all__ = [
 ]  # fmt: skip
 
 Kind = Literal[
-    "int", "number", "float", "bool", "text", "word", "words", "pair", "ints", "range", "axis", "count", "counts",
+    "int", "number", "float", "bool", "text", "word", "words", "spatial", "ints", "range", "axis", "count", "counts",
     "tensor", "any",
 ]  # fmt: skip
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _WANTED: Final[dict[Kind, str]] = {
     "int": "a whole number", "number": "a number", "float": "a number", "bool": "`true` or `false`",
-    "text": "a text in quotes", "pair": "a whole number or a pair `[h, w]`", "ints": "whole numbers",
-    "range": "two numbers, the smaller first", "axis": "an axis, by number or name", "tensor": "a tensor",
+    "text": "a text in quotes", "spatial": "a whole number or one for each axis as in `[h, w]`",
+    "ints": "whole numbers", "range": "two numbers, the smaller first", "axis": "an axis, by number or name",
+    "tensor": "a tensor",
     "count": "a count such as `epochs(5)` or `steps(64K)`",
     "counts": "a list of counts such as `epochs(60)` or `64K`", "any": "any value",
 }  # fmt: skip
-_PARTS: Final[dict[Kind, Kind]] = {"pair": "int", "ints": "int", "range": "float", "counts": "count", "words": "word"}
+_PARTS: Final[dict[Kind, Kind]] = {
+    "spatial": "int",
+    "ints": "int",
+    "range": "float",
+    "counts": "count",
+    "words": "word",
+}
+_MOST_SPATIAL = 3
 _SMALLEST, _LARGEST = 1e-30, 1e30  # of floats: no setting means anything outside, and inside all can be written
 _MOST_STEPS = 10**12
 UNITS: Final = ("steps", "epochs")  # of a Count
@@ -73,7 +81,7 @@ class Parameter:
         `int`, `number`, `bool`, `text`  a number keeps how it was written, where it comes as a Dim
         `float`                          a number that is kept as a float
         `word`, `words`                  one of the texts of `words`, or a tuple of them
-        `pair`                           a whole number or [h, w]: always two
+        `spatial`                        a whole number for all spatial axes or one for each: up to three
         `ints`                           a whole number or a list of them
         `range`                          two numbers, the smaller first, kept as floats
         `axis`                           a whole number, from the end where negative, or axis names as in "h w"
@@ -140,7 +148,7 @@ def bind(
     arguments: their names, None for a positional one; these fill in order what is left. given: what has been filled
     before. extra: other keywords are welcome, too.
 
-    >>> known = Parameter("c", "int"), Parameter("k", "pair")
+    >>> known = Parameter("c", "int"), Parameter("k", "spatial")
     >>> list(bind([None, None], known))
     ['c', 'k']
     >>> list(bind([None, "c", "width"], known, given=["c"]))
@@ -184,9 +192,9 @@ class Misfit:
 def fit(p: Parameter, value: object) -> Any:
     """`value` as a field keeps it, or a Misfit. Numbers may be Dims or plain ones.
 
-    >>> fit(Parameter("k", "pair", low=1), 3)
-    (3, 3)
-    >>> fit(Parameter("k", "pair", low=1), (3, 0))
+    >>> fit(Parameter("k", "spatial", low=1), 3)
+    3
+    >>> fit(Parameter("k", "spatial", low=1), (3, 0))
     Misfit(why='range', value=0, others=())
     >>> fit(Parameter("mode", "word", words=("zero", "reflect")), "mirror")
     Misfit(why='word', value='mirror', others=())
@@ -197,9 +205,8 @@ def fit(p: Parameter, value: object) -> Any:
     if part is None:
         return _one(p, p.kind, value)
     if not isinstance(value, tuple):
-        one = _one(p, part, value) if p.kind in ("pair", "ints") else Misfit("kind", value)
-        return (one, one) if p.kind == "pair" and not isinstance(one, Misfit) else one
-    if p.kind in ("pair", "range") and len(value) != 2:
+        return _one(p, part, value) if p.kind in ("spatial", "ints") else Misfit("kind", value)
+    if (p.kind == "range" and len(value) != 2) or (p.kind == "spatial" and not 1 <= len(value) <= _MOST_SPATIAL):
         return Misfit("kind", value)
     found = tuple(_one(p, part, v) for v in value)
     if wrong := [v for v in found if isinstance(v, Misfit)]:

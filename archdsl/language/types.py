@@ -16,7 +16,18 @@ from typing import Final, cast
 
 from archdsl.language.expr import OPERATORS, Expr, Number, combine, hidden, number_text, numeral
 
-__all__ = ["DTYPES", "POISON", "Dim", "Poison", "TensorType", "axis_names", "calculated", "derived", "dim"]
+__all__ = [
+    "DTYPES",
+    "POISON",
+    "Dim",
+    "Poison",
+    "TensorType",
+    "axis_names",
+    "axis_number",
+    "calculated",
+    "derived",
+    "dim",
+]
 
 DTYPES: Final = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}  # and their bytes
 
@@ -168,14 +179,26 @@ class Poison:
 POISON: Final = Poison()
 
 
+_AXES: Final[tuple[tuple[str, ...], ...]] = ((), ("c",), ("c", "n"), ("c", "h", "w"), ("c", "d", "h", "w"))
+
+
 def axis_names(rank: int) -> tuple[str, ...]:
-    """What the axes of a tensor are called: `c`; `c n`; `c h w`; from rank 4 on `d0 d1 …`."""
-    return {1: ("c",), 2: ("c", "n"), 3: ("c", "h", "w")}.get(rank) or tuple(f"d{i}" for i in range(rank))
+    """What the axes of a tensor are called: `c`; `c n`; `c h w`; `c d h w`; from rank 5 on `d0 d1 …`."""
+    return _AXES[rank] if rank < len(_AXES) else tuple(f"d{i}" for i in range(rank))
+
+
+def axis_number(name: str, rank: int) -> int | None:
+    """Which axis is called `name`; from rank 4 on `d2` is the third, whatever else it is called."""
+    names = axis_names(rank)
+    if name in names:
+        return names.index(name)
+    counted = [f"d{i}" for i in range(rank)] if rank >= len(_AXES) - 1 else []
+    return counted.index(name) if name in counted else None
 
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """A tensor without its batch: channels first, `[c]`, `[c, n]` or `[c, h, w]`."""
+    """A tensor without its batch: channels first, `[c]`, `[c, n]`, `[c, h, w]` or `[c, d, h, w]`."""
 
     shape: tuple[Dim, ...]
     dtype: str = "float32"
@@ -189,12 +212,9 @@ class TensorType:
         return self.shape[0]
 
     @property
-    def h(self) -> Dim:
-        return self.shape[1]
-
-    @property
-    def w(self) -> Dim:
-        return self.shape[2]
+    def spatial(self) -> tuple[Dim, ...]:
+        """The sizes of all axes but the channels."""
+        return self.shape[1:]
 
     @property
     def elements(self) -> int:

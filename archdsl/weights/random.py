@@ -71,5 +71,6 @@ def _distribution(weight: Weight) -> tuple[float, float]:
 def _fan_in(op: Op, shape: Shape) -> float:
     """How many products are summed for one number of the output."""
     if isinstance(op, ConvTranspose):
-        return max(1.0, shape[0] * prod(shape[2:]) / prod(map(int, op.stride)))
+        strides = op.stride if isinstance(op.stride, tuple) else (op.stride,) * len(shape[2:])
+        return max(1.0, shape[0] * prod(shape[2:]) / prod(map(int, strides)))
     return prod(shape[1:])

@@ -8,24 +8,11 @@ from typing import TypeVar
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
 from archdsl.code.names import Names
 from archdsl.code.python import literal
-from archdsl.code.table import ARITHMETIC, Pair, Types, args, function, letters, module, nested, same, sized, together
+from archdsl.code.table import ARITHMETIC, Types, args, letters, module, same, sized
 from archdsl.graph.graph import Node
 from archdsl.language.expr import PRODUCT
-from archdsl.language.ops import (
-    act,
-    arithmetic,
-    attend,
-    conv,
-    learned,
-    linear,
-    merge,
-    norm,
-    pool,
-    regularize,
-    resize,
-    shape,
-)
-from archdsl.language.ops.axes import axes_of, axis_of
+from archdsl.language.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
+from archdsl.language.ops.axes import Spatial, axes_of, axis_of
 from archdsl.language.ops.op import Op
 from archdsl.language.ops.pattern import Side, parse_pattern
 from archdsl.language.types import Dim, dim
@@ -54,6 +41,11 @@ def along(axes: Iterable[int], rank: int) -> Value:
     return tuple(found) if len(found) > 1 else dim(-1) if found[0] == rank else found[0]
 
 
+def axes(types: Types) -> int:
+    """How many spatial axes the first input has."""
+    return types[0].rank - 1
+
+
 def written(value: Value) -> str:
     """Axes in a text."""
     return f"({', '.join(map(str, value))})" if isinstance(value, tuple) else str(value)
@@ -67,16 +59,17 @@ def convolution(op: conv.Conv, types: Types) -> Code:
 
     One channel stays with `Conv2D`, which knows how TensorFlow must not be asked for it (docs/decisions/0016).
     """
-    channels = types[0].c
+    channels, n = types[0].c, axes(types)
     slides = args(strides=(same(op.stride), 1), padding=(same(op.pads), 0))
     rest = args(use_bias=(op.bias, False), dilation_rate=(same(op.dilation), 1))
     skips = not _is_one(op.stride) and not _is_one(op.dilation)
-    if channels != 1 and _is_same(op.groups, channels) and _is_same(*op.stride) and not skips:
+    depthwise = channels != 1 and _is_same(op.groups, channels) and _are_alike(op.stride)
+    if n == 2 and depthwise and not skips:
         each = args(depth_multiplier=(dim(1) if _is_same(op.c, channels) else op.c // channels, 1))
         return module(Layer("DepthwiseConv2D", (*sized(kernel=same(op.k)), *slides, *each, *rest)))
     groups = args(groups=(op.groups, 1))
     settings = (*sized(channels=op.c, kernel=same(op.k)), *slides, *groups, *rest)
-    return module(Layer("StridedDilatedConv2D" if skips else "Conv2D", settings))
+    return module(Layer("StridedDilatedConv2D" if n == 2 and skips else f"Conv{n}D", settings))
 
 
 def _is_same(a: Dim, b: Dim) -> bool:
@@ -84,13 +77,22 @@ def _is_same(a: Dim, b: Dim) -> bool:
     return a == b and a.expr == b.expr
 
 
-def _is_one(pair: Pair) -> bool:
-    return all(size == 1 and size.expr is None for size in pair)
+def _numbers(value: Spatial) -> tuple[Dim, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _are_alike(value: Spatial) -> bool:
+    first, *others = _numbers(value)
+    return all(_is_same(first, n) for n in others)
+
+
+def _is_one(value: Spatial) -> bool:
+    return all(n == 1 and n.expr is None for n in _numbers(value))
 
 
 def transposed(op: conv.ConvTranspose, types: Types) -> Code:
     more = args(strides=(same(op.stride), 1), padding=(same(op.padding), 0), use_bias=(op.bias, False))
-    return module(Layer("Conv2DTranspose", (*sized(channels=op.c, kernel=same(op.k)), *more)))
+    return module(Layer(f"Conv{axes(types)}DTranspose", (*sized(channels=op.c, kernel=same(op.k)), *more)))
 
 
 def dense(op: linear.Dense, types: Types) -> Code:
@@ -99,7 +101,10 @@ def dense(op: linear.Dense, types: Types) -> Code:
     if types[0].rank < 3:
         return module(Layer("Dense", settings))
     flat = (("flatten", Layer("layers.Flatten")),)
-    text, alone = "{self}(ops.squeeze({0}, (1, 2)))", Layer("DenseFlat", settings)
+    if types[0].rank > 3:
+        text, alone = "{self}(ops.squeeze({0}, (1, 2, 3)))", Layer("DenseVolume", settings)
+    else:
+        text, alone = "{self}(ops.squeeze({0}, (1, 2)))", Layer("DenseFlat", settings)
     return module(Layer("Dense", settings), text, before=flat, alone=alone)
 
 
@@ -186,19 +191,21 @@ def leaky_relu(op: act.LeakyRelu, types: Types) -> Code:
 
 def softmax(op: act.Softmax, types: Types) -> Code:
     """The function over several axes wants to know the size of the batch; the layer does not."""
-    axes = along(op.axes(types[0]), types[0].rank)
-    settings = args(axis=(axes, -1))
+    found = along(op.axes(types[0]), types[0].rank)
+    settings = args(axis=(found, -1))
     if types[0].rank > 4:  # and the batch: TensorFlow takes five
         return Code("wide_softmax({0}, {args})", args=settings)
     layer = Layer("layers.Softmax", settings)
-    return module(layer) if isinstance(axes, tuple) else Code("ops.softmax({0}, {args})", layer, args=layer.args)
+    return module(layer) if isinstance(found, tuple) else Code("ops.softmax({0}, {args})", layer, args=layer.args)
 
 
 def max_pool(op: pool.MaxPool, types: Types) -> Code:
     settings = (*sized(kernel=same(op.k)), *args(strides=(same(op.strides), same(op.k))))
-    if _is_plain(op, op.pads):
-        return _plain_pool("max_pool", "MaxPooling2D", op, settings)
+    if axes(types) < 3 and _is_plain(op, op.pads):
+        return _plain_pool("max_pool", f"MaxPooling{axes(types)}D", op, settings)
     settings = (*settings, *args(padding=(same(op.pads), 0)))
+    if axes(types) != 2:
+        return module(Layer("MaxPooling", (*settings, *args(ceil=(op.ceil, False)))))
     if op.ceil == 0 and op.ceil.expr is None:
         return module(Layer("MaxPooling2D", settings))
     return module(Layer("CeilMaxPooling2D", (*settings, *args(ceil=(op.ceil, True)))))
@@ -206,11 +213,11 @@ def max_pool(op: pool.MaxPool, types: Types) -> Code:
 
 def avg_pool(op: pool.AvgPool, types: Types) -> Code:
     settings = (*sized(kernel=same(op.k)), *args(strides=(same(op.strides), same(op.k))))
-    if _is_plain(op, op.padding):
-        return _plain_pool("average_pool", "AveragePooling2D", op, settings)
+    if axes(types) < 3 and _is_plain(op, op.padding):
+        return _plain_pool("average_pool", f"AveragePooling{axes(types)}D", op, settings)
     counts = dim(bool(op.count_zeros) if op.count_zeros is not None else True)
     more = args(padding=(same(op.padding), 0), count_zeros=(counts, True), ceil=(op.ceil, False))
-    return module(Layer("AveragePooling2D", (*settings, *more)))
+    return module(Layer("AveragePooling2D" if axes(types) == 2 else "AveragePooling", (*settings, *more)))
 
 
 def _plain_pool(name: str, cls: str, op: pool.MaxPool | pool.AvgPool, settings: tuple[Arg, ...]) -> Code:
@@ -219,42 +226,50 @@ def _plain_pool(name: str, cls: str, op: pool.MaxPool | pool.AvgPool, settings: 
     return Code(f"ops.{name}({{0}}, {{args}})", Layer(f"layers.{cls}", settings), args=told)
 
 
-def _is_plain(op: pool.MaxPool | pool.AvgPool, pads: Pair) -> bool:
+def _is_plain(op: pool.MaxPool | pool.AvgPool, pads: Spatial) -> bool:
     """Whether windows lie inside the image, whatever numbers a block is given."""
-    return all(size == 0 and size.expr is None for size in (*pads, op.ceil))
+    return all(size == 0 and size.expr is None for size in (*_numbers(pads), op.ceil))
 
 
 def global_pool(name: str, cls: str) -> Emitter:
     def emit(op: Op, types: Types) -> Code:
         if types[0].rank == 2:
             return Code(f"ops.{name}({{0}}, axis=1)", Layer(f"layers.{cls}1D"))
-        keep = args(keepdims=(dim(True), False))
-        return Code(f"ops.{name}({{0}}, axis=(1, 2), keepdims=True)", Layer(f"layers.{cls}2D", keep))
+        keep, n = args(keepdims=(dim(True), False)), axes(types)
+        positions = written(along(range(1, 1 + n), types[0].rank + 1))
+        return Code(f"ops.{name}({{0}}, axis={positions}, keepdims=True)", Layer(f"layers.{cls}{n}D", keep))
 
     return emit
 
 
 def upsample(op: resize.Upsample, types: Types) -> Code:
+    n = axes(types)
     if op.scale is not None:
-        cls = {"nearest": "layers.UpSampling2D", "bilinear": "BilinearUpSampling2D"}[op.mode]
+        linear = "BilinearUpSampling2D" if n == 2 else "LinearUpSampling"
+        cls = {"nearest": f"layers.UpSampling{n}D", "bilinear": linear}[op.mode]
         return module(Layer(cls, sized(scale=same(op.scale))))
-    size = "ops.shape({1})[1:3]" if op.like else "{size}"
-    return Code(f"resize_{op.mode}({{0}}, {size})", values={} if op.size is None else {"size": op.size})
+    name = "resize_linear" if op.mode == "bilinear" and n != 2 else f"resize_{op.mode}"
+    size = f"ops.shape({{1}})[1:{n + 1}]" if op.like else "{size}"
+    return Code(f"{name}({{0}}, {size})", values={} if op.size is None else {"size": op.shape(types[0]).spatial})
 
 
 def pad(op: resize.Pad, types: Types) -> Code:
-    top, bottom, left, right = op.sides
-    values = {"top": top, "bottom": bottom, "left": left, "right": right}
-    idle = dict.fromkeys(values, dim(0))
-    rows, columns = "({top}, {bottom})", "({left}, {right})"
-    if op.mode == "replicate":
-        return Code(f"replicate({{0}}, {rows}, {columns})", values=values, idle=idle)
+    sides = op.sides(types[0])
+    names = (("front", "back"), ("top", "bottom"), ("left", "right"))[-len(sides) :]
+    values: dict[str, Value] = {
+        name: n for pair in zip(names, sides, strict=True) for name, n in zip(*pair, strict=True)
+    }
+    idle: dict[str, Value] = dict.fromkeys(values, dim(0))
+    around = ", ".join(f"({{{before}}}, {{{after}}})" for before, after in names)
+    if op.mode == "replicate" or (op.mode == "reflect" and len(sides) > 2):  # Keras on PyTorch mirrors two axes
+        return Code(f"{op.mode}({{0}}, {around})", values=values, idle=idle)
     more = args(mode=({"zero": "constant"}.get(op.mode, op.mode), "constant"))
     is_zero = op.mode == "zero" and op.value == 0 and op.value.expr is None
     if op.mode == "zero":
         more = args(constant_values=(op.value, 0))
-    layer = Layer("layers.ZeroPadding2D", args(((top, bottom), (left, right)))) if is_zero else None
-    text = f"ops.pad({{0}}, ((0, 0), {rows}, {columns}, (0, 0)), {{args}})"
+    padding = sides if len(sides) > 1 else sides[0]
+    layer = Layer(f"layers.ZeroPadding{len(sides)}D", args(padding)) if is_zero else None
+    text = f"ops.pad({{0}}, ((0, 0), {around}, (0, 0)), {{args}})"
     return Code(text, layer, values=values, args=more, idle=idle)
 
 
@@ -263,26 +278,6 @@ def pad_channels(op: resize.PadChannels, types: Types) -> Code:
     return Code(
         f"ops.pad({{0}}, ({before}(0, {{extra}})))", values={"extra": op.c - types[0].c}, idle={"extra": dim(0)}
     )
-
-
-def clip(op: arithmetic.Clip, types: Types) -> Code:
-    """Keras wants both limits."""
-    if op.min is None or op.max is None:
-        name, limit = ("minimum", op.max) if op.min is None else ("maximum", op.min)
-        return Code(f"ops.{name}({{0}}, {{limit}})", values={"limit": limit}, elementwise=True)
-    return Code("ops.clip({0}, {args})", args=args(op.min, op.max), elementwise=True)
-
-
-def extreme(name: str) -> Emitter:
-    """Two at a time, as Keras has it."""
-
-    def emit(op: merge.Maximum | merge.Minimum, types: Types) -> Code:
-        text = nested(f"ops.{name}", len(types))
-        if op.number is None:
-            return together(text, types)
-        return together(f"ops.{name}({text}, {{number}})", types, number=op.number)
-
-    return emit
 
 
 def concat(op: merge.Concat, types: Types) -> Code:
@@ -319,8 +314,8 @@ def flatten(op: shape.Flatten, types: Types) -> Code:
 
 
 def l2norm(op: norm.L2Norm, types: Types) -> Code:
-    axes = written(along(axes_of(op.name, op.axis, types[0]), types[0].rank))
-    return Code(f"l2_normalize({{0}}, {axes}, {{args}})", args=args(epsilon=(op.eps, L2_EPS)))
+    found = written(along(axes_of(op.name, op.axis, types[0]), types[0].rank))
+    return Code(f"l2_normalize({{0}}, {found}, {{args}})", args=args(epsilon=(op.eps, L2_EPS)))
 
 
 # --- products ---
@@ -420,13 +415,6 @@ EMIT: dict[type[Op], Emitter] = {
     pool.GlobalAvgPool: global_pool("mean", "GlobalAveragePooling"),
     pool.GlobalMaxPool: global_pool("max", "GlobalMaxPooling"),
     pool.Reduce: reduce,
-    arithmetic.Sqrt: function("ops.sqrt"),
-    arithmetic.Exp: function("ops.exp"),
-    arithmetic.Log: function("ops.log"),
-    arithmetic.Abs: function("ops.abs"),
-    arithmetic.Clip: clip,
-    merge.Maximum: extreme("maximum"),
-    merge.Minimum: extreme("minimum"),
     merge.Concat: concat,
     resize.Upsample: upsample,
     resize.Pad: pad,

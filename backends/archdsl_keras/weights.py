@@ -1,6 +1,6 @@
 """The weights of a built model in the layouts that archdsl keeps them in, and back.
 
-Keras has the channels last: kernels are (height, width, in, out), matrices (in, out).
+Keras has the channels last: kernels are (height, width, in, out), with other axes alike, matrices (in, out).
 """
 
 from collections.abc import Mapping
@@ -17,24 +17,23 @@ from archdsl_keras.source import find
 
 __all__ = ["VARIABLES", "get_weights", "set_weights", "variables"]
 
-Axes = tuple[int, ...] | None
+_NORM = {"weight": ("gamma", False), "bias": ("beta", False)}
+_TABLES = {"rel_h": ("rel_h", False), "rel_w": ("rel_w", False)}
 
-_NORM: dict[str, tuple[str, Axes]] = {"weight": ("gamma", None), "bias": ("beta", None)}
-_TABLES: dict[str, tuple[str, Axes]] = {"rel_h": ("rel_h", None), "rel_w": ("rel_w", None)}
-
-# What the layer of an op calls each of its weights, and our axes in Keras's order. What else differs is axes of size
-# one and how axes are grouped: a depthwise kernel is (height, width, in, out/in), a slope a channel (1, 1, c).
-VARIABLES: dict[type[Op], Mapping[str, tuple[str, Axes]]] = {
-    conv.Conv: {"weight": ("kernel", (2, 3, 1, 0)), "bias": ("bias", None)},
-    conv.ConvTranspose: {"weight": ("kernel", (2, 3, 1, 0)), "bias": ("bias", None)},
-    linear.Dense: {"weight": ("kernel", (1, 0)), "bias": ("bias", None)},
-    norm.BatchNorm: {**_NORM, "running_mean": ("moving_mean", None), "running_var": ("moving_variance", None)},
+# What the layer of an op calls each of its weights, and whether its first two axes are the last ones there, turned
+# around. What else differs is axes of size one and how axes are grouped: a depthwise kernel is
+# (height, width, in, out/in), a slope a channel (1, 1, c).
+VARIABLES: dict[type[Op], Mapping[str, tuple[str, bool]]] = {
+    conv.Conv: {"weight": ("kernel", True), "bias": ("bias", False)},
+    conv.ConvTranspose: {"weight": ("kernel", True), "bias": ("bias", False)},
+    linear.Dense: {"weight": ("kernel", True), "bias": ("bias", False)},
+    norm.BatchNorm: {**_NORM, "running_mean": ("moving_mean", False), "running_var": ("moving_variance", False)},
     norm.LayerNorm: _NORM,
     norm.GroupNorm: _NORM,
-    act.PRelu: {"weight": ("alpha", None)},
+    act.PRelu: {"weight": ("alpha", False)},
     attend.RelAttention: _TABLES,
     attend.RelLogits: _TABLES,
-    learned.Scale: {"weight": ("scale", None)},
+    learned.Scale: {"weight": ("scale", False)},
 }
 
 
@@ -71,7 +70,8 @@ def _variable(model: Any, key: str, weight: Weight) -> tuple[Any, tuple[int, ...
         found, axes = find(model, path, ("learned", "assign")), rotated(plain)
         variable = getattr(found, "learned", found)
     else:
-        name, order = VARIABLES[type(weight.op)][weight.name]
-        variable, axes = getattr(find(model, path[:-1], (name,)), name), order or plain
+        name, is_turned = VARIABLES[type(weight.op)][weight.name]
+        variable = getattr(find(model, path[:-1], (name,)), name)
+        axes = (*plain[2:], 1, 0) if is_turned else plain
     assert prod(variable.shape) == prod(weight.shape), f"{key}: {variable.path} is {variable.shape}"
     return variable, axes

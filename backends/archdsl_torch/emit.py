@@ -5,22 +5,9 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
-from archdsl.code.table import ARITHMETIC, Types, args, function, letters, module, nested, same, sized, together
+from archdsl.code.table import ARITHMETIC, Types, args, letters, module, same, sized
 from archdsl.language.expr import PRODUCT
-from archdsl.language.ops import (
-    act,
-    arithmetic,
-    attend,
-    conv,
-    learned,
-    linear,
-    merge,
-    norm,
-    pool,
-    regularize,
-    resize,
-    shape,
-)
+from archdsl.language.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
 from archdsl.language.ops.axes import axes_of, axis_of
 from archdsl.language.ops.op import Op
 from archdsl.language.ops.pattern import parse_pattern
@@ -39,6 +26,11 @@ def one_or_tuple(axes: Iterable[int]) -> str:
     return shifted[0] if len(shifted) == 1 else f"({', '.join(shifted)})"
 
 
+def axes(types: Types) -> int:
+    """How many spatial axes the first input has."""
+    return types[0].rank - 1
+
+
 # --- layers with weights ---
 
 
@@ -48,7 +40,9 @@ def convolution(op: conv.Conv, types: Types) -> Code:
         padding=(same(op.pads), 0), dilation=(same(op.dilation), 1), groups=(op.groups, 1), bias=(op.bias, True)
     )
     return module(
-        Layer("nn.Conv2d", (*sized(in_channels=types[0].c, channels=op.c, kernel=same(op.k)), stride, *more)),
+        Layer(
+            f"nn.Conv{axes(types)}d", (*sized(in_channels=types[0].c, channels=op.c, kernel=same(op.k)), stride, *more)
+        ),
         fresh=True,
     )
 
@@ -57,7 +51,10 @@ def transposed(op: conv.ConvTranspose, types: Types) -> Code:
     stride = Arg(same(op.stride), "stride", 1, positional=True)
     more = args(padding=(same(op.padding), 0), bias=(op.bias, True))
     return module(
-        Layer("nn.ConvTranspose2d", (*sized(in_channels=types[0].c, channels=op.c, kernel=same(op.k)), stride, *more)),
+        Layer(
+            f"nn.ConvTranspose{axes(types)}d",
+            (*sized(in_channels=types[0].c, channels=op.c, kernel=same(op.k)), stride, *more),
+        ),
         fresh=True,
     )
 
@@ -69,14 +66,14 @@ def dense(op: linear.Dense, types: Types) -> Code:
     if types[0].rank == 2:
         alone = Layer("LinearChannels", settings)
         return Code("{self}({0!a}.mT).mT", None, stateful=True, member=layer, alone=alone)
-    if types[0].rank == 3:
+    if types[0].rank > 2:
         before, alone = (("flatten", Layer("nn.Flatten")),), Layer("LinearFlat", settings)
         return module(layer, "{self}({0!a}.flatten(1))", before=before, alone=alone, fresh=True)
     return module(layer, fresh=True)
 
 
 def batch_norm(op: norm.BatchNorm, types: Types) -> Code:
-    cls = "nn.BatchNorm2d" if types[0].rank == 3 else "nn.BatchNorm1d"
+    cls = f"nn.BatchNorm{axes(types) or 1}d"
     more = args(eps=(op.eps, EPS), momentum=(op.momentum, MOMENTUM))
     return module(Layer(cls, (*sized(channels=types[0].c), *more)), fresh=True)
 
@@ -127,17 +124,18 @@ def activation(name: str, cls: str, inplace: Arg | None = None) -> Emitter:
 
 
 def softmax(op: act.Softmax, types: Types) -> Code:
-    axes = op.axes(types[0])
-    if len(axes) == 1:
-        axis = dim(axes[0] + 1)
+    found = op.axes(types[0])
+    if len(found) == 1:
+        axis = dim(found[0] + 1)
         return Code("torch.softmax({0}, {axis})", Layer("nn.Softmax", args(axis)), values={"axis": axis})
-    return Code(f"torch.exp({{0!s}} - {{0!a}}.logsumexp({one_or_tuple(axes)}, keepdim=True))")
+    return Code(f"torch.exp({{0!s}} - {{0!a}}.logsumexp({one_or_tuple(found)}, keepdim=True))")
 
 
 def max_pool(op: pool.MaxPool, types: Types) -> Code:
     stride = Arg(same(op.strides), "stride", same(op.k), positional=True)
     settings = (*sized(kernel=same(op.k)), stride, *args(padding=(same(op.pads), 0), ceil_mode=(op.ceil, False)))
-    return Code("F.max_pool2d({0}, {args})", Layer("nn.MaxPool2d", settings), args=settings)
+    n = axes(types)
+    return Code(f"F.max_pool{n}d({{0}}, {{args}})", Layer(f"nn.MaxPool{n}d", settings), args=settings)
 
 
 def avg_pool(op: pool.AvgPool, types: Types) -> Code:
@@ -145,56 +143,47 @@ def avg_pool(op: pool.AvgPool, types: Types) -> Code:
     counts = dim(bool(op.count_zeros) if op.count_zeros is not None else True)
     more = args(padding=(same(op.padding), 0), ceil_mode=(op.ceil, False), count_include_pad=(counts, True))
     settings = (*sized(kernel=same(op.k)), stride, *more)
-    return Code("F.avg_pool2d({0}, {args})", Layer("nn.AvgPool2d", settings), args=settings)
+    n = axes(types)
+    return Code(f"F.avg_pool{n}d({{0}}, {{args}})", Layer(f"nn.AvgPool{n}d", settings), args=settings)
 
 
 def global_pool(name: str, cls: str) -> Emitter:
     def emit(op: Op, types: Types) -> Code:
-        if types[0].rank == 2:
+        n = axes(types)
+        if n == 1:
             return Code(f"{{0!a}}.{name}(2)")
-        return Code(f"{{0!a}}.{name}((2, 3), keepdim=True)", Layer(cls, args(dim(1))))
+        positions = one_or_tuple(range(1, 1 + n))
+        return Code(f"{{0!a}}.{name}({positions}, keepdim=True)", Layer(f"nn.Adaptive{cls}{n}d", args(dim(1))))
 
     return emit
 
 
 def upsample(op: resize.Upsample, types: Types) -> Code:
     corners = args(align_corners=(dim(False), None)) if op.mode == "bilinear" else ()
-    mode = args(mode=(op.mode, None))
+    linear = {1: "linear", 3: "trilinear"}.get(axes(types), "bilinear")
+    mode = args(mode=(linear if op.mode == "bilinear" else op.mode, None))
     if op.like:
         return Code("F.interpolate({0}, size={1!a}.shape[2:], {args})", args=(*mode, *corners))
-    how = args(scale_factor=(same(op.scale), None)) if op.scale is not None else args(size=(op.size, None))
+    if op.scale is not None:
+        how = args(scale_factor=(same(op.scale), None))
+    else:
+        size = op.shape(types[0]).spatial
+        how = args(size=(size if len(size) > 1 else size[0], None))
     settings = (*how, *mode, *corners)
     return Code("F.interpolate({0}, {args})", Layer("nn.Upsample", settings), args=settings)
 
 
 def pad(op: resize.Pad, types: Types) -> Code:
-    top, bottom, left, right = op.sides
+    around = tuple(n for pair in reversed(op.sides(types[0])) for n in pair)  # the last axis first
     mode = args(mode=({"zero": "constant"}.get(op.mode, op.mode), "constant"), value=(op.value, 0))
-    values: dict[str, Value] = {"padding": (left, right, top, bottom)}
-    idle: dict[str, Value] = {"padding": (dim(0),) * 4}
+    values: dict[str, Value] = {"padding": around}
+    idle: dict[str, Value] = {"padding": (dim(0),) * len(around)}
     return Code("F.pad({0}, {padding}, {args})", values=values, args=mode if op.mode == "zero" else mode[:1], idle=idle)
 
 
 def pad_channels(op: resize.PadChannels, types: Types) -> Code:
     zeros = ", ".join(["0"] * (2 * types[0].rank - 1))
     return Code(f"F.pad({{0}}, ({zeros}, {{extra}}))", values={"extra": op.c - types[0].c}, idle={"extra": dim(0)})
-
-
-def clip(op: arithmetic.Clip, types: Types) -> Code:
-    return Code("{0!a}.clamp({args})", args=args(min=(op.min, None), max=(op.max, None)), elementwise=True)
-
-
-def extreme(name: str, limit: str) -> Emitter:
-    """Two at a time, as PyTorch has it; a number is a limit."""
-
-    def emit(op: merge.Maximum | merge.Minimum, types: Types) -> Code:
-        text = nested(f"torch.{name}", len(types))
-        if op.number is None:
-            return together(text, types)
-        text = text if len(types) > 1 else "{0!a}"
-        return together(f"{text}.clamp({limit}={{number}})", types, number=op.number)
-
-    return emit
 
 
 def concat(op: merge.Concat, types: Types) -> Code:
@@ -226,14 +215,14 @@ def flatten(op: shape.Flatten, types: Types) -> Code:
 
 
 def standardize(op: norm.Standardize, types: Types) -> Code:
-    axes = tuple(dim(a + 1) for a in op.axes(types[0]))
-    return module(Layer("Standardize", args(axes, eps=(op.eps, EPS))))
+    found = tuple(dim(a + 1) for a in op.axes(types[0]))
+    return module(Layer("Standardize", args(found, eps=(op.eps, EPS))))
 
 
 def l2norm(op: norm.L2Norm, types: Types) -> Code:
-    axes = one_or_tuple(axes_of(op.name, op.axis, types[0]))
+    found = one_or_tuple(axes_of(op.name, op.axis, types[0]))
     eps = args(eps=(op.eps, L2_EPS))
-    return Code(f"F.normalize({{0}}, dim={axes}, {{args}})", args=eps)
+    return Code(f"F.normalize({{0}}, dim={found}, {{args}})", args=eps)
 
 
 def einsum(op: linear.Einsum, types: Types) -> Code:
@@ -293,16 +282,15 @@ def _reorder(order: tuple[int, ...]) -> str:
 
 def reduce(op: pool.Reduce, types: Types) -> Code:
     values: dict[str, Value] = {}
-    method = {"mean": "mean", "max": "amax", "sum": "sum", "min": "amin", "var": "var", "std": "std"}[op.how]
-    settings = ", correction=0" if op.how in ("var", "std") else ""
+    method = {"mean": "mean", "max": "amax", "sum": "sum"}[op.how]
     pattern = parse_pattern(op.name, op.pattern)
     plan = op.plan(types[0])
     dropped = one_or_tuple(plan.dropped)
     names = [n for axis in pattern.inputs[0] for n in axis]
     kept = tuple(() if i in plan.dropped else (n,) for i, n in enumerate(names))
     if kept == pattern.output:
-        return Code(f"{{0!a}}{_unfold(op, values)}.{method}({dropped}{settings}, keepdim=True)", values=values)
-    return Code(f"{{0!a}}{_unfold(op, values)}.{method}({dropped}{settings}){_fold(op)}", values=values)
+        return Code(f"{{0!a}}{_unfold(op, values)}.{method}({dropped}, keepdim=True)", values=values)
+    return Code(f"{{0!a}}{_unfold(op, values)}.{method}({dropped}){_fold(op)}", values=values)
 
 
 EMIT: dict[type[Op], Emitter] = {
@@ -337,16 +325,9 @@ EMIT: dict[type[Op], Emitter] = {
     act.Softmax: softmax,
     pool.MaxPool: max_pool,
     pool.AvgPool: avg_pool,
-    pool.GlobalAvgPool: global_pool("mean", "nn.AdaptiveAvgPool2d"),
-    pool.GlobalMaxPool: global_pool("amax", "nn.AdaptiveMaxPool2d"),
+    pool.GlobalAvgPool: global_pool("mean", "AvgPool"),
+    pool.GlobalMaxPool: global_pool("amax", "MaxPool"),
     pool.Reduce: reduce,
-    arithmetic.Sqrt: function("torch.sqrt"),
-    arithmetic.Exp: function("torch.exp"),
-    arithmetic.Log: function("torch.log"),
-    arithmetic.Abs: function("torch.abs"),
-    arithmetic.Clip: clip,
-    merge.Maximum: extreme("maximum", "min"),
-    merge.Minimum: extreme("minimum", "max"),
     merge.Concat: concat,
     resize.Upsample: upsample,
     resize.Pad: pad,

@@ -39,15 +39,15 @@ def _setting(random: Random, s: Parameter, x: TensorType) -> Any:
     match s.kind:
         case "int":
             return random.choice(_WHOLE.get(s.name, (low, low + 1, low + 2)))
-        case "pair":
-            one, other = (random.randint(low, low + 2) for _ in range(2))
-            return random.choice((one, (one, other)))
+        case "spatial":
+            numbers = tuple(random.randint(low, low + 2) for _ in range(max(x.rank - 1, 1)))
+            return random.choice((numbers[0], numbers))
         case "bool":
             return random.choice((True, False, *s.words))
         case "word":
             return random.choice(s.words)
         case "axis":
-            names: dict[int, tuple[str, ...]] = {2: ("n", "c n"), 3: ("h w", "h", "c w")}
+            names: dict[int, tuple[str, ...]] = {2: ("n", "c n"), 3: ("h w", "h", "c w"), 4: ("d", "d h w")}
             return random.choice((0, -1, x.rank - 1, *names.get(x.rank, ())))
         case "number":
             return random.choice((0.25, 0.5, 1 / 8))
@@ -94,7 +94,7 @@ def _written(value: Any) -> str:
 
 def chained(random: Random) -> str:
     """A line of ops of the registry, each with random settings."""
-    sizes = random.choice(((4, 8, 8), (6, 5, 7), (4, 12), (8,), (3, 9, 9)))
+    sizes = random.choice(((4, 8, 8), (6, 5, 7), (4, 12), (8,), (3, 9, 9), (4, 3, 6, 5)))
     x = TensorType(tuple(dim(s) for s in sizes))
     stages: list[str] = []
     for i in range(random.randint(1, 6)):

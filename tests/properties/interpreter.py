@@ -131,14 +131,11 @@ def _target(
 
 
 def _of_one_rank(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Where numbers meet, [c] counts as [c, 1, …]; what else has fewer axes is repeated along those that it lacks."""
-    if op.name not in ("add", "sub", "mul", "div", "power", "sum", "maximum", "minimum"):
+    """For operators, [c] counts as [c, 1, …]."""
+    if op.name not in ("add", "sub", "mul", "div"):
         return given
-    rank, found = max(x.ndim for x in given), []
-    for x in given:
-        ones = [1] * (rank - x.ndim)
-        found.append(x.reshape(*x.shape, *ones) if x.ndim == 2 else x.reshape(len(x), *ones, *x.shape[1:]))
-    return tuple(found)
+    rank = max(x.ndim for x in given)
+    return tuple(x.reshape(*x.shape, *[1] * (rank - x.ndim)) if x.ndim == 2 else x for x in given)
 
 
 Rule = Callable[..., Any]
@@ -179,29 +176,33 @@ def _affine(x: Tensor, w: Weights) -> Tensor:
 # --- windows ---
 
 
-def _framed(x: Tensor, sides: Sequence[int], value: float = 0.0) -> Tensor:
-    """[b, c, h, w] with `value` around it: top, bottom, left, right."""
+def _spread(value: Any, x: Tensor) -> list[int]:
+    """A number for each spatial axis of [b, c, …]."""
+    return _ints(value) if isinstance(value, tuple) else [int(value)] * (x.ndim - 2)
+
+
+def _framed(x: Tensor, sides: Sequence[Sequence[int]], value: float = 0.0) -> Tensor:
+    """[b, c, …] with `value` around it: what stands before and after each axis."""
     np_ = _library(x)
-    for axis, before, after in ((2, *sides[:2]), (3, *sides[2:])):
+    for axis, (before, after) in enumerate(sides, 2):
         start, end = ([n if a == axis else s for a, s in enumerate(x.shape)] for n in (before, after))
         x = np_.concatenate([np_.full(start, value, dtype=x.dtype), x, np_.full(end, value, dtype=x.dtype)], axis)
     return x
 
 
-def _windows(x: Tensor, k: Sequence[int], stride: Sequence[int], dilation: Sequence[int] = (1, 1)) -> Tensor:
-    """[b, c, kh * kw, h, w]: what each position of a kernel sees."""
-    rows, columns = (
+def _windows(x: Tensor, k: Sequence[int], stride: Sequence[int], dilation: Sequence[int] | None = None) -> Tensor:
+    """[b, c, kh * kw, h, w]: what each position of a kernel sees; other axes alike."""
+    axes = [
         [slice(i * d, i * d + n - d * (size - 1), step) for i in range(size)]
-        for n, size, step, d in zip(x.shape[2:], k, stride, dilation, strict=True)
-    )
-    seen = [x[:, :, i, j] for i, j in product(rows, columns)]
-    return _library(x).stack(seen, 2)
+        for n, size, step, d in zip(x.shape[2:], k, stride, dilation or [1] * len(k), strict=True)
+    ]
+    return _library(x).stack([x[(slice(None), slice(None), *at)] for at in product(*axes)], 2)
 
 
 def _conv(op: Any, w: Weights, x: Tensor) -> Tensor:
-    k, stride, dilation, groups = _ints(op.k), _ints(op.stride), _ints(op.dilation), int(op.groups)
-    pads = [d * (n // 2) for d, n in zip(dilation, k, strict=True)] if op.padding is None else _ints(op.padding)
-    seen = _windows(_framed(x, [pads[0], pads[0], pads[1], pads[1]]), k, stride, dilation)
+    k, stride, dilation = (_spread(value, x) for value in (op.k, op.stride, op.dilation))
+    pads = [d * (n // 2) for d, n in zip(dilation, k, strict=True)] if op.padding is None else _spread(op.padding, x)
+    groups, seen = int(op.groups), _windows(_framed(x, [(n, n) for n in pads]), k, stride, dilation)
     out = w["weight"].reshape(groups, len(w["weight"]) // groups, -1) @ seen.reshape(
         len(x), groups, x.shape[1] // groups * seen.shape[2], -1
     )
@@ -211,13 +212,15 @@ def _conv(op: Any, w: Weights, x: Tensor) -> Tensor:
 
 def _conv_transpose(op: Any, w: Weights, x: Tensor) -> Tensor:
     """Each pixel paints its kernel; what lies within the padding is cut off."""
-    np_, k, (sh, sw), (ph, pw) = _library(x), _ints(op.k), _ints(op.stride), _ints(op.padding)
-    (h, width), out = x.shape[2:], w["weight"].shape[1]
-    y = np_.zeros((len(x), out, (h - 1) * sh + k[0], (width - 1) * sw + k[1]), dtype=x.dtype)
-    for i, j in product(*map(range, k)):
-        painted = np_.einsum("bihw,io->bohw", x, w["weight"][:, :, i, j])
-        y[:, :, i : i + (h - 1) * sh + 1 : sh, j : j + (width - 1) * sw + 1 : sw] += painted
-    y = y[:, :, ph : y.shape[2] - ph, pw : y.shape[3] - pw]
+    np_, out = _library(x), w["weight"].shape[1]
+    k, stride, padding = (_spread(value, x) for value in (op.k, op.stride, op.padding))
+    reach = [(n - 1) * s + 1 for n, s in zip(x.shape[2:], stride, strict=True)]
+    y = np_.zeros((len(x), out, *(n + size - 1 for n, size in zip(reach, k, strict=True))), dtype=x.dtype)
+    for at in product(*map(range, k)):
+        painted = np_.einsum("bi...,io->bo...", x, w["weight"][(slice(None), slice(None), *at)])
+        places = [slice(i, i + n, s) for i, n, s in zip(at, reach, stride, strict=True)]
+        y[(slice(None), slice(None), *places)] += painted
+    y = y[(slice(None), slice(None), *(slice(p, n - p) for p, n in zip(padding, y.shape[2:], strict=True)))]
     return y + _channelwise(w["bias"], y) if "bias" in w else y
 
 
@@ -226,25 +229,25 @@ def _pool(op: Any, x: Tensor, pads: Sequence[int], value: float, whole: bool = F
 
     whole: whether `x` counts the padding itself.
     """
-    k = _ints(op.k)
-    stride = k if op.stride is None else _ints(op.stride)
+    k = _spread(op.k, x)
+    stride = k if op.stride is None else _spread(op.stride, x)
     rests = []
     for n, size, step, pad in zip(x.shape[2:], k, stride, pads, strict=True):
         room = n + 2 * pad - size
         count = (-(-room // step) if op.ceil else room // step) + 1
         count -= bool(op.ceil) and (count - 1) * step >= n + pad
         rests.append(max(0, (count - 1) * step + size - n - 2 * pad))
-    framed = _framed(x, [pads[0], pads[0], pads[1], pads[1]], 1.0 if whole else value)
-    return _windows(_framed(framed, [0, rests[0], 0, rests[1]], value), k, stride)
+    framed = _framed(x, [(n, n) for n in pads], 1.0 if whole else value)
+    return _windows(_framed(framed, [(0, n) for n in rests], value), k, stride)
 
 
 def _max_pool(op: Any, w: Weights, x: Tensor) -> Tensor:
-    pads = [k // 2 if k % 2 else 0 for k in _ints(op.k)] if op.padding is None else _ints(op.padding)
+    pads = [k // 2 if k % 2 else 0 for k in _spread(op.k, x)] if op.padding is None else _spread(op.padding, x)
     return _library(x).amax(_pool(op, x, pads, -math.inf), 2)
 
 
 def _avg_pool(op: Any, w: Weights, x: Tensor) -> Tensor:
-    pads = _ints(op.padding)
+    pads = _spread(op.padding, x)
     counted = _pool(op, _library(x).ones_like(x), pads, 0.0, bool(op.count_zeros))
     return _pool(op, x, pads, 0.0).sum(2) / counted.sum(2)
 
@@ -253,7 +256,7 @@ def _avg_pool(op: Any, w: Weights, x: Tensor) -> Tensor:
 
 
 def _dense(op: Any, w: Weights, x: Tensor) -> Tensor:
-    x = x.reshape(len(x), -1) if x.ndim == 4 else x
+    x = x.reshape(len(x), -1) if x.ndim > 3 else x
     y = _library(x).einsum("oc,bc...->bo...", w["weight"], x)
     return y + _channelwise(w["bias"], y) if "bias" in w else y
 
@@ -287,13 +290,8 @@ def _softmax(op: Any, w: Weights, x: Tensor) -> Tensor:
 
 def _reduce(op: Any, w: Weights, x: Tensor) -> Tensor:
     plan, np_ = op.plan(_type(x)), _library(x)
-    x, dims = x.reshape(len(x), *_ints(plan.split)), tuple(d + 1 for d in plan.dropped)
-    if op.how in ("var", "std"):
-        centred = x - np_.mean(x, axis=dims, keepdims=True)
-        found = np_.mean(centred * centred, axis=dims)
-        found = np_.sqrt(found) if op.how == "std" else found
-    else:
-        found = {"mean": np_.mean, "sum": np_.sum, "max": np_.amax, "min": np_.amin}[op.how](x, dims)
+    rule = {"mean": np_.mean, "sum": np_.sum, "max": np_.amax}[op.how]
+    found = rule(x.reshape(len(x), *_ints(plan.split)), tuple(d + 1 for d in plan.dropped))
     return found.reshape(len(x), *_ints(plan.merged))
 
 
@@ -305,13 +303,16 @@ def _regroup(op: Any, w: Weights, x: Tensor) -> Tensor:
 
 
 def _upsample(op: Any, w: Weights, x: Tensor, *like: Tensor) -> Tensor:
-    size = _ints(op.size) if op.size is not None else list(like[0].shape[2:]) if like else []
-    size = size or [int(s) * n for s, n in zip(op.scale, x.shape[2:], strict=True)]
-    if op.mode == "nearest":
-        rows, columns = ([i * n // to for i in range(to)] for n, to in zip(x.shape[2:], size, strict=True))
-        return x[:, :, rows][:, :, :, columns]
-    rows, columns = (_between(x, n, to) for n, to in zip(x.shape[2:], size, strict=True))
-    return rows @ x @ columns.T
+    size = _spread(op.size, x) if op.size is not None else list(like[0].shape[2:]) if like else []
+    size = size or [s * n for s, n in zip(_spread(op.scale, x), x.shape[2:], strict=True)]
+    for axis, to in enumerate(size, 2):
+        n = x.shape[axis]
+        if op.mode == "nearest":
+            x = x[(slice(None),) * axis + ([i * n // to for i in range(to)],)]
+        else:
+            moved = _library(x).moveaxis(x, axis, -1) @ _between(x, n, to).T
+            x = _library(x).moveaxis(moved, -1, axis)
+    return x
 
 
 def _between(x: Tensor, n: int, to: int) -> Tensor:
@@ -326,10 +327,10 @@ def _between(x: Tensor, n: int, to: int) -> Tensor:
 
 
 def _pad(op: Any, w: Weights, x: Tensor) -> Tensor:
-    top, bottom, left, right = _ints(op.sides)
+    sides = [_ints(pair) for pair in op.sides(_type(x))]
     if op.mode == "zero":
-        return _framed(x, [top, bottom, left, right], float(op.value))
-    for axis, before, after in ((2, top, bottom), (3, left, right)):
+        return _framed(x, sides, float(op.value))
+    for axis, (before, after) in enumerate(sides, 2):
         last = x.shape[axis] - 1
         inside = [min(max(i, 0), last) for i in range(-before, last + after + 1)]
         mirrored = [last - abs(last - abs(i)) for i in range(-before, last + after + 1)]
@@ -431,26 +432,10 @@ def _with_number(op: Any, w: Weights, x: Tensor) -> Tensor:
     return {"+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: a / b}[op.symbol]()
 
 
-def _limited(low: Any, high: Any, x: Tensor) -> Tensor:
-    """x, but at least `low` and at most `high`, where they are given."""
-    np_ = _library(x)
-    x = x if low is None else np_.where(x < float(low), 0 * x + float(low), x)
-    return x if high is None else np_.where(x > float(high), 0 * x + float(high), x)
-
-
-def _extreme(op: Any, w: Weights, *xs: Tensor) -> Tensor:
-    """The largest, or the smallest, of tensors and a number."""
-    sign, np_ = {"maximum": 1, "minimum": -1}[op.name], _library(xs[0])
-    found = sign * xs[0]
-    for x in xs[1:]:
-        found = (found + sign * x + np_.abs(found - sign * x)) / 2
-    return sign * (found if op.number is None else _limited(sign * op.number, None, found))
-
-
 def _global(how: str) -> Rule:
     def rule(op: Any, w: Weights, x: Tensor) -> Tensor:
         reduce = getattr(_library(x), how)
-        return reduce(x, (2, 3), keepdims=True) if x.ndim == 4 else reduce(x, 2)
+        return reduce(x, tuple(range(2, x.ndim)), keepdims=True) if x.ndim > 3 else reduce(x, 2)
 
     return rule
 
@@ -505,15 +490,5 @@ RULES: dict[str, Rule] = {
     "sub": lambda op, w, a, b: a - b,
     "mul": lambda op, w, a, b: a * b,
     "div": lambda op, w, a, b: a / b,
-    "power": lambda op, w, a, b: a**b,
-    "sum": lambda op, w, *xs: sum(xs),
-    "maximum": _extreme,
-    "minimum": _extreme,
-    "pow": lambda op, w, x: x ** float(op.p),
-    "sqrt": lambda op, w, x: _library(x).sqrt(x),
-    "exp": lambda op, w, x: _library(x).exp(x),
-    "log": lambda op, w, x: _library(x).log(x),
-    "abs": lambda op, w, x: _library(x).where(x < 0, -x, x),
-    "clip": lambda op, w, x: _limited(op.min, op.max, x),
     "with_number": _with_number,
 }

@@ -33,7 +33,7 @@ from archdsl.language.errors.values import BadCall, BadFunction, BadIndex, NotAC
 from archdsl.language.ops import OPS
 from archdsl.language.schema import Count
 from archdsl.language.syntax import ast
-from archdsl.language.types import POISON, Dim, axis_names, derived, dim
+from archdsl.language.types import POISON, Dim, axis_names, axis_number, derived, dim
 
 __all__ = ["condition", "evaluate"]
 
@@ -74,8 +74,8 @@ def _attribute(body: Body, node: ast.Attr) -> Value:
         return POISON
     if isinstance(value, Tensor):
         axes = axis_names(value.type.rank)
-        if node.name in axes:
-            return value.type.shape[axes.index(node.name)]
+        if (axis := axis_number(node.name, value.type.rank)) is not None:
+            return value.type.shape[axis]
         if node.name == "c":
             return value.type.c
         hint = nearest(node.name, axes) or f"it has {listed(f'.{a}' for a in axes)}"
@@ -137,18 +137,10 @@ def _call(body: Body, node: ast.Call) -> Value:
         return POISON
     if isinstance(func, Function):
         return _function(body, node, func.name, values)
-    if values and isinstance(func, ApplyOp) and func.op.name in FUNCTIONS and not any(map(_flows, values)):
-        return _function(body, node, func.op.name, values)
     if isinstance(func, ApplyOp | ApplyBlock):
         return bind_call(body, node, func, values)
     _report_bad_call(body, node, func)
     return POISON
-
-
-def _flows(argument: tuple[ast.CallArg, Value]) -> bool:
-    """Whether an argument is an op or holds a tensor: what is called is no function of numbers then."""
-    value = argument[1]
-    return holds_tensor(value) or (is_template(value) and value != ())
 
 
 def _function(body: Body, node: ast.Call, name: str, values: list[tuple[ast.CallArg, Value]]) -> Value:

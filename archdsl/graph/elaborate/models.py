@@ -26,7 +26,7 @@ from archdsl.language.types import DTYPES, POISON, Dim, TensorType
 
 __all__ = ["Contract", "elaborate_model"]
 
-_MOST_AXES = 3
+_MOST_AXES = 4
 
 
 @dataclass(frozen=True)

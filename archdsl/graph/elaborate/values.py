@@ -323,7 +323,7 @@ def show(value: Value) -> str:
         case tuple():
             return "[" + ", ".join(show(v) for v in value) + "]"
         case ApplyOp() | ApplyBlock():
-            args = ", ".join(f"{n}={_show_argument(b.value)}" for n, b in value.args.items())
+            args = ", ".join(f"{n}={show(b.value)}" for n, b in value.args.items())
             return f"{name_of(value)}({args})" if args else name_of(value)
         case Sequence():
             return " -> ".join(show(v) for v in value.items)
@@ -338,12 +338,6 @@ def show(value: Value) -> str:
         case Count():
             return str(value)
     return "?"
-
-
-def _show_argument(value: Value) -> str:
-    """An argument; a pair of equals was written as one number."""
-    equals = isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], Dim) and value[0] == value[1]
-    return show(value[0] if equals else value)  # type: ignore[index]
 
 
 def describe(value: Value) -> str:

@@ -46,7 +46,7 @@ class ForeignStatement(Error):
 
 
 class BadSizes(Error):
-    """An input that is not a list of one to three sizes, channels first."""
+    """An input that is not a list of one to four sizes, channels first."""
 
     code = "E0505"
     title = "an input is a list of sizes, channels first"

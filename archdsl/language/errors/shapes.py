@@ -3,7 +3,7 @@
 from archdsl.language.diagnostics import Error
 
 __all__ = [
-    "AxisMissing", "ConcatMismatch", "EvenKernel", "GridTooLarge", "GroupsDoNotDivide", "LimitsCross", "MatmulMismatch",
+    "AxesUnlike", "AxisMissing", "ConcatMismatch", "EvenKernel", "GridTooLarge", "GroupsDoNotDivide", "MatmulMismatch",
     "NothingPasses", "PaddingTooLarge", "PatternInvalid", "PatternMismatch", "PatternReorders", "ShapeMismatch",
     "SizeTooSmall", "SizesDoNotAdd", "SliceOutside", "TooManyParts", "WhichSetting", "WindowTooLarge", "WrongInput",
     "ZerosUnsaid",
@@ -13,10 +13,10 @@ __all__ = [
 class WrongInput(Error):
     """An op is given a tensor of a shape that it does not work on.
 
-    Shapes are `[c, h, w]` for images, `[c, n]` for tokens and `[c]` for vectors; the batch is not
-    written. Convolutions, pools and `upsample` need an image. `dense` takes a vector or tokens: an
-    image is first averaged or laid out, and which of the two is meant changes the network, so it is
-    not done silently.
+    Shapes are `[c, h, w]` for images, `[c, n]` for tokens and signals, `[c, d, h, w]` for volumes and
+    videos, `[c]` for vectors; the batch is not written. Convolutions, pools and `upsample` need one to
+    three axes beside the channels. `dense` takes a vector or tokens: an image is first averaged or laid
+    out, and which of the two is meant changes the network, so it is not done silently.
 
         wrong: in -> conv(64, 3) -> dense(10)
         right: in -> conv(64, 3) -> gap -> dense(10)
@@ -52,15 +52,11 @@ class ConcatMismatch(Error):
 
 
 class ShapeMismatch(Error):
-    """Tensors that an operator, `sum`, `maximum` or `minimum` puts together have shapes that do not match.
+    """The two sides of `+`, `-`, `*` or `/` have shapes that do not go together.
 
-    All need as many axes, except that `[c]` counts as `[c, 1, 1]`. `*`, `/` and `**` stretch any axis of
-    size 1, so a gate `[c, 1, 1]` or a map `[1, h, w]` multiplies an image. The others stretch height
+    Both need as many axes, except that `[c]` counts as `[c, 1, 1]`. `*` and `/` stretch any axis of
+    size 1, so a gate `[c, 1, 1]` or a map `[1, h, w]` multiplies an image. `+` and `-` stretch height
     and width, never one channel to many: adding one channel to all is nearly always a mistake.
-
-    Of four axes or more, what has fewer (two at least) meets the last ones: `[3, 49, 49]` goes with
-    `[16, 3, 49, 49]`. Where its sizes are those of the first axes as well, which are meant is for the
-    spec to say.
 
         wrong: (in -> conv(64, 3)) + (in -> conv(32, 3))
         right: (in -> conv(64, 3)) + (in -> conv(32, 3) -> conv(64, 1))
@@ -156,7 +152,7 @@ class WindowTooLarge(Error):
 
     code = "E0207"
     title = "`{op}` leaves nothing: its window of {window} does not fit into {found}"
-    label = "on {found}, padding included"
+    label = "a window of {window}"
     help = "use a smaller window, more padding, or one stride or pool fewer before it"
 
 
@@ -164,7 +160,7 @@ class AxisMissing(Error):
     """An axis that the tensor does not have.
 
     Axes are numbered from 0, the channels; -1 is the last. Their names are `c` for a vector, `c n` for
-    tokens and `c h w` for images; several are named in one text: `softmax("h w")`.
+    tokens, `c h w` for images and `c d h w` for volumes; several are named in one text: `softmax("h w")`.
 
         wrong: in -> softmax(3)
         right: in -> softmax("h w")
@@ -285,7 +281,7 @@ class WhichSetting(Error):
     """An op wants exactly one of several settings, or settings that exclude each other are given.
 
     `upsample` takes its size from a tensor, as a factor or as a number; `pad` is told one amount or the
-    amount of each side; `split` is told how many parts or the size of each; `clip` has a limit at least.
+    amount of each side; `split` is told how many parts or the size of each.
 
         wrong: in -> upsample(scale=2, like=x)
         right: in -> upsample(like=x)
@@ -411,17 +407,23 @@ class GridTooLarge(Error):
     help = "attend to a grid of {fits}: pool or stride by {by} before it, and `upsample` after it"
 
 
-class LimitsCross(Error):
-    """`clip` is given a smallest number that is above its largest.
+class AxesUnlike(Error):
+    """A kernel, stride, padding or size is a list for another number of axes than the tensor has.
 
-    wrong: in -> clip(6, 0)
-    right: in -> clip(0, 6)
+    A tensor `[c, n]` has one spatial axis, `[c, h, w]` two and `[c, d, h, w]` three. One number is meant for
+    all of them; a list has one number for each, in their order.
+
+        wrong: in -> conv(8, [3, 5])       # in is [1, 16000]
+        right: in -> conv(8, 5)
     """
 
-    low: str
-    high: str
+    op: str
+    name: str
+    given: int
+    found: str
+    axes: int
 
-    code = "E0231"
-    title = "`clip`: `min` is {low} and `max` is {high}"
-    label = "above `max`"
-    help = "the smaller limit comes first: `clip({high}, {low})`"
+    code = "E0230"
+    title = "`{name}` of `{op}` is a list for {given} axes, and {found} has {axes} beside its channels"
+    label = "{given} given"
+    help = "give one number, which is for all axes, or a list of {axes}"

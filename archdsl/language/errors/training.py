@@ -35,7 +35,8 @@ class SettingValue(Error):
 class InputNotImages(Error):
     """The model does not read images.
 
-    Data are images for now: a model that trains reads `[1, h, w]` (grey) or `[3, h, w]` (colours).
+    Data are images for now: a model that trains reads `[1, h, w]` (grey) or `[3, h, w]` (colours). A network
+    of sound `[c, n]` or of volumes `[c, d, h, w]` is compiled, and trained by a program of yours.
 
         input [4, 32, 32]    # wrong
         input [3, 32, 32]    # right
@@ -44,7 +45,7 @@ class InputNotImages(Error):
     code = "E0811"
     title = "the model reads {shape}, but the data are images"
     label = "images are [1, h, w] or [3, h, w]"
-    help = "say `--input 3x32x32`, or change the model's `input`"
+    help = "say `--input 3x32x32` or change the model's `input`; for other data `archdsl compile` writes the network"
     shape: str
 
 

@@ -1,25 +1,59 @@
 """Which axes a tensor has and which of them a setting means."""
 
-from archdsl.language.errors.shapes import AxisMissing, GroupsDoNotDivide, WrongInput
-from archdsl.language.ops.op import Reject
-from archdsl.language.types import Dim, TensorType, axis_names
+from collections.abc import Callable
 
-__all__ = ["Axis", "axes_of", "axis_of", "divide", "image", "nearest_multiples", "positions"]
+from archdsl.language.errors.shapes import AxesUnlike, AxisMissing, GroupsDoNotDivide, WrongInput
+from archdsl.language.ops.op import Op, Reject
+from archdsl.language.types import Dim, TensorType, axis_names, axis_number
+
+__all__ = [
+    "GRID", "Axis", "Spatial", "axes_of", "axis_of", "by", "divide", "each", "grid", "image", "nearest_multiples",
+    "positions", "spread",
+]  # fmt: skip
 
 Axis = Dim | str
-IMAGE_HELP = {
-    1: "a vector has no height and width left: use it before `gap` or `flatten`",
-    2: '`reshape("c (h w) -> c h w", h=…)` makes an image of tokens',
-}
+Spatial = Dim | tuple[Dim, ...]  # a number for all spatial axes, or one for each
+GRID = "`[c, n]`, `[c, h, w]` or `[c, d, h, w]`"
+_VECTOR = "a vector has no positions left: use it before `gap` or `flatten`"
+_MERGE = "merge the axes first: `reshape` names them"
 
 
-def image(op: str, x: TensorType, port: int = 0, tokens: str = "") -> tuple[Dim, Dim, Dim]:
-    """The sizes of `[c, h, w]`. Raises Reject for any other rank; `tokens` is a further advice for `[c, n]`."""
+def image(op: str, x: TensorType) -> tuple[Dim, Dim, Dim]:
+    """The sizes of `[c, h, w]`. Raises Reject for any other rank."""
     if x.rank != 3:
-        advice = IMAGE_HELP.get(x.rank, "merge the axes to three first: `reshape` names them")
-        advice += f"; {tokens}" if tokens and x.rank == 2 else ""
-        raise Reject(WrongInput(op, "an image `[c, h, w]`", str(x), advice), labels=((port, str(x)),))
-    return x.c, x.h, x.w
+        tokens = '`reshape("c (h w) -> c h w", h=…)` makes an image of tokens'
+        advice = {1: _VECTOR, 2: tokens}.get(x.rank, _MERGE)
+        raise Reject(WrongInput(op, "an image `[c, h, w]`", str(x), advice), labels=((0, str(x)),))
+    c, h, w = x.shape
+    return c, h, w
+
+
+def grid(op: str, x: TensorType, port: int = 0) -> tuple[Dim, ...]:
+    """The sizes of one to three spatial axes. Raises Reject for other tensors."""
+    if not 2 <= x.rank <= 4:
+        raise Reject(WrongInput(op, GRID, str(x), _VECTOR if x.rank == 1 else _MERGE), labels=((port, str(x)),))
+    return x.spatial
+
+
+def each(op: Op, name: str, value: Spatial, x: TensorType) -> tuple[Dim, ...]:
+    """A number for each spatial axis of `x`. Raises Reject where the setting `name` is a list of another length."""
+    axes = x.rank - 1
+    if isinstance(value, tuple) and len(value) != axes:
+        raise Reject(AxesUnlike(op.name, name, len(value), str(x), axes), name, ((0, str(x)),))
+    return value if isinstance(value, tuple) else (value,) * axes
+
+
+def spread(rule: Callable[..., Dim], *values: Spatial) -> Spatial:
+    """`rule` for each axis; of numbers that stand for all axes it is one number again."""
+    if all(isinstance(v, Dim) for v in values):
+        return rule(*values)
+    axes = max(len(v) for v in values if isinstance(v, tuple))
+    return tuple(map(rule, *(v if isinstance(v, tuple) else (v,) * axes for v in values)))
+
+
+def by(numbers: tuple[Dim | int, ...]) -> str:
+    """`3x3`: numbers of several axes as people write them."""
+    return "x".join(str(n) for n in numbers)
 
 
 def positions(x: TensorType) -> int:
@@ -29,19 +63,21 @@ def positions(x: TensorType) -> int:
 
 def axes_of(op: str, axis: Axis, x: TensorType) -> tuple[int, ...]:
     """The axes that a setting means, as numbers from 0, ascending. Raises Reject for one that `x` lacks."""
-    names = axis_names(x.rank)
     if isinstance(axis, Dim):
         number = int(axis)
         if not -x.rank <= number < x.rank:
             raise _missing(op, str(number), x)
         return (number % x.rank,)
     words = axis.replace(",", " ").split()
-    for word in words:
-        if word not in names:
-            raise _missing(op, f"`{word}`", x)
     if not words:
         raise _missing(op, '""', x)
-    return tuple(sorted({names.index(word) for word in words}))
+    found = set()
+    for word in words:
+        place = axis_number(word, x.rank)
+        if place is None:
+            raise _missing(op, f"`{word}`", x)
+        found.add(place)
+    return tuple(sorted(found))
 
 
 def axis_of(op: str, axis: Axis, x: TensorType) -> int:

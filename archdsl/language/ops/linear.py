@@ -30,13 +30,14 @@ class Dense(Op):
     examples: ClassVar = [
         ((4,), {"units": 3}, (3,)),
         ((4, 1, 1), {"units": 3, "bias": False}, (3,)),
+        ((4, 1, 1, 1), {"units": 3}, (3,)),
         ((4, 6), {"units": 3}, (3, 6)),
     ]
 
     def shape(self, x: TensorType) -> TensorType:
         if x.rank == 2:
             return x.with_shape(self.units, x.shape[1])
-        if x.rank == 1 or (x.rank == 3 and x.h == x.w == 1):
+        if x.rank == 1 or (x.rank <= 4 and all(size == 1 for size in x.spatial)):
             return x.with_shape(self.units)
         units = self.units
         advice = f"`gap -> dense({units})` averages over the positions, `flatten -> dense({units})` keeps them all"

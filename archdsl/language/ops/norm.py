@@ -1,4 +1,4 @@
-"""Norms. All of them work on [c], [c, n] and [c, h, w]; axis 0 is the channels."""
+"""Norms. All of them work on [c], [c, n], [c, h, w] and [c, d, h, w]; axis 0 is the channels."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -6,7 +6,7 @@ from math import prod
 from typing import ClassVar
 
 from archdsl.language.errors.shapes import WrongInput
-from archdsl.language.ops.axes import Axis, axes_of, divide, positions
+from archdsl.language.ops.axes import GRID, Axis, axes_of, divide, positions
 from archdsl.language.ops.op import Op, Reject, Shape, op, sizes
 from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
@@ -20,9 +20,9 @@ class Affine(Op):
     keeps_input = True
 
     def shape(self, x: TensorType) -> TensorType:
-        if x.rank > 3:
+        if x.rank > 4:
             advice = "merge the axes first: `reshape` names them"
-            raise Reject(WrongInput(self.name, "`[c]`, `[c, n]` or `[c, h, w]`", str(x), advice), labels=((0, str(x)),))
+            raise Reject(WrongInput(self.name, f"`[c]`, {GRID}", str(x), advice), labels=((0, str(x)),))
         return x
 
     def weights(self, x: TensorType) -> Mapping[str, Shape]:
@@ -38,7 +38,7 @@ class BatchNorm(Affine):
     running variance with n/(n-1). `momentum` is the weight of the new batch. Weight starts at 1, bias at 0.
 
     Params: 2c.  State: 2c (mean, variance).  MACs: 0.
-    Errors: E0201 (more than three axes).
+    Errors: E0201 (more than four axes).
     Source: Ioffe & Szegedy 2015 (arXiv:1502.03167).
     """
 
@@ -50,6 +50,7 @@ class BatchNorm(Affine):
         ((4, 5, 6), {}, (4, 5, 6)),
         ((4, 5), {"eps": 0.001, "momentum": 0.01}, (4, 5)),
         ((4,), {}, (4,)),
+        ((4, 2, 3, 5), {}, (4, 2, 3, 5)),
     ]
 
     def state(self, x: TensorType) -> Mapping[str, Shape]:
@@ -64,13 +65,18 @@ class LayerNorm(Affine):
     image it is the channels-first form of ConvNeXt.
 
     Params: 2c.  MACs: 0.
-    Errors: E0201 (more than three axes).
+    Errors: E0201 (more than four axes).
     Source: Ba et al. 2016 (arXiv:1607.06450); on images Liu et al. 2022 (arXiv:2201.03545).
     """
 
     eps: Dim = parameter("number", Fraction(1, 10**5), low=0)
 
-    examples: ClassVar = [((4, 5, 6), {}, (4, 5, 6)), ((4, 5), {"eps": 0.001}, (4, 5)), ((4,), {}, (4,))]
+    examples: ClassVar = [
+        ((4, 5, 6), {}, (4, 5, 6)),
+        ((4, 5), {"eps": 0.001}, (4, 5)),
+        ((4,), {}, (4,)),
+        ((4, 2, 3, 5), {}, (4, 2, 3, 5)),
+    ]
 
     def saved(self, x: TensorType) -> int:
         return 2 * positions(x)
@@ -84,14 +90,18 @@ class GroupNorm(Affine):
     `groups=1` normalises the whole example, `groups=in.c` each map (instance norm).
 
     Params: 2c.  MACs: 0.
-    Errors: E0204 (groups do not divide the channels), E0201 (more than three axes; one number a group).
+    Errors: E0204 (groups do not divide the channels), E0201 (more than four axes; one number a group).
     Source: Wu & He 2018 (arXiv:1803.08494).
     """
 
     groups: Dim = parameter("int", low=1)
     eps: Dim = parameter("number", Fraction(1, 10**5), low=0)
 
-    examples: ClassVar = [((4, 5, 6), {"groups": 2}, (4, 5, 6)), ((6, 5), {"groups": 3, "eps": 0.001}, (6, 5))]
+    examples: ClassVar = [
+        ((4, 5, 6), {"groups": 2}, (4, 5, 6)),
+        ((6, 5), {"groups": 3, "eps": 0.001}, (6, 5)),
+        ((4, 2, 3, 5), {"groups": 2}, (4, 2, 3, 5)),
+    ]
 
     def shape(self, x: TensorType) -> TensorType:
         divide(self.name, super().shape(x).c, self.groups, "groups")

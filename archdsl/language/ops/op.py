@@ -49,7 +49,8 @@ class Op:
     examples: (input shapes, settings, output shape) for the battery that every op goes through;
         input shapes and output shape are one tuple of ints, or a list of them.
     declared: the fields, of which those made by `parameter` are the op's parameters in the language.
-    Numbers arrive as `Dim`, pairs as two Dims, texts and words as str, lists as tuples, a tensor as True.
+    Numbers arrive as `Dim`, numbers for spatial axes as one Dim or a tuple of them, texts and words as str, lists as
+    tuples, a tensor as True.
 
     The methods take one TensorType an input. They are declared for any arguments because each op
     writes down its own: `shape(self, x)`, `shape(self, a, b)`.
@@ -147,8 +148,6 @@ def _stored(kind: str, value: Any) -> Any:
     """A plain Python value as the field of an op keeps it."""
     if isinstance(value, float):
         value = Fraction(str(value))
-    if kind == "pair" and isinstance(value, int | Dim):
-        return (dim(value), dim(value))
     if isinstance(value, (tuple, list)):
         return tuple(dim(v) for v in value)
     return value if value is None or isinstance(value, str) or kind == "tensor" else dim(value)

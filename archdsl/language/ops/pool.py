@@ -3,9 +3,9 @@
 from math import prod
 from typing import ClassVar
 
-from archdsl.language.errors.shapes import PaddingTooLarge, WrongInput, ZerosUnsaid
-from archdsl.language.ops.axes import image
-from archdsl.language.ops.conv import by, slide
+from archdsl.language.errors.shapes import PaddingTooLarge, WindowTooLarge, WrongInput, ZerosUnsaid
+from archdsl.language.ops.axes import GRID, Spatial, by, each, grid, spread
+from archdsl.language.ops.conv import slide
 from archdsl.language.ops.op import Op, Reject, op
 from archdsl.language.ops.pattern import Regrouping, reduce_plan
 from archdsl.language.schema import parameter
@@ -13,36 +13,47 @@ from archdsl.language.types import Dim, TensorType
 
 __all__ = ["AvgPool", "GlobalAvgPool", "GlobalMaxPool", "MaxPool", "Reduce"]
 
-Pair = tuple[Dim, Dim]
 
+class Windows(Op):
+    """Base of the pools whose windows slide."""
 
-def _windows(op: str, x: TensorType, k: Pair, stride: Pair, padding: Pair, ceil: Dim) -> TensorType:
-    """[c, h', w'] of a pool. Raises Reject."""
-    c, h, w = image(op, x)
-    for p, window in zip(padding, k, strict=True):
-        if 2 * int(p) > int(window):
-            limit = by(tuple(n // 2 for n in k))
-            raise Reject(PaddingTooLarge(op, by(padding), limit, "a window could see nothing but padding"), "padding")
-    return x.with_shape(c, *slide(op, (h, w), k, stride, padding, ceil=bool(ceil)))
+    k: Spatial
+    stride: Spatial | None
+    ceil: Dim
+
+    @property
+    def strides(self) -> Spatial:
+        return self.k if self.stride is None else self.stride
+
+    def _slid(self, x: TensorType, pads: Spatial) -> TensorType:
+        """[c, h', w']. Raises Reject."""
+        size = grid(self.name, x)
+        k, stride = each(self, "k", self.k, x), each(self, "stride", self.strides, x)
+        padding = each(self, "padding", pads, x)
+        if any(2 * int(p) > int(window) for p, window in zip(padding, k, strict=True)):
+            limit, reason = by(tuple(n // 2 for n in k)), "a window could see nothing but padding"
+            raise Reject(PaddingTooLarge(self.name, by(padding), limit, reason), "padding")
+        return x.with_shape(x.c, *slide(self.name, size, k, stride, padding, ceil=bool(self.ceil)))
 
 
 @op
-class MaxPool(Op):
-    """The largest number of each k x k window: [c, h, w] -> [c, h', w'].
+class MaxPool(Windows):
+    """The largest number of each k x k window: [c, h, w] -> [c, h', w'], and alike over [c, n] and [c, d, h, w].
 
     `stride` is k where left out. Left out, `padding` is k//2 for an odd window and 0 for an even one; what
-    is padded is minus infinity, so it never wins. h' = floor((h + 2*padding - k) / stride) + 1, w' alike.
+    is padded is minus infinity, so it never wins. h' = floor((h + 2*padding - k) / stride) + 1, other axes alike.
     `ceil=true` rounds up instead: a last window that reaches over the end counts if it starts before it.
-    Window, stride and padding are an int or [height, width].
+    Window, stride and padding are an int, or a list with one for each axis.
 
     Params: none.  MACs: 0.
-    Errors: E0201 (no image), E0207 (window larger than the image), E0216 (padding over half a window).
+    Errors: E0201 (no spatial axis, or more than three), E0207 (window larger than the image), E0216 (padding over
+    half a window), E0230 (a list for other axes).
     Source: Ranzato et al. 2007; Krizhevsky et al. 2012 for windows that overlap.
     """
 
-    k: Pair = parameter("pair", low=1)
-    stride: Pair | None = parameter("pair", low=1, auto=True)
-    padding: Pair | None = parameter("pair", low=0, auto=True)
+    k: Spatial = parameter("spatial", low=1)
+    stride: Spatial | None = parameter("spatial", low=1, auto=True)
+    padding: Spatial | None = parameter("spatial", low=0, auto=True)
     ceil: Dim = parameter("bool", False)
 
     examples: ClassVar = [
@@ -50,45 +61,42 @@ class MaxPool(Op):
         ((4, 9, 8), {"k": 3, "stride": 2}, (4, 5, 4)),
         ((4, 8, 8), {"k": 3, "stride": 2, "padding": 0, "ceil": True}, (4, 4, 4)),
         ((4, 8, 9), {"k": (1, 2), "stride": (1, 2)}, (4, 8, 4)),
+        ((4, 9), {"k": 3, "stride": 2}, (4, 5)),
+        ((4, 4, 8, 8), {"k": (1, 2, 2)}, (4, 4, 4, 4)),
     ]
 
     @property
-    def strides(self) -> Pair:
-        return self.k if self.stride is None else self.stride
-
-    @property
-    def pads(self) -> Pair:
+    def pads(self) -> Spatial:
         """Minus infinities on either side, by axis."""
         if self.padding is not None:
             return self.padding
-        height, width = (k // 2 if int(k) % 2 else Dim(0) for k in self.k)
-        return height, width
+        return spread(lambda k: k // 2 if int(k) % 2 else Dim(0), self.k)
 
     def shape(self, x: TensorType) -> TensorType:
-        return _windows(self.name, x, self.k, self.strides, self.pads, self.ceil)
+        return self._slid(x, self.pads)
 
     def saved(self, x: TensorType) -> int:
         return self.shape(x).elements
 
 
 @op
-class AvgPool(Op):
-    """The mean of each k x k window: [c, h, w] -> [c, h', w'].
+class AvgPool(Windows):
+    """The mean of each k x k window: [c, h, w] -> [c, h', w'], and alike over [c, n] and [c, d, h, w].
 
     `stride` is k where left out, and nothing is padded unless `padding` says so. With padding,
     `count_zeros` must say what the mean is over: true counts the padding as zeros, false leaves it out.
-    h' = floor((h + 2*padding - k) / stride) + 1, w' alike; `ceil=true` rounds up instead, and what a
-    window has beyond the padded image never counts.
+    h' = floor((h + 2*padding - k) / stride) + 1, other axes alike; `ceil=true` rounds up instead, and what a
+    window has beyond the padded image never counts. A window of a volume is no larger than the volume itself.
 
     Params: none.  MACs: 0.
-    Errors: E0201 (no image), E0206 (padding without `count_zeros`), E0207 (window larger than the
-    image), E0216 (padding over half a window).
+    Errors: E0201 (no spatial axis, or more than three), E0206 (padding without `count_zeros`), E0207 (window larger
+    than the image), E0216 (padding over half a window), E0230 (a list for other axes).
     Source: LeCun et al. 1998; as a shortcut He et al. 2019 (arXiv:1812.01187).
     """
 
-    k: Pair = parameter("pair", low=1)
-    stride: Pair | None = parameter("pair", low=1, auto=True)
-    padding: Pair = parameter("pair", 0, low=0)
+    k: Spatial = parameter("spatial", low=1)
+    stride: Spatial | None = parameter("spatial", low=1, auto=True)
+    padding: Spatial = parameter("spatial", 0, low=0)
     count_zeros: Dim | None = parameter("bool", auto=True)
     ceil: Dim = parameter("bool", False)
 
@@ -97,39 +105,41 @@ class AvgPool(Op):
         ((4, 9, 8), {"k": 3, "stride": 2, "padding": 1, "count_zeros": False}, (4, 5, 4)),
         ((4, 9, 8), {"k": 3, "stride": 1, "padding": 1, "count_zeros": True}, (4, 9, 8)),
         ((4, 8, 8), {"k": 3, "stride": 2, "ceil": True}, (4, 4, 4)),
+        ((4, 9), {"k": 2}, (4, 4)),
+        ((4, 4, 6, 6), {"k": 3, "stride": 1, "padding": 1, "count_zeros": False}, (4, 4, 6, 6)),
     ]
 
-    @property
-    def strides(self) -> Pair:
-        return self.k if self.stride is None else self.stride
-
     def shape(self, x: TensorType) -> TensorType:
-        if self.count_zeros is None and any(int(p) for p in self.padding):
+        if self.count_zeros is None and any(map(int, each(self, "padding", self.padding, x))):
             raise Reject(ZerosUnsaid(self.name), at="padding")
-        return _windows(self.name, x, self.k, self.strides, self.padding, self.ceil)
+        found, window = self._slid(x, self.padding), each(self, "k", self.k, x)
+        if x.rank == 4 and any(k > n for k, n in zip(window, x.spatial, strict=True)):  # PyTorch refuses it
+            raise Reject(WindowTooLarge(self.name, by(window), f"{by(x.spatial)} without padding"))
+        return found
 
 
 def _pooled(op: str, x: TensorType) -> TensorType:
-    """[c, h, w] -> [c, 1, 1] and [c, n] -> [c]. Raises Reject."""
-    if x.rank not in (2, 3):
+    """[c, h, w] -> [c, 1, 1], [c, d, h, w] -> [c, 1, 1, 1] and [c, n] -> [c]. Raises Reject."""
+    if not 2 <= x.rank <= 4:
         advice = (
             "there are no positions left to pool: leave it out" if x.rank == 1 else "`reduce` names the axes it is over"
         )
-        raise Reject(WrongInput(op, "`[c, h, w]` or `[c, n]`", str(x), advice), labels=((0, str(x)),))
-    return x.with_shape(x.c, 1, 1) if x.rank == 3 else x.with_shape(x.c)
+        raise Reject(WrongInput(op, GRID, str(x), advice), labels=((0, str(x)),))
+    return x.with_shape(x.c) if x.rank == 2 else x.with_shape(x.c, *[1] * (x.rank - 1))
 
 
 @op
 class GlobalAvgPool(Op):
-    """The mean over all positions of each channel: [c, h, w] -> [c, 1, 1], tokens [c, n] -> [c].
+    """The mean over all positions of each channel: [c, h, w] -> [c, 1, 1], [c, d, h, w] -> [c, 1, 1, 1],
+    tokens [c, n] -> [c].
 
     Params: none.  MACs: 0.
-    Errors: E0201 (neither image nor tokens).
+    Errors: E0201 (no positions, or more than three axes of them).
     Source: Lin et al. 2014 (arXiv:1312.4400).
     """
 
     name = "gap"
-    examples: ClassVar = [((4, 5, 6), {}, (4, 1, 1)), ((4, 5), {}, (4,))]
+    examples: ClassVar = [((4, 5, 6), {}, (4, 1, 1)), ((4, 5), {}, (4,)), ((4, 2, 5, 6), {}, (4, 1, 1, 1))]
 
     def shape(self, x: TensorType) -> TensorType:
         return _pooled(self.name, x)
@@ -137,15 +147,16 @@ class GlobalAvgPool(Op):
 
 @op
 class GlobalMaxPool(Op):
-    """The largest number over all positions of each channel: [c, h, w] -> [c, 1, 1], tokens [c, n] -> [c].
+    """The largest number over all positions of each channel: [c, h, w] -> [c, 1, 1], [c, d, h, w] -> [c, 1, 1, 1],
+    tokens [c, n] -> [c].
 
     Params: none.  MACs: 0.
-    Errors: E0201 (neither image nor tokens).
+    Errors: E0201 (no positions, or more than three axes of them).
     Source: Woo et al. 2018 (arXiv:1807.06521).
     """
 
     name = "gmp"
-    examples: ClassVar = [((4, 5, 6), {}, (4, 1, 1)), ((4, 5), {}, (4,))]
+    examples: ClassVar = [((4, 5, 6), {}, (4, 1, 1)), ((4, 5), {}, (4,)), ((4, 2, 5, 6), {}, (4, 1, 1, 1))]
 
     def shape(self, x: TensorType) -> TensorType:
         return _pooled(self.name, x)
@@ -156,10 +167,7 @@ class GlobalMaxPool(Op):
 
 @op
 class Reduce(Op):
-    """One number over the axes that the right side leaves out: `reduce("c h w -> 1 h w", "mean")`.
-
-    `how` is the "mean", the largest ("max") or smallest ("min") number, the "sum", the variance ("var") or standard
-    deviation ("std"), both of n numbers divided by n. The slope of "std" is the framework's where all are equal.
+    """Mean, largest number or sum over the axes that the right side leaves out: `reduce("c h w -> 1 h w", "mean")`.
 
     The left side names every axis, splitting them in parentheses where needed (`"c (h a) (w b) -> c h w"`
     with `a=2, b=2`); the right side names those that stay, in the same order, and may keep a `1` in place of
@@ -171,7 +179,7 @@ class Reduce(Op):
     """
 
     pattern: str = parameter("text")
-    how: str = parameter("word", words=("mean", "max", "min", "sum", "var", "std"))
+    how: str = parameter("word", words=("mean", "max", "sum"))
     sizes: tuple[tuple[str, Dim], ...] = ()
 
     extra = "sizes"
@@ -181,14 +189,6 @@ class Reduce(Op):
         ((4, 6, 6), {"pattern": "c (h a) (w b) -> c h w", "how": "sum", "a": 2, "b": 3}, (4, 3, 2)),
     ]
 
-    @property
-    def keeps_input(self) -> bool:
-        return self.how in ("var", "std")
-
-    @property
-    def keeps_output(self) -> bool:
-        return self.how == "std"
-
     def plan(self, x: TensorType) -> Regrouping:
         """The three steps it comes down to: split, reduce `dropped`, merge."""
         return reduce_plan(self.name, self.pattern, x, self.sizes)
@@ -197,4 +197,4 @@ class Reduce(Op):
         return x.with_shape(*self.plan(x).merged)
 
     def saved(self, x: TensorType) -> int:
-        return prod(self.shape(x).sizes) if self.how in ("max", "min") else 0
+        return prod(self.shape(x).sizes) if self.how == "max" else 0

@@ -3,9 +3,20 @@
 import keras
 from keras import layers, ops
 
-from archdsl_keras.layers.axes import pair
+from archdsl_keras.layers.axes import for_axes, pair
 
-__all__ = ["Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "StridedDilatedConv2D"]
+__all__ = [
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "DepthwiseConv2D",
+    "PaddedConv",
+    "PaddedConvTranspose",
+    "StridedDilatedConv2D",
+]
 
 
 class Conv2D(layers.Conv2D):
@@ -136,3 +147,118 @@ class Conv2DTranspose(layers.Conv2DTranspose):
 
     def get_config(self):
         return {**super().get_config(), "padding": self.cut}
+
+
+class PaddedConv:
+    """Makes a convolution of Keras pad with `padding` zeros on either side.
+
+    Keras's "same" pads one more at the end where strides are 2, and it has no dilated
+    convolution with strides: that is computed at all positions. Weights start normal
+    (He et al. 2015).
+    """
+
+    def __init__(
+        self, filters, kernel_size, strides=1, padding=0, use_bias=False, **kwargs
+    ):
+        scale = 2 * kwargs.get("groups", 1)
+        start = keras.initializers.VarianceScaling(
+            scale, "fan_out", "untruncated_normal"
+        )
+        kwargs = {"kernel_initializer": start, **kwargs}
+        super().__init__(filters, kernel_size, use_bias=use_bias, **kwargs)
+        self.zeros = for_axes(padding, self.rank)
+        self.steps = for_axes(strides, self.rank)
+
+    def call(self, inputs):
+        x = ops.pad(inputs, ((0, 0), *((n, n) for n in self.zeros), (0, 0)))
+        strides, rate = self.steps, self.dilation_rate
+        kept = slice(None), *(slice(None, None, step) for step in strides)
+        if all(n == 1 for n in self.kernel_size):
+            # What is not read goes first: else TensorFlow's gradient (2.21, on
+            # processors) overwrites memory.
+            outputs = self.convolved(x[kept], 1, 1)
+        elif any(n > 1 for n in strides) and any(n > 1 for n in rate):
+            outputs = self.convolved(x, 1, rate)[kept]
+        else:
+            outputs = self.convolved(x, strides, rate)
+        return self.activation(outputs + self.bias if self.use_bias else outputs)
+
+    def convolved(self, x, strides, rate):
+        """Group by group where Keras runs on TensorFlow, which has none here."""
+        groups = self.groups if keras.backend.backend() == "tensorflow" else 1
+        parts = (ops.split(value, groups, -1) for value in (x, self.kernel))
+        return ops.concatenate(
+            [
+                ops.conv(part, kernel, strides, "valid", dilation_rate=rate)
+                for part, kernel in zip(*parts, strict=True)
+            ],
+            -1,
+        )
+
+    def compute_output_shape(self, input_shape):
+        batch, *sizes, _ = input_shape
+        around = zip(
+            sizes,
+            self.zeros,
+            self.kernel_size,
+            self.dilation_rate,
+            self.steps,
+            strict=True,
+        )
+        sizes = (
+            n and (n + 2 * z - d * (k - 1) - 1) // s + 1 for n, z, k, d, s in around
+        )
+        return batch, *sizes, self.filters
+
+    def get_config(self):
+        own = {"padding": self.zeros, "strides": self.steps}
+        return {**super().get_config(), **own}
+
+
+class Conv1D(PaddedConv, layers.Conv1D):
+    """A convolution over one axis."""
+
+
+class Conv3D(PaddedConv, layers.Conv3D):
+    """A convolution over three axes."""
+
+
+class PaddedConvTranspose:
+    """Makes a transposed convolution of Keras the adjoint of a padded one.
+
+    `padding` positions are cut from every side. Weights start normal (He et al. 2015).
+    """
+
+    def __init__(self, filters, kernel_size, padding=0, use_bias=False, **kwargs):
+        start = keras.initializers.VarianceScaling(2, "fan_in", "untruncated_normal")
+        kwargs = {"kernel_initializer": start, **kwargs}
+        super().__init__(filters, kernel_size, use_bias=use_bias, **kwargs)
+        self.cut = for_axes(padding, self.rank)
+
+    def call(self, inputs):
+        # Zeros make a kernel as large as its strides: TensorFlow's gradient overwrites
+        # memory where it is one position.
+        windows = zip(self.strides, self.kernel_size, strict=True)
+        zeros = [max(s - k, 0) for s, k in windows]
+        kernel = ops.pad(self.kernel, (*((0, n) for n in zeros), (0, 0), (0, 0)))
+        outputs = ops.conv_transpose(inputs, kernel, self.strides)
+        ends = (-(cut + n) or None for cut, n in zip(self.cut, zeros, strict=True))
+        outputs = outputs[slice(None), *map(slice, self.cut, ends)]
+        return self.activation(outputs + self.bias if self.use_bias else outputs)
+
+    def compute_output_shape(self, input_shape):
+        batch, *sizes, _ = input_shape
+        windows = zip(sizes, self.strides, self.kernel_size, self.cut, strict=True)
+        sizes = (n and (n - 1) * s + k - 2 * cut for n, s, k, cut in windows)
+        return batch, *sizes, self.filters
+
+    def get_config(self):
+        return {**super().get_config(), "padding": self.cut}
+
+
+class Conv1DTranspose(PaddedConvTranspose, layers.Conv1DTranspose):
+    """The adjoint of a convolution over one axis."""
+
+
+class Conv3DTranspose(PaddedConvTranspose, layers.Conv3DTranspose):
+    """The adjoint of a convolution over three axes."""

@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-__all__ = ["Dense", "DenseFlat"]
+__all__ = ["Dense", "DenseFlat", "DenseVolume"]
 
 
 def Dense(units, **kwargs):
@@ -33,3 +33,13 @@ class DenseFlat(layers.Dense):
 
     def quantized_call(self, inputs, *args, **kwargs):
         return super().quantized_call(ops.squeeze(inputs, (1, 2)), *args, **kwargs)
+
+
+class DenseVolume(DenseFlat):
+    """A dense layer on a volume of one position."""
+
+    def call(self, inputs, training=None):
+        return super().call(ops.squeeze(inputs, 1), training=training)
+
+    def quantized_call(self, inputs, *args, **kwargs):
+        return super().quantized_call(ops.squeeze(inputs, 1), *args, **kwargs)

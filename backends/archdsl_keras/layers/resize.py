@@ -3,9 +3,17 @@
 import keras
 from keras import layers, ops
 
-from archdsl_keras.layers.axes import pair
+from archdsl_keras.layers.axes import for_axes, pair
 
-__all__ = ["BilinearUpSampling2D", "replicate", "resize_bilinear", "resize_nearest"]
+__all__ = [
+    "BilinearUpSampling2D",
+    "LinearUpSampling",
+    "reflect",
+    "replicate",
+    "resize_bilinear",
+    "resize_linear",
+    "resize_nearest",
+]
 
 
 def resize_bilinear(x, size):
@@ -39,12 +47,21 @@ def resize_nearest(x, size):
     return x
 
 
-def replicate(x, rows, columns):
-    """`x` with its first and last row repeated so often, and its columns alike."""
-    for axis, (before, after) in enumerate((rows, columns), 1):
+def replicate(x, *sides):
+    """`x` with its first and last row of each axis repeated so often."""
+    for axis, (before, after) in enumerate(sides, 1):
         size = ops.shape(x)[axis]
         at = ops.clip(ops.arange(-before, size + after), 0, size - 1)
         x = ops.take(x, at, axis)
+    return x
+
+
+def reflect(x, *sides):
+    """`x` with so many rows of each axis mirrored at its first and its last."""
+    for axis, (before, after) in enumerate(sides, 1):
+        last = ops.shape(x)[axis] - 1
+        at = ops.abs(ops.arange(-before, last + after + 1))
+        x = ops.take(x, last - ops.abs(last - at), axis)
     return x
 
 
@@ -58,3 +75,34 @@ class BilinearUpSampling2D(layers.Layer):
     def call(self, x):
         sizes = zip(ops.shape(x)[1:3], self.factors, strict=True)
         return resize_bilinear(x, [n * factor for n, factor in sizes])
+
+
+def resize_linear(x, size):
+    """`x` resized along each of its axes, read between its positions.
+
+    Positions have centres halfway and are clamped to the ends. Keras's own resize
+    knows images alone.
+    """
+    wide = keras.backend.result_type(x.dtype, "float32")
+    for axis, new in enumerate([size] if isinstance(size, int) else size, 1):
+        old = ops.shape(x)[axis]
+        scale = ops.cast(old, wide) / ops.cast(new, wide)
+        at = (ops.arange(new, dtype=wide) + 0.5) * scale - 0.5
+        at = ops.clip(at, 0, ops.cast(old - 1, wide))
+        weights = ops.relu(1 - ops.abs(at[:, None] - ops.arange(old, dtype=wide)))
+        moved = ops.moveaxis(x, axis, -1) @ ops.transpose(ops.cast(weights, x.dtype))
+        x = ops.moveaxis(moved, -1, axis)
+    return x
+
+
+class LinearUpSampling(layers.Layer):
+    """Each axis enlarged by a whole factor, read between its positions."""
+
+    def __init__(self, size, **kwargs):
+        super().__init__(**kwargs)
+        self.factors = size
+
+    def call(self, x):
+        factors = for_axes(self.factors, len(x.shape) - 2)
+        sizes = zip(ops.shape(x)[1:-1], factors, strict=True)
+        return resize_linear(x, [n * factor for n, factor in sizes])
