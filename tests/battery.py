@@ -15,14 +15,15 @@ from archdsl.api import elaborated, find
 from archdsl.graph.graph import Graph
 from archdsl.language.ops import OPS, Op, make
 from archdsl.language.ops.learned import Param
-from archdsl.language.ops.merge import Add, Div, Elementwise, Mul, Sub, WithNumber
+from archdsl.language.ops.merge import Add, Div, Elementwise, Mul, Power, Sub, WithNumber
 from archdsl.language.ops.shape import Split
 from archdsl.language.types import TensorType, dim
 from archdsl.train.abilities import VALUES, ability
 from archdsl.weights import random_weights
 
-EVERY: dict[str, type[Op]] = {**OPS, **{cls.name: cls for cls in (Add, Sub, Mul, Div, WithNumber)}}
+EVERY: dict[str, type[Op]] = {**OPS, **{cls.name: cls for cls in (Add, Sub, Mul, Div, Power, WithNumber)}}
 BATCH = 3
+ABOVE_ZERO = ("sqrt", "log", "pow", "power")  # what has no value or no slope elsewhere
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]
 Case = tuple[str, Any, dict[str, Any]]
@@ -122,6 +123,10 @@ FURTHER: list[Case] = [
     ("reduce", (8, 5, 6), {"pattern": "(g c) h w -> g 1 (h w)", "how": "mean", "g": 2}),
     ("reduce", (4, 6, 6), {"pattern": "c (h a) (w b) -> c (h w)", "how": "mean", "a": 2, "b": 3}),
     ("reduce", (4, 5), {"pattern": "c n -> 1 1 n", "how": "mean"}),
+    ("reduce", (4, 5, 6), {"pattern": "c h w -> h", "how": "min"}),
+    ("reduce", (4, 5, 6), {"pattern": "c h w -> c 1 1", "how": "var"}),
+    ("reduce", (8, 5, 6), {"pattern": "(g c) h w -> g (h w)", "how": "std", "g": 2}),
+    ("reduce", (4, 5), {"pattern": "c n -> c", "how": "std"}),
     ("reshape", (8, 5, 6), {"pattern": "(g c) h w -> g (c h) w", "g": 4}),
     ("reshape", (4, 6, 6), {"pattern": "c (h a) w -> c h a w", "a": 2}),
     ("reshape", (4, 5, 6), {"pattern": "c h w -> (c h w)"}),
@@ -186,6 +191,15 @@ FURTHER: list[Case] = [
     ("mul", [(4, 5), (4,)], {}),
     ("mul", [(1, 5, 6), (4, 1, 1)], {}),
     ("div", [(2, 3, 4, 5), (2, 3, 4, 5)], {}),
+    ("add", [(2, 3, 4, 5), (3, 4, 5)], {}),
+    ("sub", [(4, 5), (2, 3, 4, 5)], {}),
+    ("mul", [(2, 3, 4, 5), (3, 1, 5)], {}),
+    ("sum", [(2, 3, 4, 5), (2,), (3, 4, 5), (4, 5)], {}),
+    ("minimum", [(4, 5, 6), (4, 1, 6)], {"number": -0.25}),
+    ("maximum", [(4,), (4,)], {}),
+    ("pow", (4, 5, 6), {"p": -0.5}),
+    ("pow", (4, 5), {"p": 2}),
+    ("clip", (4, 5, 6), {"min": 0, "max": 6}),
     ("with_number", (4, 5), {"symbol": "-", "number": 2, "number_first": True}),
     ("with_number", (4,), {"symbol": "/", "number": 0.3, "number_first": True}),
     ("with_number", (4,), {"symbol": "*", "number": -3}),
@@ -213,16 +227,22 @@ def text(value: Any) -> str:
 
 
 def spec(case: Case) -> str:
-    """A model of one op; where that has several inputs, or one that is no image, they are parts of one long vector."""
+    """A model of one op; where that has several inputs, or one that is no image, they are parts of one long vector.
+
+    Of what is to be above 0, the squares are taken, and a little more.
+    """
     name, given, values = case
     shapes: list[Shape] = given if isinstance(given, list) else [given]
     if EVERY[name] is Param:
         size = values["shape"]
         shapes = [size if isinstance(size, tuple) else (size,)]
     if len(shapes) == 1 and len(shapes[0]) <= 4:
-        return model(shapes[0], [], *applied(case, ["in"], shapes))
+        port = "(in * in + 0.1)" if name in ABOVE_ZERO else "in"
+        return model(shapes[0], [], *applied(case, [port], shapes))
     starts = [sum(map(prod, shapes[:i])) for i in range(len(shapes) + 1)]
     body = [f"x{i} = {part(*starts[i : i + 2], shape)}" for i, shape in enumerate(shapes)]
+    if name in ABOVE_ZERO:
+        body[0] = f"s0 = {part(*starts[:2], shapes[0])}\n  x0 = s0 * s0 + 0.1"
     return model((starts[-1],), body, *applied(case, [f"x{i}" for i in range(len(shapes))], shapes))
 
 

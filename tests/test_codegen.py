@@ -26,7 +26,7 @@ from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.expr import symbol
 from archdsl.language.ops import OPS
-from archdsl.language.ops.merge import Add, Div, Mul, Sub, WithNumber
+from archdsl.language.ops.merge import Add, Div, Mul, Power, Sub, WithNumber
 from archdsl.language.resources import zoo_names, zoo_source
 from archdsl.language.source import Source
 from archdsl.language.types import Dim, calculated
@@ -330,7 +330,7 @@ def test_an_op_that_the_framework_lacks_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_every_op_has_an_emitter() -> None:
-    assert {*OPS.values(), Add, Sub, Mul, Div, WithNumber} == set(EMIT)
+    assert {*OPS.values(), Add, Sub, Mul, Div, Power, WithNumber} == set(EMIT)
 
 
 def test_inplace_only_where_nobody_sees_it() -> None:

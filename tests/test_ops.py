@@ -14,11 +14,12 @@ from archdsl.language.errors import shapes as errors
 from archdsl.language.expr import symbol
 from archdsl.language.ops import OPS, THEMES, Op, Reject, make
 from archdsl.language.ops.act import Softmax
+from archdsl.language.ops.arithmetic import Clip
 from archdsl.language.ops.attend import RelAttention, RelLogits
 from archdsl.language.ops.conv import Conv, ConvTranspose
 from archdsl.language.ops.learned import Param
 from archdsl.language.ops.linear import Dense, Einsum, Matmul
-from archdsl.language.ops.merge import Add, Concat, Div, Mul, Sub, WithNumber, broadcast
+from archdsl.language.ops.merge import Add, Concat, Div, Maximum, Mul, Power, Sub, Sum, WithNumber, broadcast
 from archdsl.language.ops.norm import BatchNorm, GroupNorm, L2Norm, LayerNorm, Standardize
 from archdsl.language.ops.pattern import Pattern, parse_pattern
 from archdsl.language.ops.pool import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Reduce
@@ -29,7 +30,7 @@ from archdsl.language.schema import parameters
 from archdsl.language.source import Source
 from archdsl.language.types import Dim, TensorType, dim
 
-EVERY: list[type[Op]] = [*OPS.values(), Add, Sub, Mul, Div, WithNumber]
+EVERY: list[type[Op]] = [*OPS.values(), Add, Sub, Mul, Div, Power, WithNumber]
 EXAMPLES = [(cls, *example) for cls in EVERY for example in cls.examples]
 AT = Source("test.arch", "in -> op").span()
 
@@ -207,10 +208,11 @@ def test_attention_is_what_its_parts_are() -> None:
 
 
 # The slope of each can be told from what came out; of the others from what went in, or from no tensor at all.
-FROM_OUTPUT = {"relu", "sigmoid", "tanh", "softmax"}
+FROM_OUTPUT = {"relu", "sigmoid", "tanh", "softmax", "sqrt", "exp"}
+FROM_BOTH = {"power"}
 FROM_NOTHING = {
     "id", "maxpool", "avgpool", "gap", "gmp", "reduce", "dropout", "droppath", "pad", "pad_channels", "upsample",
-    "flatten", "reshape", "permute", "split", "slice", "concat", "param", "add", "sub", "with_number",
+    "flatten", "reshape", "permute", "split", "slice", "concat", "param", "add", "sub", "sum", "with_number",
 }  # fmt: skip
 SAVED = [  # beside inputs and outputs: masks, indices, means and deviations
     (MaxPool, {"k": 3, "stride": 2}, (4, 9, 8), 4 * 5 * 4),
@@ -219,6 +221,8 @@ SAVED = [  # beside inputs and outputs: masks, indices, means and deviations
     (GlobalAvgPool, {}, (4, 5, 6), 0),
     (Reduce, {"pattern": "c h w -> h w", "how": "max"}, (4, 5, 6), 5 * 6),
     (Reduce, {"pattern": "c h w -> h w", "how": "sum"}, (4, 5, 6), 0),
+    (Reduce, {"pattern": "c h w -> h w", "how": "min"}, (4, 5, 6), 5 * 6),
+    (Reduce, {"pattern": "c h w -> h w", "how": "std"}, (4, 5, 6), 0),
     (LayerNorm, {}, (4, 5, 6), 2 * 5 * 6),
     (LayerNorm, {}, (4,), 2),
     (GroupNorm, {"groups": 2}, (4, 5, 6), 2 * 2),
@@ -243,7 +247,7 @@ SAVED = [  # beside inputs and outputs: masks, indices, means and deviations
 def test_what_the_backward_pass_reads(cls: type[Op]) -> None:
     for shapes, values, _ in cls.examples:
         made = make(cls, **values)
-        assert made.keeps_output == (cls.name in FROM_OUTPUT)
+        assert made.keeps_output == (cls.name in FROM_OUTPUT | FROM_BOTH)
         assert made.keeps_input == (cls.name not in FROM_OUTPUT | FROM_NOTHING)
         if cls not in {saves for saves, *_ in SAVED}:
             assert made.saved(*tensors(shapes)) == 0
@@ -300,13 +304,21 @@ def test_sizes_keep_how_they_were_written() -> None:
     ((4, 5), (4,), (4, 5), (4, 5)),
     ((4, 5), (4, 5, 6), None, None),
     ((2, 3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
-    ((2, 3, 4, 5), (3, 4, 5), None, None),
+    ((2, 3, 4, 5), (3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
+    ((2, 3, 4, 5), (4, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
+    ((2, 3, 4, 5), (3, 1, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
+    ((2, 3, 4, 1), (3, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5)),
+    ((2, 3, 4, 5), (2,), (2, 3, 4, 5), (2, 3, 4, 5)),
+    ((2, 3, 4, 5), (2, 3), None, None),
+    ((3, 3, 3, 3), (3, 3), None, None),
+    ((2, 3, 4, 5), (1, 1, 1), None, None),
+    ((2, 3, 4, 5), (1, 3, 4, 5), (2, 3, 4, 5), None),
     ((4, 5, 6), (8, 5, 6), None, None),
     ((4, 5, 6), (4, 10, 12), None, None),
 ])  # fmt: skip
 def test_the_broadcast_table(left: Any, right: Any, product: Any, total: Any) -> None:
     for a, b in ((left, right), (right, left)):
-        for symbol_, expected in (("*", product), ("/", product), ("+", total), ("-", total)):
+        for symbol_, expected in (("*", product), ("/", product), ("**", product), ("+", total), ("-", total)):
             if expected is None:
                 with pytest.raises(Reject) as refused:
                     broadcast(symbol_, tensor(*a), tensor(*b))
@@ -350,6 +362,7 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
     (LayerNorm, {}, (2, 2, 2, 2, 2), errors.WrongInput),
     (GroupNorm, {"groups": 4}, (6, 5, 5), errors.GroupsDoNotDivide),
     (Standardize, {}, (6,), errors.WrongInput),
+    (Clip, {"min": 6, "max": 0}, (6,), errors.LimitsCross),
     (Softmax, {"axis": 3}, (6, 5, 5), errors.AxisMissing),
     (Softmax, {"axis": "n"}, (6, 5, 5), errors.AxisMissing),
     (Softmax, {"axis": ""}, (6, 5, 5), errors.AxisMissing),
@@ -447,7 +460,13 @@ FURTHER: list[tuple[type[Op], dict[str, Any], Any]] = [  # what else is said, by
     (RelLogits, {"h": 3, "w": 3}, (2, 9)),
     (Param, {"shape": (1,) * 9}, []),
     (Add, {}, [(4, 5), (4, 5, 6)]),
-    (Add, {}, [(4, 5), (2, 3, 4, 5)]),
+    (Add, {}, [(2, 3), (2, 3, 4, 5)]),
+    (Mul, {}, [(4, 4), (4, 4, 4, 4)]),
+    (Add, {}, [(4, 4), (4, 4, 4, 4)]),
+    (Add, {}, [(4, 6), (2, 3, 4, 5)]),
+    (Sum, {}, [(4, 5), (4, 5), (4, 6)]),
+    (Maximum, {}, [(4, 5, 6), (1, 5, 6)]),
+    (Clip, {}, (4, 5)),
     (Sub, {}, [(2, 3, 4, 5), (3, 3, 4, 5)]),
     (Mul, {}, [(2, 3, 4, 5), (2, 3, 4, 6)]),
     (Mul, {}, [(4, 5), (4, 7)]),

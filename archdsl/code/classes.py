@@ -184,7 +184,7 @@ def signature(code: Applied, labels: Labels) -> Hashable:
     if isinstance(code, OpCode):
         c = code.code
         heads = (_head(c.layer), _head(c.member), tuple((n, _head(b)) for n, b in c.before))
-        return (c.text, c.stateful, heads, tuple(c.values), tuple(a.name for a in c.args), c.trailing)
+        return (c.text, c.stateful, heads, tuple(c.values), tuple(a.name for a in c.args), c.trailing, c.leading)
     if isinstance(code, CallCode):
         return ("call", labels[code.body], tuple(code.inputs), tuple(code.call.lent.items()))
     if isinstance(code, FlowCode):

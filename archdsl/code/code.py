@@ -65,7 +65,7 @@ class Code:
     inplace: the argument with which it overwrites its input.
     fresh: its output is new, and its own backward never reads it.
     elementwise: it broadcasts, so that an input without batch may stay so. `trailing` axes of 1 are appended to
-        its inputs, one number each.
+        its inputs, `leading` ones are put before them, one number each.
     batchless: its output has no batch axis (a learned tensor).
     idle: the numbers with which it does nothing, by the names of its values and arguments.
     """
@@ -83,6 +83,7 @@ class Code:
     fresh: bool = False
     elementwise: bool = False
     trailing: tuple[int, ...] = ()
+    leading: tuple[int, ...] = ()
     batchless: bool = False
     idle: Mapping[str, Value] = field(default_factory=dict)
 

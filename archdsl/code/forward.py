@@ -66,6 +66,9 @@ class Dialect(Protocol):
     def trailing(self, text: str, rank: int, axes: int) -> str:
         """With `axes` axes of 1 after its `rank` ones (the batch counted where it has one)."""
 
+    def leading(self, text: str, has_batch: bool, axes: int) -> str:
+        """With `axes` axes of 1 before its own (after the batch where it has one)."""
+
 
 @dataclass
 class _Piece:
@@ -228,8 +231,8 @@ class _Forward:
     def _formatted(self, step: Coded, written: WrittenCode, inputs: list[_Piece]) -> tuple[str, int]:
         code = written.code
         shown = [p if code.elementwise else self._with_batch(p) for p in inputs]
-        if any(code.trailing):
-            shown = [self._stretched(p, n) for p, n in zip(shown, code.trailing, strict=True)]
+        if any(code.trailing) or any(code.leading):
+            shown = [self._stretched(p, *n) for p, *n in zip(shown, code.trailing, code.leading, strict=True)]
 
         def row(holes: re.Match[str]) -> str:
             places = [int(name) for name, _ in _HOLE.findall(holes[0])]
@@ -270,11 +273,14 @@ class _Forward:
         text = self.dialect.batch(wrap(piece.text, piece.level, ATOM), piece.rank, self.first)
         return _Piece(text, ATOM, [*piece.reads], piece.name, piece.rank)
 
-    def _stretched(self, piece: _Piece, axes: int) -> _Piece:
-        if not axes:
+    def _stretched(self, piece: _Piece, trailing: int, leading: int) -> _Piece:
+        if not trailing + leading:
             return piece
-        rank = piece.rank + (not piece.batchless)
-        text = self.dialect.trailing(wrap(piece.text, piece.level, ATOM), rank, axes)
+        text = wrap(piece.text, piece.level, ATOM)
+        if trailing:
+            text = self.dialect.trailing(text, piece.rank + (not piece.batchless), trailing)
+        else:
+            text = self.dialect.leading(text, not piece.batchless, leading)
         return _Piece(text, ATOM, [*piece.reads], piece.name, piece.rank, piece.batchless)
 
     # --- where it goes ---

@@ -9,7 +9,9 @@ __all__ = ["LONGEST", "Names", "camel", "identifier", "member", "others", "own_n
 
 LONGEST = 40  # letters of a class's name, and of an argument's that is not the author's
 # What generated code calls, functions of expressions among it.
-_BUILTINS = frozenset(["super", "range", "zip", "enumerate", "dict", "min", "max", "abs", "round", "float", "Fraction"])
+_BUILTINS = frozenset(
+    ["super", "range", "zip", "enumerate", "dict", "min", "max", "sum", "abs", "round", "float", "Fraction"]
+)
 _PRIVATE = re.compile(r"^_(0*)_")  # and what such names become
 _AXES = {"c": "channels", "d": "depth", "h": "height", "w": "width", "n": "length"}
 

@@ -3,19 +3,21 @@
 from typing import Any
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
-from archdsl.language.expr import PRODUCT, SUM
-from archdsl.language.ops import linear, merge
+from archdsl.language.expr import ATOM, POWER, PRODUCT, SUM
+from archdsl.language.ops import arithmetic, linear, merge
 from archdsl.language.ops.axes import Spatial
 from archdsl.language.ops.op import Op
 from archdsl.language.ops.pattern import parse_pattern
 from archdsl.language.types import Dim, TensorType, dim
 
-__all__ = ["ARITHMETIC", "Types", "args", "letters", "module", "same", "sized"]
+__all__ = [
+    "ARITHMETIC", "Types", "args", "function", "letters", "module", "nested", "same", "sized", "together",
+]  # fmt: skip
 
 Types = tuple[TensorType, ...]
 
 # What the sides of an operator must at least bind as (see `Code.text`).
-_MARKS = {"+": ("s", "s"), "-": ("s", "p"), "*": ("p", "p"), "/": ("p", "u")}
+_MARKS = {"+": ("s", "s"), "-": ("s", "p"), "*": ("p", "p"), "/": ("p", "u"), "**": ("a", "u")}
 _NUMBER_MARKS = _MARKS | {"*": ("p", "u")}  # `x * (n // 2)`
 
 
@@ -58,17 +60,56 @@ def sized(**hinted: Value) -> tuple[Arg, ...]:
     return tuple(Arg(v, hint=h) for h, v in hinted.items())
 
 
+def function(name: str) -> Emitter:
+    """What is done to each number alone, by a function.
+
+    >>> function("net.sqrt")(arithmetic.Sqrt(), ()).text
+    'net.sqrt({0})'
+    """
+    return lambda op, types: Code(f"{name}({{0}})", elementwise=True)
+
+
+def together(text: str, types: Types, level: int = ATOM, fresh: bool = False, **values: Value) -> Code:
+    """Tensors that meet number by number: a vector counts as [c, 1, …], what else has fewer axes as [1, …, m, n].
+
+    >>> together("{0} + {1}", (TensorType((Dim(3),)), TensorType((Dim(3), Dim(8))))).trailing
+    (1, 0)
+    """
+    missing = [max(t.rank for t in types) - t.rank for t in types]
+    trailing = tuple(n if t.rank == 1 else 0 for n, t in zip(missing, types, strict=True))
+    leading = tuple(0 if t.rank == 1 else n for n, t in zip(missing, types, strict=True))
+    return Code(text, values=values, level=level, fresh=fresh, elementwise=True, trailing=trailing, leading=leading)
+
+
+def nested(name: str, count: int) -> str:
+    """A function of two, applied to more.
+
+    >>> nested("f", 1), nested("f", 3)
+    ('{0}', 'f(f({0}, {1}), {2})')
+    """
+    text = "{0}"
+    for i in range(1, count):
+        text = f"{name}({text}, {{{i}}})"
+    return text
+
+
 def _operator(symbol: str, fresh: bool) -> Emitter:
-    """`a + b`; a vector counts as [c, 1, …]."""
+    """`a + b`."""
     left, right = _MARKS[symbol]
+    text = f"{{0!{left}}} {symbol} {{1!{right}}}"
+    return lambda op, types: together(text, types, _level(symbol), fresh)
 
-    def emit(op: merge.Elementwise, types: Types) -> Code:
-        rank = max(t.rank for t in types)
-        trailing = tuple(rank - t.rank for t in types)
-        text = f"{{0!{left}}} {symbol} {{1!{right}}}"
-        return Code(text, level=_level(symbol), fresh=fresh, elementwise=True, trailing=trailing)
 
-    return emit
+def _sum(op: merge.Sum, types: Types) -> Code:
+    """Of more than two, Python's own, which begins with the first."""
+    if len(types) < 3:
+        return together("{0!s} + {1!s}" if len(types) > 1 else "{0}", types, SUM, fresh=len(types) > 1)
+    rest = ", ".join(f"{{{i}}}" for i in range(1, len(types)))
+    return together(f"sum(({rest}), {{0}})", types, fresh=True)
+
+
+def _power(op: arithmetic.Pow, types: Types) -> Code:
+    return Code("{0!a} ** {p!u}", values={"p": op.p}, level=POWER, elementwise=True, idle={"p": dim(1)})
 
 
 def _with_number(op: merge.WithNumber, types: Types) -> Code:
@@ -79,7 +120,7 @@ def _with_number(op: merge.WithNumber, types: Types) -> Code:
 
 
 def _level(symbol: str) -> int:
-    return SUM if symbol in "+-" else PRODUCT
+    return {"+": SUM, "-": SUM, "**": POWER}.get(symbol, PRODUCT)
 
 
 # Operators are Python's own in every framework.
@@ -88,7 +129,10 @@ ARITHMETIC: dict[type[Op], Emitter] = {
     merge.Sub: _operator("-", fresh=True),
     merge.Mul: _operator("*", fresh=True),
     merge.Div: _operator("/", fresh=False),
+    merge.Power: _operator("**", fresh=False),
+    merge.Sum: _sum,
     merge.WithNumber: _with_number,
+    arithmetic.Pow: _power,
 }
 
 

@@ -68,6 +68,10 @@ class ClassWriter(MemberWriter):
     def trailing(self, text: str, rank: int, axes: int) -> str:
         """See `Dialect`."""
 
+    @abstractmethod
+    def leading(self, text: str, has_batch: bool, axes: int) -> str:
+        """See `Dialect`."""
+
     def stores(self) -> Iterator[str]:
         """What the constructor keeps beside its members."""
         for key, attribute in self.stored.items():

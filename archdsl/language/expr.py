@@ -20,7 +20,8 @@ from typing import Any, Literal
 
 __all__ = [
     "AND", "ATOM", "CHOICE", "COMPARE", "FLOW", "LARGEST_EXPONENT", "NOT", "OPERATORS", "OR", "POWER", "PRODUCT", "SUM",
-    "UNARY", "Expr", "Number", "Operator", "combine", "hidden", "number_text", "numeral", "square_root", "symbol",
+    "UNARY", "Expr", "Number", "Operator", "combine", "digits", "hidden", "log2", "number_text", "numeral",
+    "square_root", "symbol",
 ]  # fmt: skip
 
 Number = int | Fraction | bool
@@ -103,7 +104,25 @@ def square_root(value: Number) -> Number:
     top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
     if top * top == value.numerator and bottom * bottom == value.denominator:
         return _whole(Fraction(top, bottom))
-    return Fraction(f"{math.sqrt(value):.15g}")
+    return digits(math.sqrt(value))
+
+
+def log2(value: Number) -> Number:
+    """Of a number above 0: exact where that is a whole power of 2, else to 15 digits.
+
+    >>> log2(8), log2(Fraction(1, 4)), float(log2(3))
+    (3, -2, 1.58496250072116)
+    """
+    value = Fraction(value)
+    top, bottom = (n.bit_length() - 1 for n in (value.numerator, value.denominator))
+    if value == Fraction(2**top, 2**bottom):
+        return top - bottom
+    return digits(math.log2(value))
+
+
+def digits(value: float) -> Number:
+    """The fraction that the first 15 digits of a number say: where it is written, every machine writes the same."""
+    return _whole(Fraction(f"{value:.15g}"))
 
 
 def _rounded(value: Number, to: Number = 1) -> Number:

@@ -8,10 +8,23 @@ from typing import TypeVar
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
 from archdsl.code.names import Names
 from archdsl.code.python import literal
-from archdsl.code.table import ARITHMETIC, Types, args, letters, module, same, sized
+from archdsl.code.table import ARITHMETIC, Types, args, function, letters, module, nested, same, sized, together
 from archdsl.graph.graph import Node
 from archdsl.language.expr import PRODUCT
-from archdsl.language.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
+from archdsl.language.ops import (
+    act,
+    arithmetic,
+    attend,
+    conv,
+    learned,
+    linear,
+    merge,
+    norm,
+    pool,
+    regularize,
+    resize,
+    shape,
+)
 from archdsl.language.ops.axes import Spatial, axes_of, axis_of
 from archdsl.language.ops.op import Op
 from archdsl.language.ops.pattern import Side, parse_pattern
@@ -280,6 +293,26 @@ def pad_channels(op: resize.PadChannels, types: Types) -> Code:
     )
 
 
+def clip(op: arithmetic.Clip, types: Types) -> Code:
+    """Keras wants both limits."""
+    if op.min is None or op.max is None:
+        name, limit = ("minimum", op.max) if op.min is None else ("maximum", op.min)
+        return Code(f"ops.{name}({{0}}, {{limit}})", values={"limit": limit}, elementwise=True)
+    return Code("ops.clip({0}, {args})", args=args(op.min, op.max), elementwise=True)
+
+
+def extreme(name: str) -> Emitter:
+    """Two at a time, as Keras has it."""
+
+    def emit(op: merge.Maximum | merge.Minimum, types: Types) -> Code:
+        text = nested(f"ops.{name}", len(types))
+        if op.number is None:
+            return together(text, types)
+        return together(f"ops.{name}({text}, {{number}})", types, number=op.number)
+
+    return emit
+
+
 def concat(op: merge.Concat, types: Types) -> Code:
     axis = last(axis_of(op.name, op.axis, types[0]))
     tensors = ", ".join(f"{{{i}}}" for i in range(len(types)))
@@ -415,6 +448,13 @@ EMIT: dict[type[Op], Emitter] = {
     pool.GlobalAvgPool: global_pool("mean", "GlobalAveragePooling"),
     pool.GlobalMaxPool: global_pool("max", "GlobalMaxPooling"),
     pool.Reduce: reduce,
+    arithmetic.Sqrt: function("ops.sqrt"),
+    arithmetic.Exp: function("ops.exp"),
+    arithmetic.Log: function("ops.log"),
+    arithmetic.Abs: function("ops.abs"),
+    arithmetic.Clip: clip,
+    merge.Maximum: extreme("maximum"),
+    merge.Minimum: extreme("minimum"),
     merge.Concat: concat,
     resize.Upsample: upsample,
     resize.Pad: pad,

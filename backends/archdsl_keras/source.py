@@ -113,6 +113,11 @@ class KerasClass(ClassWriter):
         """Only vectors have fewer axes than what they meet; without a batch they fit as they are."""
         return f"{text}[:, {', '.join(['None'] * axes)}]" if rank > 1 else text
 
+    def leading(self, text: str, has_batch: bool, axes: int) -> str:
+        """Its first axis is its last one here, and the second of what it meets, whose own first one is the last."""
+        ones = "".join(["None, "] * (axes - 1))
+        return f"ops.moveaxis({text}, -1, {int(has_batch)})[{':, ' * has_batch}{ones}..., None]"
+
 
 class KerasModel(KerasClass):
     """Writes the model: its constructor calls each stage, a layer with its name, on the one before.

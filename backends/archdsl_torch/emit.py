@@ -5,9 +5,22 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
-from archdsl.code.table import ARITHMETIC, Types, args, letters, module, same, sized
+from archdsl.code.table import ARITHMETIC, Types, args, function, letters, module, nested, same, sized, together
 from archdsl.language.expr import PRODUCT
-from archdsl.language.ops import act, attend, conv, learned, linear, merge, norm, pool, regularize, resize, shape
+from archdsl.language.ops import (
+    act,
+    arithmetic,
+    attend,
+    conv,
+    learned,
+    linear,
+    merge,
+    norm,
+    pool,
+    regularize,
+    resize,
+    shape,
+)
 from archdsl.language.ops.axes import axes_of, axis_of
 from archdsl.language.ops.op import Op
 from archdsl.language.ops.pattern import parse_pattern
@@ -186,6 +199,23 @@ def pad_channels(op: resize.PadChannels, types: Types) -> Code:
     return Code(f"F.pad({{0}}, ({zeros}, {{extra}}))", values={"extra": op.c - types[0].c}, idle={"extra": dim(0)})
 
 
+def clip(op: arithmetic.Clip, types: Types) -> Code:
+    return Code("{0!a}.clamp({args})", args=args(min=(op.min, None), max=(op.max, None)), elementwise=True)
+
+
+def extreme(name: str, limit: str) -> Emitter:
+    """Two at a time, as PyTorch has it; a number is a limit."""
+
+    def emit(op: merge.Maximum | merge.Minimum, types: Types) -> Code:
+        text = nested(f"torch.{name}", len(types))
+        if op.number is None:
+            return together(text, types)
+        text = text if len(types) > 1 else "{0!a}"
+        return together(f"{text}.clamp({limit}={{number}})", types, number=op.number)
+
+    return emit
+
+
 def concat(op: merge.Concat, types: Types) -> Code:
     axis = axis_of(op.name, op.axis, types[0]) + 1
     tensors = ", ".join(f"{{{i}}}" for i in range(len(types)))
@@ -282,15 +312,16 @@ def _reorder(order: tuple[int, ...]) -> str:
 
 def reduce(op: pool.Reduce, types: Types) -> Code:
     values: dict[str, Value] = {}
-    method = {"mean": "mean", "max": "amax", "sum": "sum"}[op.how]
+    method = {"mean": "mean", "max": "amax", "sum": "sum", "min": "amin", "var": "var", "std": "std"}[op.how]
+    settings = ", correction=0" if op.how in ("var", "std") else ""
     pattern = parse_pattern(op.name, op.pattern)
     plan = op.plan(types[0])
     dropped = one_or_tuple(plan.dropped)
     names = [n for axis in pattern.inputs[0] for n in axis]
     kept = tuple(() if i in plan.dropped else (n,) for i, n in enumerate(names))
     if kept == pattern.output:
-        return Code(f"{{0!a}}{_unfold(op, values)}.{method}({dropped}, keepdim=True)", values=values)
-    return Code(f"{{0!a}}{_unfold(op, values)}.{method}({dropped}){_fold(op)}", values=values)
+        return Code(f"{{0!a}}{_unfold(op, values)}.{method}({dropped}{settings}, keepdim=True)", values=values)
+    return Code(f"{{0!a}}{_unfold(op, values)}.{method}({dropped}{settings}){_fold(op)}", values=values)
 
 
 EMIT: dict[type[Op], Emitter] = {
@@ -328,6 +359,13 @@ EMIT: dict[type[Op], Emitter] = {
     pool.GlobalAvgPool: global_pool("mean", "AvgPool"),
     pool.GlobalMaxPool: global_pool("amax", "MaxPool"),
     pool.Reduce: reduce,
+    arithmetic.Sqrt: function("torch.sqrt"),
+    arithmetic.Exp: function("torch.exp"),
+    arithmetic.Log: function("torch.log"),
+    arithmetic.Abs: function("torch.abs"),
+    arithmetic.Clip: clip,
+    merge.Maximum: extreme("maximum", "min"),
+    merge.Minimum: extreme("minimum", "max"),
     merge.Concat: concat,
     resize.Upsample: upsample,
     resize.Pad: pad,

@@ -75,6 +75,10 @@ class TorchClass(ClassWriter):
     def trailing(self, text: str, rank: int, axes: int) -> str:
         return f"{text}[{', '.join([':'] * rank + ['None'] * axes)}]"
 
+    def leading(self, text: str, has_batch: bool, axes: int) -> str:
+        """Without a batch it fits as it is."""
+        return f"{text}[:, {', '.join(['None'] * axes)}]" if has_batch else text
+
 
 def _is_parameter(built: Built) -> bool:
     return isinstance(built, New) and built.cls == "nn.Parameter"

@@ -131,11 +131,14 @@ def _target(
 
 
 def _of_one_rank(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """For operators, [c] counts as [c, 1, …]."""
-    if op.name not in ("add", "sub", "mul", "div"):
+    """Where numbers meet, [c] counts as [c, 1, …]; what else has fewer axes is repeated along those that it lacks."""
+    if op.name not in ("add", "sub", "mul", "div", "power", "sum", "maximum", "minimum"):
         return given
-    rank = max(x.ndim for x in given)
-    return tuple(x.reshape(*x.shape, *[1] * (rank - x.ndim)) if x.ndim == 2 else x for x in given)
+    rank, found = max(x.ndim for x in given), []
+    for x in given:
+        ones = [1] * (rank - x.ndim)
+        found.append(x.reshape(*x.shape, *ones) if x.ndim == 2 else x.reshape(len(x), *ones, *x.shape[1:]))
+    return tuple(found)
 
 
 Rule = Callable[..., Any]
@@ -290,8 +293,13 @@ def _softmax(op: Any, w: Weights, x: Tensor) -> Tensor:
 
 def _reduce(op: Any, w: Weights, x: Tensor) -> Tensor:
     plan, np_ = op.plan(_type(x)), _library(x)
-    rule = {"mean": np_.mean, "sum": np_.sum, "max": np_.amax}[op.how]
-    found = rule(x.reshape(len(x), *_ints(plan.split)), tuple(d + 1 for d in plan.dropped))
+    x, dims = x.reshape(len(x), *_ints(plan.split)), tuple(d + 1 for d in plan.dropped)
+    if op.how in ("var", "std"):
+        centred = x - np_.mean(x, axis=dims, keepdims=True)
+        found = np_.mean(centred * centred, axis=dims)
+        found = np_.sqrt(found) if op.how == "std" else found
+    else:
+        found = {"mean": np_.mean, "sum": np_.sum, "max": np_.amax, "min": np_.amin}[op.how](x, dims)
     return found.reshape(len(x), *_ints(plan.merged))
 
 
@@ -432,6 +440,22 @@ def _with_number(op: Any, w: Weights, x: Tensor) -> Tensor:
     return {"+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: a / b}[op.symbol]()
 
 
+def _limited(low: Any, high: Any, x: Tensor) -> Tensor:
+    """x, but at least `low` and at most `high`, where they are given."""
+    np_ = _library(x)
+    x = x if low is None else np_.where(x < float(low), 0 * x + float(low), x)
+    return x if high is None else np_.where(x > float(high), 0 * x + float(high), x)
+
+
+def _extreme(op: Any, w: Weights, *xs: Tensor) -> Tensor:
+    """The largest, or the smallest, of tensors and a number."""
+    sign, np_ = {"maximum": 1, "minimum": -1}[op.name], _library(xs[0])
+    found = sign * xs[0]
+    for x in xs[1:]:
+        found = (found + sign * x + np_.abs(found - sign * x)) / 2
+    return sign * (found if op.number is None else _limited(sign * op.number, None, found))
+
+
 def _global(how: str) -> Rule:
     def rule(op: Any, w: Weights, x: Tensor) -> Tensor:
         reduce = getattr(_library(x), how)
@@ -490,5 +514,15 @@ RULES: dict[str, Rule] = {
     "sub": lambda op, w, a, b: a - b,
     "mul": lambda op, w, a, b: a * b,
     "div": lambda op, w, a, b: a / b,
+    "power": lambda op, w, a, b: a**b,
+    "sum": lambda op, w, *xs: sum(xs),
+    "maximum": _extreme,
+    "minimum": _extreme,
+    "pow": lambda op, w, x: x ** float(op.p),
+    "sqrt": lambda op, w, x: _library(x).sqrt(x),
+    "exp": lambda op, w, x: _library(x).exp(x),
+    "log": lambda op, w, x: _library(x).log(x),
+    "abs": lambda op, w, x: _library(x).where(x < 0, -x, x),
+    "clip": lambda op, w, x: _limited(op.min, op.max, x),
     "with_number": _with_number,
 }

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from archdsl.graph.elaborate.body import Body
 from archdsl.graph.elaborate.division import not_whole
+from archdsl.graph.elaborate.signs import of_numbers
 from archdsl.graph.elaborate.values import (
     ApplyBlock,
     ApplyOp,
@@ -24,9 +25,9 @@ from archdsl.graph.elaborate.values import (
 from archdsl.graph.graph import Call, Chain, Graph, Node, Ref, Select, Share, Step, Target
 from archdsl.language.diagnostics import Label
 from archdsl.language.errors.names import MissingArgument
-from archdsl.language.errors.values import NegativeRepeat, NotATensor, SharedMisfit
+from archdsl.language.errors.values import BadCall, NegativeRepeat, NotATensor, SharedMisfit
 from archdsl.language.expr import Expr
-from archdsl.language.ops.merge import Concat
+from archdsl.language.ops.merge import Together
 from archdsl.language.ops.op import Op, Reject, Shape
 from archdsl.language.ops.shape import Split
 from archdsl.language.schema import missing, parameters
@@ -71,6 +72,9 @@ def apply(body: Body, template: Value, x: Value, span: Span) -> Value:
         case Shared():
             return _apply_shared(body, template, x, span)
         case ApplyOp():
+            if template.op.ports == ("*",):
+                name = template.op.name
+                return body.report(BadCall(f"`{name}` is called with its tensors", f"write `{name}(a, b)`"), span)
             made = make_op(body, template, span)
             if made is None:
                 return POISON
@@ -112,8 +116,10 @@ def apply_op(
     types = _shape(body, op, inputs, span, template)
     if isinstance(types, Poison):
         return POISON
-    if op.name == "id" or (isinstance(op, Concat) and len(inputs) == 1):
+    if op.name == "id" or (isinstance(op, Together) and op.leaves_one and len(inputs) == 1):
         return next(iter(inputs.values()))
+    if concern := of_numbers(body.graph, op, [t.ref for t in inputs.values()]):
+        body.report(concern, span)
     if isinstance(op, Split):
         if isinstance(op.n, Dim):
             body.decided(op.n)  # how many tensors there are

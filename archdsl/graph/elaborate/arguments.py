@@ -6,6 +6,7 @@ from dataclasses import replace
 from archdsl.graph.elaborate.apply import apply_op, make_op
 from archdsl.graph.elaborate.body import Body, Session
 from archdsl.graph.elaborate.division import not_whole
+from archdsl.graph.elaborate.naming import FUNCTIONS
 from archdsl.graph.elaborate.values import (
     ApplyBlock,
     ApplyOp,
@@ -111,7 +112,8 @@ def _bind_block(body: Body, node: ast.Call, func: ApplyBlock, values: Values) ->
 
 def _bind_op(body: Body, node: ast.Call, func: ApplyOp, values: Values) -> Value:
     op, known = func.op, {p.name: p for p in parameters(func.op)}
-    tensors, rest = _divided(body, node, func, values)
+    gives = op.gives or (op.name in FUNCTIONS and bool(values))
+    tensors, rest = _divided(body, node, func, values, gives)
     given = {n: b.span for n, b in func.args.items()}
     found = fill(body.session, op.name, [*known.values()], [a for a, _ in rest], given, extra=bool(op.extra))
     args = dict(func.args)
@@ -124,13 +126,13 @@ def _bind_op(body: Body, node: ast.Call, func: ApplyOp, values: Values) -> Value
     if len(found) + len(tensors) < len(values) or any(b.value is POISON for b in args.values()):
         return POISON
     template = ApplyOp(node.span, node, op, args)
-    if not op.gives:
+    if not gives:
         return template
     return _give(body, node, template, [t for v in tensors for t in (v if isinstance(v, tuple) else (v,))])
 
 
 def _divided(
-    body: Body, node: ast.Call, func: ApplyOp, values: Values
+    body: Body, node: ast.Call, func: ApplyOp, values: Values, gives: bool
 ) -> tuple[list[Tensor | tuple[Tensor, ...]], list[tuple[ast.CallArg, Value]]]:
     """What fills the ports of an op that gives a tensor, and what fills parameters.
 
@@ -142,9 +144,9 @@ def _divided(
     for arg, value in values:
         if arg.name is not None:
             rest.append((arg, value))
-        elif func.op.gives and (isinstance(value, Tensor) or is_tensor_list(value)):
+        elif gives and (isinstance(value, Tensor) or is_tensor_list(value)):
             tensors.append(value)
-        elif func.op.gives and value is POISON:
+        elif gives and value is POISON:
             continue
         elif isinstance(value, Tensor):
             takes = [p.name for p in parameters(func.op) if p.kind == "tensor" and p.name not in func.args]
@@ -154,6 +156,9 @@ def _divided(
                 _report_tensor_in_op(body, node, func.op, values)
         elif is_template(value) and value != ():
             _report_op_in_op(body, node, func.op, values, value)
+        elif gives and not parameters(func.op):
+            what = f"`{func.op.name}` takes tensors, and this is {describe(value)}"
+            body.report(BadCall(what, "numbers meet tensors in operators: `a + 1`"), arg.value.span)
         else:
             rest.append((arg, value))
     return tensors, rest

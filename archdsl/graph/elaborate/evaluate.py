@@ -137,10 +137,18 @@ def _call(body: Body, node: ast.Call) -> Value:
         return POISON
     if isinstance(func, Function):
         return _function(body, node, func.name, values)
+    if values and isinstance(func, ApplyOp) and func.op.name in FUNCTIONS and not any(map(_flows, values)):
+        return _function(body, node, func.op.name, values)
     if isinstance(func, ApplyOp | ApplyBlock):
         return bind_call(body, node, func, values)
     _report_bad_call(body, node, func)
     return POISON
+
+
+def _flows(argument: tuple[ast.CallArg, Value]) -> bool:
+    """Whether an argument is an op or holds a tensor: what is called is no function of numbers then."""
+    value = argument[1]
+    return holds_tensor(value) or (is_template(value) and value != ())
 
 
 def _function(body: Body, node: ast.Call, name: str, values: list[tuple[ast.CallArg, Value]]) -> Value:

@@ -1,11 +1,12 @@
 """The built-in functions: numbers and lists, nothing that reaches outside."""
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from archdsl.graph.elaborate.values import Value, describe
+from archdsl.graph.elaborate.values import Tensor, Value, describe
 from archdsl.language.errors.values import BadFunction
-from archdsl.language.expr import OPERATORS
+from archdsl.language.expr import LARGEST_EXPONENT, OPERATORS, digits, log2
 from archdsl.language.types import Dim, calculated, derived, dim
 
 __all__ = ["Misuse", "call_function"]
@@ -63,6 +64,8 @@ def call_function(name: str, args: Sequence[Value], keywords: dict[str, Value], 
             if x.value < 0:
                 raise Misuse(name, "a number that is not negative", describe(x), 0)
             return calculated("**", x, Fraction(1, 2))
+        case "exp" | "log" | "log2":
+            return _transcendental(name, _number(name, _only(name, args), 0))
         case _:
             return _rounded(name, args, keywords)
 
@@ -75,7 +78,9 @@ def _only(name: str, args: Sequence[Value]) -> Value:
 
 def _number(name: str, value: Value, position: int) -> Dim:
     if not isinstance(value, Dim) or isinstance(value.value, bool):
-        raise Misuse(name, "numbers", describe(value), position)
+        of_tensors = name in ("min", "max") and isinstance(value, Tensor)
+        wanted = f"numbers; of tensors it is `{name}imum`" if of_tensors else "numbers"
+        raise Misuse(name, wanted, describe(value), position)
     return value
 
 
@@ -111,6 +116,17 @@ def _extreme(name: str, args: Sequence[Value]) -> Dim:
         raise Misuse(name, "at least one number", "nothing")
     best = (min if name == "min" else max)(numbers, key=lambda d: d.value)
     return derived(name, best.value, *numbers)
+
+
+def _transcendental(name: str, x: Dim) -> Dim:
+    """`exp`, `log`, `log2`: exact where the result is rational, else to 15 digits."""
+    if name == "exp":
+        if not -LARGEST_EXPONENT <= x.value <= LARGEST_EXPONENT:
+            raise Misuse(name, f"a number between -{LARGEST_EXPONENT} and {LARGEST_EXPONENT}", describe(x), 0)
+        return dim(digits(math.exp(x.value)) if x.value else 1)
+    if x.value <= 0:
+        raise Misuse(name, "a number above 0", describe(x), 0)
+    return dim(log2(x.value) if name == "log2" else digits(math.log(x.value)))
 
 
 def _rounded(name: str, args: Sequence[Value], keywords: dict[str, Value]) -> Dim:

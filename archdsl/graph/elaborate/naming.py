@@ -15,12 +15,15 @@ from archdsl.language.syntax import ast
 __all__ = ["FUNCTIONS", "VOCABULARY", "name_applications", "name_expression", "statement_name"]
 
 FUNCTIONS = frozenset(
-    ["range", "zip", "enumerate", "len", "min", "max", "sum", "abs", "round", "floor", "ceil", "sqrt"]
+    [
+        "range", "zip", "enumerate", "len", "min", "max", "sum", "abs", "round", "floor", "ceil", "sqrt", "exp", "log",
+        "log2",
+    ]
 )  # fmt: skip
 # Words of the language, where no name of the author's hides them; an op may be added at any time.
 VOCABULARY = ChainMap[str, object](OPS, dict.fromkeys((*FUNCTIONS, "share")))  # type: ignore[arg-type]
 # What is applied and can hold no weights is marked by a dot: it does not count as an application.
-_OPERATORS = {"+": ".add", "-": ".sub", "*": ".mul", "/": ".div"}
+_OPERATORS = {"+": ".add", "-": ".sub", "*": ".mul", "/": ".div", "**": ".pow"}
 _CHOICE = ".choice"
 
 
@@ -136,7 +139,7 @@ class _Namer:
             case ast.Binary(op="+"):
                 return self._is_op_list(value.left) and self._is_op_list(value.right)
             case ast.Call(func=ast.Name(name=name)):
-                gives = self._is_word(name) and name in OPS and OPS[name].gives
+                gives = self._is_word(name) and name in OPS and (OPS[name].gives or (name in FUNCTIONS and value.args))
                 return not gives and self.is_op(value.func)
             case ast.Name(name=name):
                 return self._bound.get(name, name in OPS or name in self._blocks)
@@ -244,7 +247,9 @@ class _Namer:
                 sites = list(self._sites(arg.value))
                 if not all(kind.startswith(".") for _, kind in sites):
                     yield from sites  # else it calculates with numbers
-        if name and not (name in FUNCTIONS and self._is_word(name)):
+        if name and name in FUNCTIONS and self._is_word(name):
+            yield value, f".{name}"
+        elif name:
             yield value, name
         elif not name:
             yield from self._sites(value.func, applied)

@@ -10,14 +10,15 @@ from archdsl.language.errors.limits import NumberTooLarge
 from archdsl.language.errors.values import BadOperands, DivisionByZero, NotACondition
 from archdsl.language.errors.warnings import AddedToItself, ScaledNotRepeated
 from archdsl.language.expr import LARGEST_EXPONENT, OPERATORS, hidden
-from archdsl.language.ops.merge import Add, Div, Mul, Sub, WithNumber
+from archdsl.language.ops.arithmetic import MOST, Pow
+from archdsl.language.ops.merge import Add, Div, Mul, Power, Sub, WithNumber
 from archdsl.language.syntax import ast
 from archdsl.language.types import Dim, calculated, derived
 
 __all__ = ["arithmetic", "compare", "negative"]
 
 _LARGEST = 2**63
-_TENSORS = {"+": Add, "-": Sub, "*": Mul, "/": Div}
+_TENSORS = {"+": Add, "-": Sub, "*": Mul, "/": Div, "**": Power}
 
 
 def arithmetic(body: Body, node: ast.Binary, left: Value, right: Value) -> Value:
@@ -62,6 +63,8 @@ def _operand_hint(node: ast.Binary, left: Value, right: Value) -> str:
 
 
 def _with_number(body: Body, node: ast.Binary, left: Value, right: Value) -> Value:
+    if node.op == "**":
+        return _raised(body, node, left, right)
     number_first = isinstance(left, Dim)
     number, tensor = (left, right) if number_first else (right, left)
     assert isinstance(number, Dim) and isinstance(tensor, Tensor)
@@ -71,6 +74,17 @@ def _with_number(body: Body, node: ast.Binary, left: Value, right: Value) -> Val
     if node.op == "/" and not number_first and number.value == 0:
         return body.report(DivisionByZero(), node.right.span)
     return apply_op(body, node, WithNumber(node.op, number, number_first), {"x": tensor}, node.op_span)
+
+
+def _raised(body: Body, node: ast.Binary, left: Value, right: Value) -> Value:
+    """A tensor to the power of a number."""
+    if isinstance(right, Tensor):
+        hint = "`exp(x * log(2))` is 2 to the power of a tensor"
+        return body.report(BadOperands("**", describe(left), describe(right), hint), node.op_span)
+    assert isinstance(left, Tensor) and isinstance(right, Dim)
+    if not -MOST <= right.value <= MOST:
+        return body.report(NumberTooLarge("this exponent", str(MOST)), node.right.span)
+    return apply_op(body, node, Pow(right), {"x": left}, node.op_span)
 
 
 def negative(body: Body, node: ast.Unary, value: Value) -> Value:

@@ -3,10 +3,10 @@
 from archdsl.language.diagnostics import Error
 
 __all__ = [
-    "AxesUnlike", "AxisMissing", "ConcatMismatch", "EvenKernel", "GridTooLarge", "GroupsDoNotDivide", "MatmulMismatch",
-    "NothingPasses", "PaddingTooLarge", "PatternInvalid", "PatternMismatch", "PatternReorders", "ShapeMismatch",
-    "SizeTooSmall", "SizesDoNotAdd", "SliceOutside", "TooManyParts", "WhichSetting", "WindowTooLarge", "WrongInput",
-    "ZerosUnsaid",
+    "AxesUnlike", "AxisMissing", "ConcatMismatch", "EvenKernel", "GridTooLarge", "GroupsDoNotDivide", "LimitsCross",
+    "MatmulMismatch", "NothingPasses", "PaddingTooLarge", "PatternInvalid", "PatternMismatch", "PatternReorders",
+    "ShapeMismatch", "SizeTooSmall", "SizesDoNotAdd", "SliceOutside", "TooManyParts", "WhichSetting",
+    "WindowTooLarge", "WrongInput", "ZerosUnsaid",
 ]  # fmt: skip
 
 
@@ -52,11 +52,15 @@ class ConcatMismatch(Error):
 
 
 class ShapeMismatch(Error):
-    """The two sides of `+`, `-`, `*` or `/` have shapes that do not go together.
+    """Tensors that an operator, `sum`, `maximum` or `minimum` puts together have shapes that do not match.
 
-    Both need as many axes, except that `[c]` counts as `[c, 1, 1]`. `*` and `/` stretch any axis of
-    size 1, so a gate `[c, 1, 1]` or a map `[1, h, w]` multiplies an image. `+` and `-` stretch height
+    All need as many axes, except that `[c]` counts as `[c, 1, 1]`. `*`, `/` and `**` stretch any axis of
+    size 1, so a gate `[c, 1, 1]` or a map `[1, h, w]` multiplies an image. The others stretch height
     and width, never one channel to many: adding one channel to all is nearly always a mistake.
+
+    Of four axes or more, what has fewer (two at least) meets the last ones: `[3, 49, 49]` goes with
+    `[16, 3, 49, 49]`. Where its sizes are those of the first axes as well, which are meant is for the
+    spec to say.
 
         wrong: (in -> conv(64, 3)) + (in -> conv(32, 3))
         right: (in -> conv(64, 3)) + (in -> conv(32, 3) -> conv(64, 1))
@@ -281,7 +285,7 @@ class WhichSetting(Error):
     """An op wants exactly one of several settings, or settings that exclude each other are given.
 
     `upsample` takes its size from a tensor, as a factor or as a number; `pad` is told one amount or the
-    amount of each side; `split` is told how many parts or the size of each.
+    amount of each side; `split` is told how many parts or the size of each; `clip` has a limit at least.
 
         wrong: in -> upsample(scale=2, like=x)
         right: in -> upsample(like=x)
@@ -405,6 +409,22 @@ class GridTooLarge(Error):
     title = "attention over {grid} positions needs {needed:,.0f} GiB for one image"
     label = "more than 16 GiB"
     help = "attend to a grid of {fits}: pool or stride by {by} before it, and `upsample` after it"
+
+
+class LimitsCross(Error):
+    """`clip` is given a smallest number that is above its largest.
+
+    wrong: in -> clip(6, 0)
+    right: in -> clip(0, 6)
+    """
+
+    low: str
+    high: str
+
+    code = "E0231"
+    title = "`clip`: `min` is {low} and `max` is {high}"
+    label = "above `max`"
+    help = "the smaller limit comes first: `clip({high}, {low})`"
 
 
 class AxesUnlike(Error):

@@ -98,3 +98,44 @@ class ChannelsLast(Error):
     height: int
     width: int
     meant: str
+
+
+class NotReal(Error):
+    """A root, a logarithm or a power that is not whole is taken of numbers that are below 0 as often as not.
+
+    A convolution, a dense layer, a norm and most activations give numbers of both signs, and those below 0 have no
+    real root: they become NaN, and one NaN spoils a whole network. Only what makes the tensor is looked at: of a sum, a
+    product or an input nothing is known, and nothing is said.
+
+        odd:   in -> conv(8, 3) -> sqrt
+        right: in -> conv(8, 3) -> clip(min=1e-6) -> sqrt
+        right: (in -> conv(8, 3)) ** 2
+    """
+
+    code = "W0106"
+    severity = "warning"
+    title = "`{op}` has no value below 0, and `{maker}` gives numbers of both signs"
+    label = "NaN for numbers below 0"
+    help = "`clip(min=1e-6)` or `abs` before it makes them positive; a whole exponent needs nothing"
+    op: str
+    maker: str
+
+
+class InfiniteAtZero(Error):
+    """A root, a logarithm or a power below 1 is taken of numbers that are often exactly 0.
+
+    There its value or its slope is infinite, and what comes back through a `relu` that is 0 as well is 0 times
+    infinity: NaN in every weight after one step. A small number keeps it away from 0.
+
+        odd:   in -> relu -> sqrt
+        right: (in -> relu) + 1e-6 -> sqrt
+        right: in -> clip(min=1e-6) -> sqrt
+    """
+
+    code = "W0107"
+    severity = "warning"
+    title = "`{op}` is infinitely steep at 0, and `{maker}` gives zeros"
+    label = "NaN in gradients, where it is 0"
+    help = "`clip(min=1e-6)` in its place, or `+ 1e-6` before this"
+    op: str
+    maker: str

@@ -167,7 +167,10 @@ class GlobalMaxPool(Op):
 
 @op
 class Reduce(Op):
-    """Mean, largest number or sum over the axes that the right side leaves out: `reduce("c h w -> 1 h w", "mean")`.
+    """One number over the axes that the right side leaves out: `reduce("c h w -> 1 h w", "mean")`.
+
+    `how` is the "mean", the largest ("max") or smallest ("min") number, the "sum", the variance ("var") or standard
+    deviation ("std"), both of n numbers divided by n. The slope of "std" is the framework's where all are equal.
 
     The left side names every axis, splitting them in parentheses where needed (`"c (h a) (w b) -> c h w"`
     with `a=2, b=2`); the right side names those that stay, in the same order, and may keep a `1` in place of
@@ -179,7 +182,7 @@ class Reduce(Op):
     """
 
     pattern: str = parameter("text")
-    how: str = parameter("word", words=("mean", "max", "sum"))
+    how: str = parameter("word", words=("mean", "max", "min", "sum", "var", "std"))
     sizes: tuple[tuple[str, Dim], ...] = ()
 
     extra = "sizes"
@@ -189,6 +192,14 @@ class Reduce(Op):
         ((4, 6, 6), {"pattern": "c (h a) (w b) -> c h w", "how": "sum", "a": 2, "b": 3}, (4, 3, 2)),
     ]
 
+    @property
+    def keeps_input(self) -> bool:
+        return self.how in ("var", "std")
+
+    @property
+    def keeps_output(self) -> bool:
+        return self.how == "std"
+
     def plan(self, x: TensorType) -> Regrouping:
         """The three steps it comes down to: split, reduce `dropped`, merge."""
         return reduce_plan(self.name, self.pattern, x, self.sizes)
@@ -197,4 +208,4 @@ class Reduce(Op):
         return x.with_shape(*self.plan(x).merged)
 
     def saved(self, x: TensorType) -> int:
-        return prod(self.shape(x).sizes) if self.how == "max" else 0
+        return prod(self.shape(x).sizes) if self.how in ("max", "min") else 0

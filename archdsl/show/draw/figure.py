@@ -13,7 +13,7 @@ from archdsl.graph.cost import Cost
 from archdsl.graph.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target, bodies, parts
 from archdsl.graph.overlay import overlay
 from archdsl.graph.text import by_appearance, guard_text, stage_words
-from archdsl.language.ops.merge import Add, Div, Mul, Sub, WithNumber
+from archdsl.language.ops.merge import Add, Div, Mul, Power, Sub, Sum, WithNumber
 from archdsl.language.ops.op import Op
 from archdsl.language.types import TensorType
 from archdsl.show.draw.roles import ROLES, Role, Roles, depths, roles
@@ -23,7 +23,7 @@ __all__ = ["LEVELS", "Arrow", "Box", "Cluster", "Figure", "Level", "Panel", "fig
 
 Level = Literal["stage", "block", "op"]
 LEVELS: tuple[Level, ...] = ("stage", "block", "op")
-_SYMBOLS: dict[type[Op], str] = {Add: "+", Sub: "−", Mul: "×", Div: "÷"}
+_SYMBOLS: dict[type[Op], str] = {Add: "+", Sum: "+", Sub: "−", Mul: "×", Div: "÷", Power: "^"}
 
 
 @dataclass(frozen=True)

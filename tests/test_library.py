@@ -1,0 +1,51 @@
+"""Blocks of the library that no shipped network holds to account, beside PyTorch written from their papers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.nn import functional as F  # noqa: E402 (after it is known to be there)
+
+from archdsl import api  # noqa: E402
+from archdsl.weights import random_weights  # noqa: E402
+from archdsl_torch import BACKEND  # noqa: E402
+from archdsl_torch.weights import set_weights  # noqa: E402
+
+Weights = dict[str, Any]
+
+
+def grn(x: Any, w: Weights) -> Any:
+    length = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True)
+    return w["gamma"] * (x * (length / (length.mean(1, keepdim=True) + 1e-6))) + w["beta"] + x
+
+
+def learned_gem(x: Any, w: Weights) -> Any:
+    """As its authors have it (filipradenovic/cnnimageretrieval-pytorch, layers/functional.py)."""
+    return F.avg_pool2d(x.clamp(min=1e-6).pow(w["power"]), x.shape[-2:]).pow(1 / w["power"])
+
+
+BLOCKS: dict[str, Callable[[Any, Weights], Any]] = {
+    "lrn": lambda x, w: F.local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2),
+    "lrn(3, k=1, alpha=2, beta=0.5)": lambda x, w: F.local_response_norm(x, 3, alpha=6, beta=0.5, k=1),
+    "grn": grn,
+    "gem": lambda x, w: F.lp_pool2d(x.clamp(min=1e-6), 3, x.shape[-2:]) / (x.shape[2] * x.shape[3]) ** (1 / 3),
+    "learned_gem(2)": learned_gem,
+    "statpool": lambda x, w: torch.cat([x.mean((2, 3)), (x.var((2, 3), correction=0) + 1e-5).sqrt()], 1)[
+        ..., None, None
+    ],
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_computes_what_its_paper_says(block: str) -> None:
+    graph, _ = api.elaborated(f"model m {{\n  input [7, 6, 5]\n  a: {block}\n}}\n")
+    weights = random_weights(graph, dtype="float64")
+    network: Any = BACKEND.build(BACKEND.emit(graph))
+    set_weights(network.double(), graph, weights)
+    x = torch.from_numpy(np.random.default_rng(3).standard_normal((2, 7, 6, 5)))
+    wanted = BLOCKS[block](x, {name.removeprefix("a."): torch.from_numpy(v) for name, v in weights.items()})
+    torch.testing.assert_close(network.eval()(x), wanted, rtol=1e-12, atol=1e-12)
