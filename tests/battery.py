@@ -17,6 +17,7 @@ from archdsl.language.ops import OPS, Op, make
 from archdsl.language.ops.learned import Param
 from archdsl.language.ops.merge import Add, Div, Elementwise, Mul, Power, Sub, WithNumber
 from archdsl.language.ops.shape import Split
+from archdsl.language.schema import parameters
 from archdsl.language.types import TensorType, dim
 from archdsl.train.abilities import VALUES, ability
 from archdsl.weights import random_weights
@@ -109,6 +110,10 @@ FURTHER: list[Case] = [
     ("avgpool", (4, 10), {"k": 3, "stride": 2, "padding": 1, "count_zeros": True, "ceil": True}),
     ("avgpool", (4, 5, 9, 8), {"k": 2}),
     ("avgpool", (2, 5, 7, 8), {"k": 2, "padding": 1, "count_zeros": False, "ceil": True}),
+    ("maxpool", (4, 11), {"size": 4}),
+    ("maxpool", (2, 3, 7, 8), {"size": (2, 7, 3)}),
+    ("avgpool", (4, 3, 8), {"size": (7, 1)}),
+    ("avgpool", (2, 3, 7, 8), {"size": 2}),
     ("avgpool", (4, 10, 7), {"k": 3, "stride": 2}),
     ("avgpool", (4, 10, 7), {"k": (3, 2), "stride": 2, "padding": 1, "count_zeros": True, "ceil": True}),
     ("avgpool", (4, 10, 7), {"k": (3, 2), "stride": 2, "padding": 1, "count_zeros": False, "ceil": True}),
@@ -157,6 +162,9 @@ FURTHER: list[Case] = [
     ("upsample", (4, 5, 6), {"size": (1, 6)}),
     ("upsample", [(4, 5, 6), (3, 7, 11)], {"like": True, "mode": "nearest"}),
     ("upsample", [(4, 9, 7), (3, 4, 2)], {"like": True}),
+    ("upsample", (4, 9), {"size": 4, "align_corners": True}),
+    ("upsample", (4, 5, 6), {"size": (1, 9), "align_corners": True}),
+    ("upsample", [(4, 9, 7), (3, 4, 12)], {"like": True, "align_corners": True}),
     ("upsample", (4, 9), {"size": 4}),
     ("upsample", (4, 9), {"scale": 2, "mode": "nearest"}),
     ("upsample", [(4, 2, 3, 4), (3, 4, 2, 7)], {"like": True}),
@@ -264,7 +272,8 @@ def applied(case: Case, ports: list[str], shapes: list[Shape]) -> tuple[str, str
     """The op applied to `ports`, and a statement that must stand before."""
     name, _, values = case
     cls = EVERY[name]
-    settings = [f"{key}={text(value)}" for key, value in values.items() if key != "like"]
+    tensors = [p.name for p in parameters(cls) if p.kind == "tensor" and p.name in values]
+    settings = [f"{key}={text(value)}" for key, value in values.items() if key not in tensors]
     if issubclass(cls, Elementwise):
         return f" {cls.symbol} ".join(ports), ""
     if cls is WithNumber:
@@ -274,8 +283,7 @@ def applied(case: Case, ports: list[str], shapes: list[Shape]) -> tuple[str, str
         return f"concat({ports[0]} * p, p)", f"p = param({', '.join(settings)})"
     if cls.gives:
         return f"{name}({', '.join([*ports, *settings])})", ""
-    if "like" in values:
-        settings.append(f"like={ports[1]}")
+    settings += [f"{key}={port}" for key, port in zip(tensors, ports[1:], strict=False)]
     call = f"{ports[0]} -> {name}({', '.join(settings)})"
     if cls is not Split:
         return call, ""

@@ -28,12 +28,34 @@ def learned_gem(x: Any, w: Weights) -> Any:
     return F.avg_pool2d(x.clamp(min=1e-6).pow(w["power"]), x.shape[-2:]).pow(1 / w["power"])
 
 
+def spp(x: Any, w: Weights) -> Any:
+    return torch.cat([F.adaptive_max_pool2d(x, n).flatten(1) for n in (3, 2, 1)], 1)
+
+
+def deform_conv(x: Any, w: Weights, k: int = 3) -> Any:
+    """Tap by tap, as Zhu et al. 2019 write equation 1; coordinates are those of aligned corners."""
+    (h, width), taps = x.shape[2:], k * k
+    places = F.conv2d(x, w["places.weight"], w["places.bias"], padding=k // 2)
+    kernel = w["conv.weight"].reshape(-1, taps, x.shape[1])
+    rows, columns = torch.meshgrid(torch.arange(h), torch.arange(width), indexing="ij")
+    found = 0
+    for n in range(taps):
+        row = rows + n // k - k // 2 + places[:, n]
+        column = columns + n % k - k // 2 + places[:, taps + n]
+        grid = torch.stack([column * 2 / (width - 1) - 1, row * 2 / (h - 1) - 1], -1)
+        read = F.grid_sample(x, grid, align_corners=True) * places[:, 2 * taps + n, None].sigmoid()
+        found = found + torch.einsum("oc,bchw->bohw", kernel[:, n], read)
+    return found
+
+
 BLOCKS: dict[str, Callable[[Any, Weights], Any]] = {
     "lrn": lambda x, w: F.local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2),
     "lrn(3, k=1, alpha=2, beta=0.5)": lambda x, w: F.local_response_norm(x, 3, alpha=6, beta=0.5, k=1),
     "grn": grn,
     "gem": lambda x, w: F.lp_pool2d(x.clamp(min=1e-6), 3, x.shape[-2:]) / (x.shape[2] * x.shape[3]) ** (1 / 3),
     "learned_gem(2)": learned_gem,
+    "spp([3, 2, 1])": spp,
+    "deform_conv(4)": deform_conv,
     "statpool": lambda x, w: torch.cat([x.mean((2, 3)), (x.var((2, 3), correction=0) + 1e-5).sqrt()], 1)[
         ..., None, None
     ],

@@ -78,6 +78,19 @@ AXES = """model axes {
 """
 
 
+SAMPLED = """model sampled {
+  input [4, 9, 10]
+  a: deform_conv(4)
+  b: maxpool(size=[5, 4]) -> upsample(size=[7, 8], align_corners=true) -> avgpool(size=[3, 2])
+  head: flatten -> dense(3)
+}
+"""
+
+
+def test_what_is_read_at_places(tmp_path: Path) -> None:
+    hold(api.elaborated(SAMPLED)[0], tmp_path / "net.onnx")
+
+
 @pytest.mark.parametrize("size", ["[2, 27]", "[2, 9, 15, 13]"])
 def test_other_numbers_of_axes(size: str, tmp_path: Path) -> None:
     hold(api.elaborated(AXES.replace("SIZE", size))[0], tmp_path / "net.onnx")

@@ -24,7 +24,7 @@ from archdsl.language.ops.norm import BatchNorm, GroupNorm, L2Norm, LayerNorm, S
 from archdsl.language.ops.pattern import Pattern, parse_pattern
 from archdsl.language.ops.pool import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Reduce
 from archdsl.language.ops.regularize import Dropout, DropPath
-from archdsl.language.ops.resize import Pad, PadChannels, Upsample
+from archdsl.language.ops.resize import Pad, PadChannels, Sample, Upsample
 from archdsl.language.ops.shape import Permute, Reshape, Slice, Split
 from archdsl.language.schema import parameters
 from archdsl.language.source import Source
@@ -376,6 +376,9 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
     (Upsample, {}, (4, 5, 5), errors.WhichSetting),
     (Upsample, {"scale": 2, "size": 8}, (4, 5, 5), errors.WhichSetting),
     (Upsample, {"like": True}, [(4, 5, 5), (4, 5)], errors.WrongInput),
+    (MaxPool, {"k": 2, "size": 2}, (4, 5, 5), errors.WhichSetting),
+    (Sample, {}, (4, 5, 5), errors.WhichSetting),
+    (Sample, {"offset": True}, [(4, 5, 5), (2, 4, 5)], errors.WrongInput),
     (Pad, {"amount": 1, "top": 1}, (4, 5, 5), errors.WhichSetting),
     (Pad, {}, (4, 5, 5), errors.WhichSetting),
     (Pad, {"amount": 5, "mode": "reflect"}, (4, 5, 5), errors.PaddingTooLarge),
@@ -418,6 +421,11 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
 FURTHER: list[tuple[type[Op], dict[str, Any], Any]] = [  # what else is said, by the same errors
     (MaxPool, {"k": 2, "padding": (1, 1)}, (4, 2, 5, 5)),
     (Upsample, {"size": (2, 2, 2)}, (4, 5, 5)),
+    (Upsample, {"scale": 2, "mode": "nearest", "align_corners": True}, (4, 5, 5)),
+    (AvgPool, {}, (4, 5, 5)),
+    (AvgPool, {"size": 2, "stride": 2, "count_zeros": True}, (4, 5, 5)),
+    (MaxPool, {"size": (2, 2)}, (4, 5)),
+    (Sample, {"grid": True}, [(4, 5, 5), (4, 4, 5)]),
     (Pad, {"top": 1}, (4, 5)),
     (Pad, {"front": 1, "left": 1}, (4, 5, 5)),
     (Pad, {"amount": (2, 1, 1), "mode": "reflect"}, (4, 2, 5, 5)),

@@ -45,7 +45,7 @@ def signature(op: type[Op]) -> str:
     """How an op is written, with its defaults.
 
     >>> signature(OPS["maxpool"])
-    'maxpool(k, stride=auto, padding=auto, ceil=false)'
+    'maxpool(k=auto, stride=auto, padding=auto, ceil=false, size=auto)'
     """
     given = ", ".join(p for p in op.ports if p != "*") if op.gives else ""
     given = "a, b, …" if op.gives and op.ports == ("*",) else given

@@ -213,6 +213,8 @@ def softmax(op: act.Softmax, types: Types) -> Code:
 
 
 def max_pool(op: pool.MaxPool, types: Types) -> Code:
+    if op.size is not None:
+        return _fitted_pool("max", op, types)
     settings = (*sized(kernel=same(op.k)), *args(strides=(same(op.strides), same(op.k))))
     if axes(types) < 3 and _is_plain(op, op.pads):
         return _plain_pool("max_pool", f"MaxPooling{axes(types)}D", op, settings)
@@ -225,12 +227,19 @@ def max_pool(op: pool.MaxPool, types: Types) -> Code:
 
 
 def avg_pool(op: pool.AvgPool, types: Types) -> Code:
+    if op.size is not None:
+        return _fitted_pool("mean", op, types)
     settings = (*sized(kernel=same(op.k)), *args(strides=(same(op.strides), same(op.k))))
     if axes(types) < 3 and _is_plain(op, op.padding):
         return _plain_pool("average_pool", f"AveragePooling{axes(types)}D", op, settings)
     counts = dim(bool(op.count_zeros) if op.count_zeros is not None else True)
     more = args(padding=(same(op.padding), 0), count_zeros=(counts, True), ceil=(op.ceil, False))
     return module(Layer("AveragePooling2D" if axes(types) == 2 else "AveragePooling", (*settings, *more)))
+
+
+def _fitted_pool(how: str, op: pool.MaxPool | pool.AvgPool, types: Types) -> Code:
+    size = op.shape(types[0]).spatial
+    return Code(f"fitted_pool({{0}}, {{size}}, ops.{how})", values={"size": size if len(size) > 1 else size[0]})
 
 
 def _plain_pool(name: str, cls: str, op: pool.MaxPool | pool.AvgPool, settings: tuple[Arg, ...]) -> Code:
@@ -257,6 +266,13 @@ def global_pool(name: str, cls: str) -> Emitter:
 
 def upsample(op: resize.Upsample, types: Types) -> Code:
     n = axes(types)
+    if op.align_corners or op.align_corners.expr is not None:
+        corners = args(align_corners=(op.align_corners, False))
+        if op.scale is not None:
+            return module(Layer("LinearUpSampling", (*sized(scale=same(op.scale)), *corners)))
+        size = f"ops.shape({{1}})[1:{n + 1}]" if op.like else "{size}"
+        sizes: dict[str, Value] = {} if op.size is None else {"size": op.shape(types[0]).spatial}
+        return Code(f"resize_linear({{0}}, {size}, {{args}})", values=sizes, args=corners)
     if op.scale is not None:
         linear = "BilinearUpSampling2D" if n == 2 else "LinearUpSampling"
         cls = {"nearest": f"layers.UpSampling{n}D", "bilinear": linear}[op.mode]
@@ -457,6 +473,7 @@ EMIT: dict[type[Op], Emitter] = {
     merge.Minimum: extreme("minimum"),
     merge.Concat: concat,
     resize.Upsample: upsample,
+    resize.Sample: lambda op, types: Code("sample({0}, {1})" if op.grid else "sample_around({0}, {1})"),
     resize.Pad: pad,
     resize.PadChannels: pad_channels,
     shape.Reshape: rearrange,

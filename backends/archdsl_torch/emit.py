@@ -145,6 +145,8 @@ def softmax(op: act.Softmax, types: Types) -> Code:
 
 
 def max_pool(op: pool.MaxPool, types: Types) -> Code:
+    if op.size is not None:
+        return fitted_pool("max_pool", "MaxPool", op, types)
     stride = Arg(same(op.strides), "stride", same(op.k), positional=True)
     settings = (*sized(kernel=same(op.k)), stride, *args(padding=(same(op.pads), 0), ceil_mode=(op.ceil, False)))
     n = axes(types)
@@ -152,12 +154,19 @@ def max_pool(op: pool.MaxPool, types: Types) -> Code:
 
 
 def avg_pool(op: pool.AvgPool, types: Types) -> Code:
+    if op.size is not None:
+        return fitted_pool("avg_pool", "AvgPool", op, types)
     stride = Arg(same(op.strides), "stride", same(op.k), positional=True)
     counts = dim(bool(op.count_zeros) if op.count_zeros is not None else True)
     more = args(padding=(same(op.padding), 0), ceil_mode=(op.ceil, False), count_include_pad=(counts, True))
     settings = (*sized(kernel=same(op.k)), stride, *more)
     n = axes(types)
     return Code(f"F.avg_pool{n}d({{0}}, {{args}})", Layer(f"nn.AvgPool{n}d", settings), args=settings)
+
+
+def fitted_pool(name: str, cls: str, op: pool.MaxPool | pool.AvgPool, types: Types) -> Code:
+    settings, n = sized(size=same(op.size)), axes(types)
+    return Code(f"F.adaptive_{name}{n}d({{0}}, {{args}})", Layer(f"nn.Adaptive{cls}{n}d", settings), args=settings)
 
 
 def global_pool(name: str, cls: str) -> Emitter:
@@ -172,7 +181,7 @@ def global_pool(name: str, cls: str) -> Emitter:
 
 
 def upsample(op: resize.Upsample, types: Types) -> Code:
-    corners = args(align_corners=(dim(False), None)) if op.mode == "bilinear" else ()
+    corners = args(align_corners=(op.align_corners, None)) if op.mode == "bilinear" else ()
     linear = {1: "linear", 3: "trilinear"}.get(axes(types), "bilinear")
     mode = args(mode=(linear if op.mode == "bilinear" else op.mode, None))
     if op.like:
@@ -368,6 +377,7 @@ EMIT: dict[type[Op], Emitter] = {
     merge.Minimum: extreme("minimum", "max"),
     merge.Concat: concat,
     resize.Upsample: upsample,
+    resize.Sample: lambda op, types: Code("sample({0}, {1})" if op.grid else "sample_around({0}, {1})"),
     resize.Pad: pad,
     resize.PadChannels: pad_channels,
     shape.Reshape: rearrange,

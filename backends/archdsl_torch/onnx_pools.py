@@ -57,6 +57,15 @@ def avg_pool2d(
     return op.Div(op.AveragePool(_padded(x, pads, ends, 0.0), **how), op.AveragePool(shares, **how))
 
 
+def fitted_max_pool(x: Any, size: Sequence[int]) -> Any:
+    """Windows of several lengths, each by itself; ONNX has none of its own. Sizes are known."""
+    for axis, (n, count) in enumerate(zip(x.shape[-len(size) :], size, strict=True), len(x.shape) - len(size)):
+        ends = [(i * n // count, -(-(i + 1) * n // count)) for i in range(count)]
+        parts = (op.Slice(x, _ints(a), _ints(b), _ints(axis)) for a, b in ends)
+        x = op.Concat(*(op.ReduceMax(part, _ints(axis)) for part in parts), axis=axis)
+    return x, op.Cast(x, to=7)  # and where each was, which nobody reads
+
+
 def _pairs(k: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> tuple[Two, Two, Two]:
     """One number is meant for both axes, and no stride is that of the window."""
     window, by, pads = ([*n, *n] if len(n) == 1 else [*n] for n in (k, stride, padding))
@@ -99,4 +108,7 @@ def _ints(*values: int) -> Any:
 POOLS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.aten.max_pool2d.default: max_pool2d,
     torch.ops.aten.avg_pool2d.default: avg_pool2d,
+    torch.ops.aten.adaptive_max_pool1d.default: fitted_max_pool,
+    torch.ops.aten.adaptive_max_pool2d.default: fitted_max_pool,
+    torch.ops.aten.adaptive_max_pool3d.default: fitted_max_pool,
 }

@@ -244,12 +244,25 @@ def _pool(op: Any, x: Tensor, pads: Sequence[int], value: float, whole: bool = F
     return _windows(_framed(framed, [(0, n) for n in rests], value), k, stride)
 
 
+def _fitted(op: Any, x: Tensor, reduce: Rule) -> Tensor:
+    """So many windows along each axis, which may share positions."""
+    for axis, count in enumerate(_spread(op.size, x), 2):
+        n = x.shape[axis]
+        parts = [_cut(x, axis, i * n // count, math.ceil((i + 1) * n / count)) for i in range(count)]
+        x = _library(x).stack([reduce(part, axis) for part in parts], axis)
+    return x
+
+
 def _max_pool(op: Any, w: Weights, x: Tensor) -> Tensor:
+    if op.size is not None:
+        return _fitted(op, x, _library(x).amax)
     pads = [k // 2 if k % 2 else 0 for k in _spread(op.k, x)] if op.padding is None else _spread(op.padding, x)
     return _library(x).amax(_pool(op, x, pads, -math.inf), 2)
 
 
 def _avg_pool(op: Any, w: Weights, x: Tensor) -> Tensor:
+    if op.size is not None:
+        return _fitted(op, x, _library(x).mean)
     pads = _spread(op.padding, x)
     counted = _pool(op, _library(x).ones_like(x), pads, 0.0, bool(op.count_zeros))
     return _pool(op, x, pads, 0.0).sum(2) / counted.sum(2)
@@ -318,20 +331,33 @@ def _upsample(op: Any, w: Weights, x: Tensor, *like: Tensor) -> Tensor:
         if op.mode == "nearest":
             x = x[(slice(None),) * axis + ([i * n // to for i in range(to)],)]
         else:
-            moved = _library(x).moveaxis(x, axis, -1) @ _between(x, n, to).T
+            moved = _library(x).moveaxis(x, axis, -1) @ _between(x, n, to, bool(op.align_corners)).T
             x = _library(x).moveaxis(moved, -1, axis)
     return x
 
 
-def _between(x: Tensor, n: int, to: int) -> Tensor:
-    """[to, n]: what each of `to` pixels takes of `n`, by their centres."""
+def _between(x: Tensor, n: int, to: int, corners: bool) -> Tensor:
+    """[to, n]: what each of `to` pixels takes of `n`, by their centres, or from the first to the last."""
     shares = np.zeros((to, n))
     for i in range(to):
-        at = min(max((i + 0.5) * n / to - 0.5, 0), n - 1)
+        at = i * (n - 1) / max(to - 1, 1) if corners else min(max((i + 0.5) * n / to - 0.5, 0), n - 1)
         low = int(at)
         shares[i, low] += 1 - (at - low)
         shares[i, min(low + 1, n - 1)] += at - low
     return _library(x).asarray(shares, dtype=x.dtype)
+
+
+def _sample(op: Any, w: Weights, x: Tensor, places: Tensor) -> Tensor:
+    """Each pixel of the image gives to each place what its distance leaves, in rows and in columns."""
+    np_ = _library(x)
+    shares = []
+    for axis in (0, 1):
+        pixels = np_.arange(x.shape[2 + axis])
+        at = places[:, axis]
+        if op.offset:
+            at = at + pixels.reshape(-1, 1) if axis == 0 else at + pixels
+        shares.append(np_.clip(1 - np_.abs(at[..., None] - pixels), 0, None))
+    return np_.einsum("bchw,byxh,byxw->bcyx", x, *shares)
 
 
 def _pad(op: Any, w: Weights, x: Tensor) -> Tensor:
@@ -473,6 +499,7 @@ RULES: dict[str, Rule] = {
     "groupnorm": _group_norm,
     "l2norm": _l2norm,
     "standardize": lambda op, w, x: _normalised(x, [a + 1 for a in op.axes(_type(x))], float(op.eps)),
+    "sample": _sample,
     "id": lambda op, w, x: x,
     "relu": lambda op, w, x: _relu(x),
     "relu6": lambda op, w, x: _library(x).where(x >= 6, 0 * x + 6, _relu(x)),

@@ -3,32 +3,51 @@
 from math import prod
 from typing import ClassVar
 
-from archdsl.language.errors.shapes import PaddingTooLarge, WindowTooLarge, WrongInput, ZerosUnsaid
+from archdsl.language.errors.shapes import PaddingTooLarge, WhichSetting, WindowTooLarge, WrongInput, ZerosUnsaid
 from archdsl.language.ops.axes import GRID, Spatial, by, each, grid, spread
 from archdsl.language.ops.conv import slide
 from archdsl.language.ops.op import Op, Reject, op
 from archdsl.language.ops.pattern import Regrouping, reduce_plan
-from archdsl.language.schema import parameter
+from archdsl.language.schema import parameter, parameters
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["AvgPool", "GlobalAvgPool", "GlobalMaxPool", "MaxPool", "Reduce"]
 
 
 class Windows(Op):
-    """Base of the pools whose windows slide."""
+    """Base of the pools whose windows slide, or are as many as `size` says."""
 
-    k: Spatial
+    k: Spatial | None
     stride: Spatial | None
     ceil: Dim
+    size: Spatial | None
+
+    @property
+    def window(self) -> Spatial:
+        """k, where windows slide."""
+        assert self.k is not None
+        return self.k
 
     @property
     def strides(self) -> Spatial:
-        return self.k if self.stride is None else self.stride
+        return self.window if self.stride is None else self.stride
+
+    def _fitted(self, x: TensorType) -> TensorType | None:
+        """What comes out where `size` says it; None where windows slide. Raises Reject."""
+        sliding = [p.name for p in parameters(type(self)) if p.name != "size" and getattr(self, p.field) != p.default]
+        if (self.size is None) == (self.k is None) or (self.size is not None and sliding):
+            given = " and ".join([*sliding, *(["size"] if self.size is not None else [])]) or "neither"
+            advice = f"`{self.name}(2)` slides windows of 2, `{self.name}(size=7)` gives 7 of them a side"
+            raise Reject(WhichSetting(self.name, "a window `k` that slides, or a `size` alone", given, advice))
+        if self.size is None:
+            return None
+        grid(self.name, x)
+        return x.with_shape(x.c, *each(self, "size", self.size, x))
 
     def _slid(self, x: TensorType, pads: Spatial) -> TensorType:
         """[c, h', w']. Raises Reject."""
         size = grid(self.name, x)
-        k, stride = each(self, "k", self.k, x), each(self, "stride", self.strides, x)
+        k, stride = each(self, "k", self.window, x), each(self, "stride", self.strides, x)
         padding = each(self, "padding", pads, x)
         if any(2 * int(p) > int(window) for p, window in zip(padding, k, strict=True)):
             limit, reason = by(tuple(n // 2 for n in k)), "a window could see nothing but padding"
@@ -45,16 +64,20 @@ class MaxPool(Windows):
     `ceil=true` rounds up instead: a last window that reaches over the end counts if it starts before it.
     Window, stride and padding are an int, or a list with one for each axis.
 
+    `size=[7, 7]` is what comes out instead, whatever goes in: window i of h' covers the rows from
+    floor(i * h / h') up to, not including, ceil((i + 1) * h / h'), other axes alike.
+
     Params: none.  MACs: 0.
-    Errors: E0201 (no spatial axis, or more than three), E0207 (window larger than the image), E0216 (padding over
-    half a window), E0230 (a list for other axes).
+    Errors: E0201 (no spatial axis, or more than three), E0207 (window larger than the image), E0214 (a window and a
+    size, or neither), E0216 (padding over half a window), E0230 (a list for other axes).
     Source: Ranzato et al. 2007; Krizhevsky et al. 2012 for windows that overlap.
     """
 
-    k: Spatial = parameter("spatial", low=1)
+    k: Spatial | None = parameter("spatial", low=1, auto=True)
     stride: Spatial | None = parameter("spatial", low=1, auto=True)
     padding: Spatial | None = parameter("spatial", low=0, auto=True)
     ceil: Dim = parameter("bool", False)
+    size: Spatial | None = parameter("spatial", low=1, auto=True)
 
     examples: ClassVar = [
         ((4, 8, 8), {"k": 2}, (4, 4, 4)),
@@ -63,6 +86,7 @@ class MaxPool(Windows):
         ((4, 8, 9), {"k": (1, 2), "stride": (1, 2)}, (4, 8, 4)),
         ((4, 9), {"k": 3, "stride": 2}, (4, 5)),
         ((4, 4, 8, 8), {"k": (1, 2, 2)}, (4, 4, 4, 4)),
+        ((4, 9, 8), {"size": (2, 3)}, (4, 2, 3)),
     ]
 
     @property
@@ -70,10 +94,10 @@ class MaxPool(Windows):
         """Minus infinities on either side, by axis."""
         if self.padding is not None:
             return self.padding
-        return spread(lambda k: k // 2 if int(k) % 2 else Dim(0), self.k)
+        return spread(lambda k: k // 2 if int(k) % 2 else Dim(0), self.window)
 
     def shape(self, x: TensorType) -> TensorType:
-        return self._slid(x, self.pads)
+        return self._fitted(x) or self._slid(x, self.pads)
 
     def saved(self, x: TensorType) -> int:
         return self.shape(x).elements
@@ -88,17 +112,22 @@ class AvgPool(Windows):
     h' = floor((h + 2*padding - k) / stride) + 1, other axes alike; `ceil=true` rounds up instead, and what a
     window has beyond the padded image never counts. A window of a volume is no larger than the volume itself.
 
+    `size=[7, 7]` is what comes out instead, whatever goes in: window i of h' covers the rows from
+    floor(i * h / h') up to, not including, ceil((i + 1) * h / h'), other axes alike.
+
     Params: none.  MACs: 0.
     Errors: E0201 (no spatial axis, or more than three), E0206 (padding without `count_zeros`), E0207 (window larger
-    than the image), E0216 (padding over half a window), E0230 (a list for other axes).
+    than the image), E0214 (a window and a size, or neither), E0216 (padding over half a window), E0230 (a list for
+    other axes).
     Source: LeCun et al. 1998; as a shortcut He et al. 2019 (arXiv:1812.01187).
     """
 
-    k: Spatial = parameter("spatial", low=1)
+    k: Spatial | None = parameter("spatial", low=1, auto=True)
     stride: Spatial | None = parameter("spatial", low=1, auto=True)
     padding: Spatial = parameter("spatial", 0, low=0)
     count_zeros: Dim | None = parameter("bool", auto=True)
     ceil: Dim = parameter("bool", False)
+    size: Spatial | None = parameter("spatial", low=1, auto=True)
 
     examples: ClassVar = [
         ((4, 8, 8), {"k": 2}, (4, 4, 4)),
@@ -107,12 +136,15 @@ class AvgPool(Windows):
         ((4, 8, 8), {"k": 3, "stride": 2, "ceil": True}, (4, 4, 4)),
         ((4, 9), {"k": 2}, (4, 4)),
         ((4, 4, 6, 6), {"k": 3, "stride": 1, "padding": 1, "count_zeros": False}, (4, 4, 6, 6)),
+        ((4, 10, 8), {"size": 3}, (4, 3, 3)),
     ]
 
     def shape(self, x: TensorType) -> TensorType:
+        if fitted := self._fitted(x):
+            return fitted
         if self.count_zeros is None and any(map(int, each(self, "padding", self.padding, x))):
             raise Reject(ZerosUnsaid(self.name), at="padding")
-        found, window = self._slid(x, self.padding), each(self, "k", self.k, x)
+        found, window = self._slid(x, self.padding), each(self, "k", self.window, x)
         if x.rank == 4 and any(k > n for k, n in zip(window, x.spatial, strict=True)):  # PyTorch refuses it
             raise Reject(WindowTooLarge(self.name, by(window), f"{by(x.spatial)} without padding"))
         return found

@@ -3,12 +3,12 @@
 from typing import ClassVar
 
 from archdsl.language.errors.shapes import PaddingTooLarge, SizeTooSmall, WhichSetting, WrongInput
-from archdsl.language.ops.axes import Spatial, by, each, grid
+from archdsl.language.ops.axes import Spatial, by, each, grid, image
 from archdsl.language.ops.op import Op, Reject, op
 from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
-__all__ = ["Pad", "PadChannels", "Upsample"]
+__all__ = ["Pad", "PadChannels", "Sample", "Upsample"]
 
 _SIDES = ("front", "back"), ("top", "bottom"), ("left", "right")  # of depth, height and width
 
@@ -20,12 +20,13 @@ class Upsample(Op):
 
     `bilinear`, which is linear along each axis: pixels are areas (half-pixel centres): output row i reads at
     (i + 0.5) * h / h' - 0.5, clamped to the image, between its two neighbours. `nearest`: output row i reads row
-    floor(i * (h / h')), in float32.
+    floor(i * (h / h')), in float32. With `align_corners=true`, of `bilinear` alone, the first and last pixels keep
+    their places: row i reads at i * (h - 1) / (h' - 1), one row alone at 0.
     It may also shrink; nothing is smoothed then.
 
     Params: none.  MACs: 0.
     Errors: E0201 (no spatial axis, or more than three; `like` has others), E0214 (none or several of like, scale,
-    size), E0230 (a list for other axes).
+    size; corners of `nearest`), E0230 (a list for other axes).
     Source: as attention's way up Wang et al. 2017 (arXiv:1704.06904).
     """
 
@@ -33,6 +34,7 @@ class Upsample(Op):
     size: Spatial | None = parameter("spatial", low=1, auto=True)
     like: bool | None = parameter("tensor", auto=True)
     mode: str = parameter("word", "bilinear", words=("bilinear", "nearest"))
+    align_corners: Dim = parameter("bool", False)
 
     examples: ClassVar = [
         ((4, 5, 6), {"scale": 2}, (4, 10, 12)),
@@ -41,6 +43,7 @@ class Upsample(Op):
         ((4, 5), {"scale": 2}, (4, 10)),
         ((4, 2, 3, 4), {"scale": (1, 2, 2), "mode": "nearest"}, (4, 2, 6, 8)),
         ((4, 2, 3, 4), {"size": (3, 5, 2)}, (4, 3, 5, 2)),
+        ((4, 5, 6), {"scale": 2, "align_corners": True}, (4, 10, 12)),
     ]
 
     def shape(self, x: TensorType, *like: TensorType) -> TensorType:
@@ -50,6 +53,9 @@ class Upsample(Op):
             choices, found = "one of `like`, `scale` and `size`", " and ".join(given) or "none"
             advice = "`upsample(like=in)` takes the size of `in`, `upsample(scale=2)` doubles its own"
             raise Reject(WhichSetting(self.name, choices, found, advice))
+        if self.align_corners and self.mode == "nearest":
+            advice = "`nearest` reads whole pixels: leave `align_corners` out, or read between them"
+            raise Reject(WhichSetting(self.name, "`align_corners` with `bilinear` alone", '"nearest"', advice), "mode")
         if self.scale is not None:
             factors = each(self, "scale", self.scale, x)
             return x.with_shape(x.c, *(n * factor for n, factor in zip(sizes, factors, strict=True)))
@@ -60,6 +66,42 @@ class Upsample(Op):
             error = WrongInput(self.name, f"a `like` of {x.rank} axes here", str(like[0]), "both need as many axes")
             raise Reject(error, labels=((0, str(x)), (1, str(like[0]))))
         return x.with_shape(x.c, *wanted)
+
+
+@op
+class Sample(Op):
+    """Read an image at computed places, between its four nearest pixels: [c, h, w] -> [c, h', w'].
+
+    `grid` is a tensor [2, h', w']: the row and the column of each place, in pixels from 0, the centre of the first
+    one, to h - 1 and w - 1. `offset` is a tensor [2, h, w] that says how far from itself each pixel is read. Exactly
+    one of them. Beyond its border the image is 0, and fades to it within a pixel. Gradients reach places, too.
+
+    Params: none.  MACs: 0.
+    Errors: E0201 (no image; a grid that has not two channels, or an offset of another size), E0214 (both or neither).
+    Source: Jaderberg et al. 2015 (arXiv:1506.02025); with offsets Dai et al. 2017 (arXiv:1703.06211).
+    """
+
+    grid: bool | None = parameter("tensor", auto=True)
+    offset: bool | None = parameter("tensor", auto=True)
+
+    keeps_input = True
+    examples: ClassVar = [
+        ([(4, 5, 6), (2, 3, 7)], {"grid": True}, (4, 3, 7)),
+        ([(4, 5, 6), (2, 5, 6)], {"offset": True}, (4, 5, 6)),
+    ]
+
+    def shape(self, x: TensorType, *places: TensorType) -> TensorType:
+        c, h, w = image(self.name, x)
+        if len(places) != 1:
+            given = "both" if places else "neither"
+            advice = "`sample(grid=places)` reads at places, `sample(offset=shift)` so far from each pixel"
+            raise Reject(WhichSetting(self.name, "one of `grid` and `offset`", given, advice))
+        (at,) = places
+        wanted = "a `grid` [2, h', w']" if self.grid else f"an `offset` [2, {h}, {w}]"
+        if at.rank != 3 or at.c != 2 or (self.offset and at.spatial != (h, w)):
+            advice = "channel 0 is rows and channel 1 columns: `conv(2, 3)` gives both"
+            raise Reject(WrongInput(self.name, wanted, str(at), advice), labels=((0, str(x)), (1, str(at))))
+        return x.with_shape(c, *at.spatial)
 
 
 @op

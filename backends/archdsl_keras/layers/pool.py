@@ -10,6 +10,7 @@ __all__ = [
     "CeilMaxPooling2D",
     "MaxPooling",
     "MaxPooling2D",
+    "fitted_pool",
     "pool_ends",
     "pool_widths",
     "pooled",
@@ -176,3 +177,15 @@ class AveragePooling(layers.Layer):
             counted = ops.pad(counted, widths)
         share = pooled(ops.average_pool, counted, *windows)
         return pooled(ops.average_pool, ops.pad(x, widths), *windows) / share
+
+
+def fitted_pool(x, size, how):
+    """`size` windows along each axis, whatever its length, and `how` of each.
+
+    Window i of m covers what lies from floor(i * n / m) to ceil((i + 1) * n / m).
+    """
+    for axis, count in enumerate((size,) if isinstance(size, int) else size, 1):
+        n, moved = ops.shape(x)[axis], ops.moveaxis(x, axis, 0)
+        parts = (moved[i * n // count : -(-(i + 1) * n // count)] for i in range(count))
+        x = ops.moveaxis(ops.stack([how(part, axis=0) for part in parts]), 0, axis)
+    return x

@@ -13,6 +13,8 @@ __all__ = [
     "resize_bilinear",
     "resize_linear",
     "resize_nearest",
+    "sample",
+    "sample_around",
 ]
 
 
@@ -77,17 +79,20 @@ class BilinearUpSampling2D(layers.Layer):
         return resize_bilinear(x, [n * factor for n, factor in sizes])
 
 
-def resize_linear(x, size):
+def resize_linear(x, size, align_corners=False):
     """`x` resized along each of its axes, read between its positions.
 
-    Positions have centres halfway and are clamped to the ends. Keras's own resize
-    knows images alone.
+    Positions have centres halfway and are clamped to the ends, or the first and the
+    last keep their places. Keras's own resize knows images alone.
     """
     wide = keras.backend.result_type(x.dtype, "float32")
     for axis, new in enumerate([size] if isinstance(size, int) else size, 1):
         old = ops.shape(x)[axis]
         scale = ops.cast(old, wide) / ops.cast(new, wide)
         at = (ops.arange(new, dtype=wide) + 0.5) * scale - 0.5
+        if align_corners:
+            steps = ops.cast(ops.maximum(new - 1, 1), wide)
+            at = ops.arange(new, dtype=wide) * (ops.cast(old - 1, wide) / steps)
         at = ops.clip(at, 0, ops.cast(old - 1, wide))
         weights = ops.relu(1 - ops.abs(at[:, None] - ops.arange(old, dtype=wide)))
         moved = ops.moveaxis(x, axis, -1) @ ops.transpose(ops.cast(weights, x.dtype))
@@ -98,11 +103,39 @@ def resize_linear(x, size):
 class LinearUpSampling(layers.Layer):
     """Each axis enlarged by a whole factor, read between its positions."""
 
-    def __init__(self, size, **kwargs):
+    def __init__(self, size, align_corners=False, **kwargs):
         super().__init__(**kwargs)
         self.factors = size
+        self.align_corners = align_corners
 
     def call(self, x):
         factors = for_axes(self.factors, len(x.shape) - 2)
         sizes = zip(ops.shape(x)[1:-1], factors, strict=True)
-        return resize_linear(x, [n * factor for n, factor in sizes])
+        sizes = [n * factor for n, factor in sizes]
+        return resize_linear(x, sizes, self.align_corners)
+
+
+def sample(x, grid):
+    """`x` read between its pixels at rows grid[..., 0] and columns grid[..., 1]."""
+    height, width = ops.shape(x)[1:3]
+    pixels = ops.reshape(x, (-1, height * width, x.shape[-1]))
+    places = ops.reshape(grid, (-1, ops.shape(grid)[1] * ops.shape(grid)[2], 2))
+    low = ops.floor(places)
+    found = 0
+    for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        at = low + ops.cast(corner, low.dtype)
+        share = ops.prod(1 - ops.abs(places - at), -1, keepdims=True)
+        row, column = ops.split(at, 2, -1)
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        row, column = ops.clip(row, 0, height - 1), ops.clip(column, 0, width - 1)
+        index = ops.cast(row, "int32") * width + ops.cast(column, "int32")
+        read = ops.take_along_axis(pixels, index, axis=1)
+        found = found + read * ops.where(inside, share, 0)
+    return ops.reshape(found, (-1, *ops.shape(grid)[1:3], x.shape[-1]))
+
+
+def sample_around(x, offset):
+    """`x` read so far from each of its pixels."""
+    rows, columns = (ops.arange(n, dtype=x.dtype) for n in ops.shape(x)[1:3])
+    own = ops.stack(ops.meshgrid(rows, columns, indexing="ij"), -1)
+    return sample(x, offset + own)

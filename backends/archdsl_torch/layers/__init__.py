@@ -20,6 +20,8 @@ LAYERS = {
     "TiledAttention": "attend",
     "padded_attention": "attend",
     "relative_terms": "attend",
+    "sample": "resize",
+    "sample_around": "resize",
     "split_heads": "attend",
 }
 
