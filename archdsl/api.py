@@ -1,7 +1,8 @@
 """What archdsl does, as functions: the command line is a thin layer over these.
 
 A spec is a path, the name of a shipped spec, or the text itself (told by a line's end or a brace in it).
-Settings replace a model's parameters, as `--set` does; `input` replaces its input, as `--input` does: `"3x32x32"`.
+Settings replace a model's parameters, as `--set` does; `input` replaces its inputs, as `--input` does: `"3x32x32"`, or
+`"image=3x64x64,meta=12"`; `features` replaces its outputs, as `--features` does: `"conv3,conv4,head"`, labels or names.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def check(
     found = list(program.diagnostics)
     steps = 0
     for name in [model] if model is not None else program.models:
-        result = elaborate(program, name, _texts(settings), input, steps)
+        result = elaborate(program, name, _texts(settings), input, steps=steps)
         found += result.diagnostics
         if (settings or input is not None) and not result.spent:
             result = elaborate(program, name, steps=result.steps)  # contracts speak of it as it is declared
@@ -62,7 +63,11 @@ def check(
 
 
 def elaborated(
-    spec: Spec, model: str | None = None, settings: Settings | None = None, input: str | None = None
+    spec: Spec,
+    model: str | None = None,
+    settings: Settings | None = None,
+    input: str | None = None,
+    features: str | None = None,
 ) -> tuple[Graph, list[Diagnostic]]:
     """The graph of one model of a spec, and warnings about it.
 
@@ -72,7 +77,7 @@ def elaborated(
 
     program, name = open_model(spec, model)
     try:
-        graph, found = graph_of(program, name, _texts(settings), input)
+        graph, found = graph_of(program, name, _texts(settings), input, features)
     except SpecError as error:
         raise SpecError(_in_order(error.diagnostics)) from None
     return graph, _in_order(found)
@@ -88,13 +93,18 @@ def open_model(spec: Spec, model: str | None = None) -> tuple[Program, str]:
 
 
 def compile(
-    spec: Spec, to: str = "torch", model: str | None = None, settings: Settings | None = None, input: str | None = None
+    spec: Spec,
+    to: str = "torch",
+    model: str | None = None,
+    settings: Settings | None = None,
+    input: str | None = None,
+    features: str | None = None,
 ) -> Artifact:
     """Readable source of a model for the backend `to`. The framework need not be installed.
 
     Raises SpecError where the spec is wrong, ValueError where there is no such backend.
     """
-    graph, _ = elaborated(spec, model, settings, input)
+    graph, _ = elaborated(spec, model, settings, input, features)
     return find(to).emit(graph)
 
 
@@ -104,13 +114,14 @@ def load(
     model: str | None = None,
     settings: Settings | None = None,
     input: str | None = None,
+    features: str | None = None,
 ) -> Any:
     """The built network with fresh weights: it is the generated source that runs.
 
     spec: a spec, or what `compile` gave.
     Raises as `compile` does, and MissingExtra where the framework is not installed.
     """
-    artifact = spec if isinstance(spec, Artifact) else compile(spec, to, model, settings, input)
+    artifact = spec if isinstance(spec, Artifact) else compile(spec, to, model, settings, input, features)
     backend = find(artifact.backend)
     with needs(backend.extra):
         return backend.build(artifact)

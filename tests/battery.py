@@ -292,21 +292,21 @@ def applied(case: Case, ports: list[str], shapes: list[Shape]) -> tuple[str, str
     return f"concat({', '.join(f'{p} -> flatten' for p in pieces)})", f"{', '.join(pieces)} = {call}"
 
 
-def numbers(case: Case, dtype: str) -> tuple[Graph, dict[str, Array], Array, tuple[Array, ...]]:
-    """What a probe is given: graph, weights, input and gradients of the outputs."""
+def numbers(case: Case, dtype: str) -> tuple[Graph, dict[str, Array], tuple[Array], tuple[Array, ...]]:
+    """What a probe is given: graph, weights, inputs and gradients of the outputs."""
     graph, _ = elaborated(spec(case))
     random = np.random.default_rng(0)
     x = random.standard_normal((BATCH, *graph.entries[0].types[0].sizes)).astype(dtype)
     outputs = [graph.type_of(ref).sizes for ref in graph.outputs]
     gradients = tuple(random.standard_normal((BATCH, *sizes)).astype(dtype) for sizes in outputs)
-    return graph, random_weights(graph, dtype=dtype), x, gradients
+    return graph, random_weights(graph, dtype=dtype), (x,), gradients
 
 
 def forward(case: Case) -> Array:
     """What the Keras backend computes in evaluation, in the spec's layout."""
     backend = find("keras")
     assert backend.set_weights is not None
-    graph, tensors, x, _ = numbers(case, "float32")
+    graph, tensors, (x,), _ = numbers(case, "float32")
     network = backend.build(backend.emit(graph))
     backend.set_weights(network, graph, tensors)
     y = network.predict(np.moveaxis(x, 1, -1), verbose=0)
@@ -315,9 +315,9 @@ def forward(case: Case) -> Array:
 
 def exact(case: Case) -> Array:
     """The same in float64, as `archdsl verify` has it."""
-    graph, tensors, x, _ = numbers(case, "float64")
+    graph, tensors, (x,), _ = numbers(case, "float64")
     last = graph.outputs[0].node
-    shown = ability(find("keras"), VALUES)(graph, tensors, x, [last] if last != "in" else [])
+    shown = ability(find("keras"), VALUES)(graph, tensors, (x,), [last] if last != "in" else [])
     return {"in": x, **shown}[last]
 
 

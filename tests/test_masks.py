@@ -120,7 +120,7 @@ def test_masks_are_what_the_network_computes(backend: str) -> None:
     weights = random_weights(graph, 0)
     x = np.random.default_rng(0).standard_normal((2, 8, 6, 4), np.float32)
     channels, one = (place.path for place in choose_masks(graph))
-    found = ability(find_backend(backend), VALUES)(graph, weights, x, [channels, one])
+    found = ability(find_backend(backend), VALUES)(graph, weights, (x,), [channels, one])
     product = np.einsum("oc,bchw->bohw", weights["a.m.conv.weight"][:, :, 0, 0], x)
     np.testing.assert_allclose(found[channels], 1 / (1 + np.exp(-product)), rtol=1e-5)
     assert found[one].shape == (2, 1, 6, 4)

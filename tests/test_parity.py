@@ -114,7 +114,7 @@ def test_noise_drops_numbers_or_whole_examples(noise: str, backend: str) -> None
 @pytest.mark.parametrize("case", FIRST, ids=label)
 def test_keras_computes_nearly_the_same_in_half_precision(case: Case) -> None:
     keras = pytest.importorskip("keras")
-    graph, tensors, x, _ = numbers(case, "float32")
+    graph, tensors, (x,), _ = numbers(case, "float32")
     backend = find("keras")
     assert backend.set_weights is not None
     found = []

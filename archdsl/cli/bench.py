@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 from typing import Any
 
 from archdsl import api
-from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, flag_of, positive
+from archdsl.cli.flags import FEATURES, FORMAT, SPEC, SPEC_FLAGS, Command, flag, flag_of, positive
 from archdsl.cli.specs import find_backend, open_graph
 from archdsl.cli.terminal import print_table, print_text
 from archdsl.language.diagnostics import SpecError
@@ -48,7 +48,8 @@ def bench(
 
 
 def _table(found: Bench) -> Table:
-    title = f"{found.model} {shape_text(found.input)}, batch {found.batch}, {found.backend} on {found.device}"
+    shapes = ", ".join(map(shape_text, found.inputs.values()))
+    title = f"{found.model} {shapes}, batch {found.batch}, {found.backend} on {found.device}"
     ratio = Column(f"against {found.found[0].how}", right=True)
     columns = Column("step"), Column("how", breaks=" "), *_RATES, ratio, Column("peak memory", right=True, rank=1)
     return Table(columns, map(_row, found.found), title)
@@ -73,6 +74,7 @@ COMMANDS = {
         bench,
         SPEC,
         *SPEC_FLAGS,
+        FEATURES,
         flag("--backend", "--to", default="torch", metavar="BACKEND", help="the framework"),
         flag("-b", "--batch", type=positive, default=32, metavar="N", help="images in one step"),
         flag("--seconds", type=_seconds, default=20.0, metavar="N", help="how long to time, about"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl import api
-from archdsl.cli.flags import FILES, FORMAT, SPEC, SPEC_FLAGS, SPECS, TO, Command, flag, positive
+from archdsl.cli.flags import FEATURES, FILES, FORMAT, SPEC, SPEC_FLAGS, SPECS, TO, Command, flag, positive
 from archdsl.cli.specs import find_backend, open_graph, open_spec, parse_settings
 from archdsl.cli.terminal import (
     WRONG_SPEC,
@@ -178,6 +178,7 @@ COMMANDS = {
         show,
         SPEC,
         *SPEC_FLAGS,
+        FEATURES,
         FORMAT,
         flag("--batch", type=positive, default=1, metavar="N", help="examples at once, for the memory figures"),
         flag(
@@ -191,6 +192,7 @@ COMMANDS = {
         draw,
         SPEC,
         *SPEC_FLAGS,
+        FEATURES,
         flag("-o", "--output", metavar="FILE", required=True, help="where to put it; - is standard output"),
         flag("--level", choices=("stage", "block", "op"), default="block", help="how much to draw"),
         flag("--format", choices=("svg", "dot", "png", "pdf"), help="as FILE ends, if not given"),
@@ -200,10 +202,15 @@ COMMANDS = {
         compile,
         SPEC,
         *SPEC_FLAGS,
+        FEATURES,
         TO,
         flag("-o", "--output", metavar="FILE", help="where to put it; printed, if not given"),
         flag("--force", action="store_true", help="replace FILE even where archdsl did not write it"),
-        examples=("archdsl compile lenet5 -o lenet5.py", "archdsl compile net.arch --to keras"),
+        examples=(
+            "archdsl compile lenet5 -o lenet5.py",
+            "archdsl compile net.arch --to keras",
+            "archdsl compile resnet50 --features conv3,conv4,conv5 -o backbone.py",
+        ),
     ),
     "explain": Command(
         explain,

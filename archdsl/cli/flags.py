@@ -1,6 +1,6 @@
 """The arguments and flags that commands share, and what a command is."""
 
-from argparse import SUPPRESS, ArgumentTypeError
+from argparse import SUPPRESS, Action, ArgumentTypeError
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from archdsl.language.schema import Parameter
 
 __all__ = [
+    "FEATURES",
     "FILES",
     "FORMAT",
     "SPEC",
@@ -71,6 +72,14 @@ def grouped(title: str, *flags: Flag) -> Iterator[Flag]:
     return (replace(flag, group=title) for flag in flags)
 
 
+class _Inputs(Action):
+    """`--input image=3x64x64 --input meta=12` is `--input image=3x64x64,meta=12`."""
+
+    def __call__(self, parser: object, given: Any, value: Any, option: object = None) -> None:
+        before = getattr(given, self.dest, None)
+        setattr(given, self.dest, value if before is None or "=" not in value else f"{before},{value}")
+
+
 SPEC = flag("spec", metavar="SPEC[:MODEL]", help="a file or a shipped spec; - is standard input")
 SPECS = flag("specs", nargs="+", metavar="SPEC[:MODEL]", help="files or shipped specs; - is standard input")
 FILES = flag("files", nargs="+", metavar="FILE", help="spec files; - is standard input")
@@ -78,8 +87,9 @@ SPEC_FLAGS = (
     flag(
         "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="set a parameter; repeatable"
     ),
-    flag("--input", metavar="CxHxW", help="replace the model's input"),
+    flag("--input", action=_Inputs, metavar="[NAME=]CxHxW", help="replace the model's input; of several, each by name"),
     flag("--model", metavar="NAME", help="which model of the file"),
 )
+FEATURES = flag("--features", metavar="NAMES", help="give these stages or values instead of the outputs: conv4,head")
 FORMAT = flag("--format", choices=("text", "json"), default="text", help="for people or for programs")
 TO = flag("--to", default="torch", metavar="BACKEND", help="the framework")

@@ -20,10 +20,15 @@ def open_spec(spec: str, model: str | None) -> tuple[Source, str | None]:
     return source, model or named
 
 
-def open_graph(spec: str, model: str | None, settings: Sequence[str], input: str | None) -> Graph:
-    """The checked graph of the model that `SPEC` and `SPEC_FLAGS` name; warnings are said. Raises SpecError."""
+def open_graph(
+    spec: str, model: str | None, settings: Sequence[str], input: str | None, features: str | None = None
+) -> Graph:
+    """The checked graph of the model that `SPEC`, `SPEC_FLAGS` and `FEATURES` name; warnings are said.
+
+    Raises SpecError.
+    """
     source, named = open_spec(spec, model)
-    graph, warnings = api.elaborated(source, named, parse_settings(settings), input)
+    graph, warnings = api.elaborated(source, named, parse_settings(settings), input, features)
     report(warnings)
     return graph
 

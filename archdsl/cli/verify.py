@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from archdsl import api
-from archdsl.cli.flags import FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
+from archdsl.cli.flags import FEATURES, FORMAT, SPEC, SPEC_FLAGS, Command, flag, positive
 from archdsl.cli.specs import open_graph
 from archdsl.cli.terminal import WRONG_SPEC, WrongCommand, note, print_table, print_text, report
 from archdsl.code.backend import Probe
@@ -234,6 +234,7 @@ COMMANDS = {
         verify,
         SPEC,
         *SPEC_FLAGS,
+        FEATURES,
         flag("--with", dest="columns", type=_names, metavar="A,B", help="what to compare; the first is the reference"),
         flag("--batch", type=_batch, metavar="N", help="examples at once; as few as batch norms allow, if not given"),
         flag("--seed", type=_seed, default=0, metavar="N", help="of weights and input"),

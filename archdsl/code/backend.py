@@ -28,13 +28,13 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a backend computed from given weights, input and gradient of the outputs, for `archdsl verify`.
+    """What a backend computed from given weights, inputs and gradients of the outputs, for `archdsl verify`.
 
     Everything is in the spec's layout (batch first, channels second) and in the dtype that was asked for.
     outputs: of the model in evaluation.  values: of every node in evaluation, by its path; a node of several outputs
         has a tuple.
-    gradients: of sum(outputs * given) in training with dropout and stochastic depth switched off, by weight; `input`
-        is the input's.  state: the running statistics after that one step, by their key.
+    gradients: of sum(outputs * given) in training with dropout and stochastic depth switched off, by weight, and of
+        the inputs, by `Graph.input_names`.  state: the running statistics after that one step, by their key.
     What a backend cannot see (a file format has no gradients) stays empty.
     """
 

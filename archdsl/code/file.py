@@ -15,8 +15,8 @@ from archdsl.code.python import docstring, literal
 from archdsl.code.writer import ClassWriter
 from archdsl.code.written import ClassPlan
 from archdsl.graph.cost import cost
-from archdsl.graph.graph import Node
-from archdsl.language.diagnostics import SpecError
+from archdsl.graph.graph import Graph, Node
+from archdsl.language.diagnostics import SpecError, listed
 from archdsl.language.errors.outputs import NotExpressible
 from archdsl.language.ops.op import Op
 from archdsl.language.printable import one_line
@@ -108,12 +108,20 @@ def _header(module: Module) -> list[str]:
     """The file's docstring; its last line is how `compile` knows its own files."""
     graph = module.model
     doc = graph.doc.strip()
-    sizes = " x ".join(str(s) for s in graph.entries[0].types[0].sizes)
-    facts = f"Input {sizes}, {cost(graph).params:,} parameters."
+    facts = f"{_ports(graph)}, {cost(graph).params:,} parameters."
     asked = f" with {graph.asked}" if graph.asked else ""
     made = one_line(f"{MADE_BY} from {PurePath(graph.span.source.name).name}{asked}.")
     title = f"{graph.block}: {doc}" if doc else graph.block
     return [*docstring(f"{title}\n\n{facts}\n{made}"), ""]
+
+
+def _ports(graph: Graph) -> str:
+    """What goes in, and what comes out where that is more than one tensor."""
+    sizes = {e.name: " x ".join(str(s) for s in e.types[0].sizes) for e in graph.entries}
+    said = f"Input {next(iter(sizes.values()))}"
+    if len(sizes) > 1:
+        said = f"Inputs {listed(f'{name} {size}' for name, size in sizes.items())}"
+    return f"{said}, outputs {listed(graph.results)}" if len(graph.results) > 1 else said
 
 
 def _words(code: Iterable[str]) -> set[str]:

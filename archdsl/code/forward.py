@@ -9,7 +9,7 @@ from typing import Protocol
 from archdsl.code.layout import WIDTH, layout
 from archdsl.code.loops import looped
 from archdsl.code.names import identifier, own_name
-from archdsl.code.python import if_else, literal, wrap
+from archdsl.code.python import dictionary, if_else, literal, wrap
 from archdsl.code.structure import Instruction, Leaf, Tree, is_list
 from archdsl.code.taps import TAP
 from archdsl.code.written import Built, ClassPlan, Val, Written, WrittenCode
@@ -102,10 +102,13 @@ def forward(
     writer = _Forward(plan, dialect, entries, pinned, passes)
     lines = writer.block(list(plan.instructions), 0)
     results = [writer.final(ref) for ref in plan.outputs]
-    row = [wrap(p.text, p.level, CHOICE) for p in results] if plan.is_model else writer.row(plan.outputs, results)
-    text = ", ".join(row) if len(row) > 1 else row[0].removeprefix("*")
-    if len(row) > 1 and len(ends + text) > ROOM:
-        text = f"({text})"
+    if plan.is_model and len(results) > 1:
+        text = dictionary(zip(plan.cls.graph.results, (p.text for p in results), strict=True))
+    else:
+        row = [wrap(p.text, p.level, CHOICE) for p in results] if plan.is_model else writer.row(plan.outputs, results)
+        text = ", ".join(row) if len(row) > 1 else row[0].removeprefix("*")
+        if len(row) > 1 and len(ends + text) > ROOM:
+            text = f"({text})"
     return [*lines, *layout(text, ROOM, ends)]
 
 
@@ -127,7 +130,7 @@ class _Forward:
         self.open: Ref | None = None  # what is not written yet and holds the last value that has to come in order
         self.room = ROOM
         self.first = next(iter(entries.values()), "x")
-        self.passes = passes or self.first
+        self.passes = passes or (self.first if "in" in entries else "x")
         for i, (entry, name) in enumerate(entries.items()):
             ref = Ref(entry)
             self.uses[ref] += pinned and i == 0

@@ -11,7 +11,7 @@ from math import isclose
 from archdsl.code.layout import WIDTH, indented
 from archdsl.language.expr import ATOM, COMPARE, NOT, OPERATORS, POWER, PRODUCT, SUM, UNARY, Expr, Number
 
-__all__ = ["Env", "comment", "docstring", "if_else", "level", "literal", "number", "show", "wrap"]
+__all__ = ["Env", "comment", "dictionary", "docstring", "if_else", "level", "literal", "number", "show", "wrap"]
 
 _WRAPPED = 60  # a line of a comment longer than this was wrapped by its author's editor
 _SIMPLE = re.compile(r"-?([A-Za-z_][\w.]*|[\d.]+)")  # an operand that a power stands close to
@@ -26,6 +26,15 @@ def wrap(text: str, level: int, at_least: int) -> str:
     'c * (a + b)'
     """
     return text if level >= at_least else f"({text})"
+
+
+def dictionary(items: Iterable[tuple[str, str]]) -> str:
+    """The texts of values by name.
+
+    >>> dictionary([("head", "x"), ("side", "self.side(body)")])
+    '{"head": x, "side": self.side(body)}'
+    """
+    return f"{{{', '.join(f'{literal(name)}: {text}' for name, text in items)}}}"
 
 
 def number(value: Number) -> str:

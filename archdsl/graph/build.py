@@ -11,9 +11,13 @@ __all__ = ["graph_of"]
 
 
 def graph_of(
-    program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None
+    program: Program,
+    model: str,
+    settings: Mapping[str, str] | None = None,
+    input: str | None = None,
+    features: str | None = None,
 ) -> tuple[Graph, tuple[Diagnostic, ...]]:
-    """The graph of `model`, and warnings about it. settings, input: as `--set` and `--input` give them.
+    """The graph of `model`, and warnings about it. settings, input, features: as the flags give them.
 
     Raises SpecError where there is none, with every independent reason; contracts are not looked at.
 
@@ -23,7 +27,7 @@ def graph_of(
     >>> str(graph.type_of(graph.outputs[0])), graph.asked
     ('[100]', '--set classes=100')
     """
-    result = elaborate(program, model, settings, input)
+    result = elaborate(program, model, settings, input, features)
     if result.graph is None:
         raise SpecError(result.diagnostics)
     verify(result.graph)

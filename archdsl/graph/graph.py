@@ -213,9 +213,10 @@ class Graph:
     params: every parameter's value, re-rooted: a number `c` is written `c` in here.
     defaults: how a parameter's default is written in the block's names, where it has a plain one.
     bound: numbers the author bound (`width = c/4`), as written, in order.
-    outputs: what `out` is; several for a list. stages: a model's labels, each with its value;
-        stage_docs and stage_spans: their comments, and where the text after the label stands.
-    asked: what was set from outside, as flags: `--set t=4 --input 3x32x32`.
+    outputs: what `out` is; several for a list. results: what a model calls them.
+    stages: a model's labels, each with its value; stage_docs and stage_spans: their comments, and where the text after
+        the label stands.
+    asked: what was set from outside, as flags: `--set t=4 --input 3x32x32`, `--features stem,head`.
     statements: what its text names: bound names and labels.
     shares: what it shares, and what it is lent, by name.
     settled: names that decided what it is built of, in a way that no text shows: the length of a list, what stands at
@@ -232,6 +233,7 @@ class Graph:
     defaults: dict[str, Expr] = field(default_factory=dict)
     bound: dict[str, Dim] = field(default_factory=dict)
     outputs: tuple[Ref, ...] = ()
+    results: tuple[str, ...] = ()
     stages: dict[str, Ref] = field(default_factory=dict)
     stage_docs: dict[str, str] = field(default_factory=dict)
     stage_spans: dict[str, Span] = field(default_factory=dict)
@@ -335,6 +337,24 @@ class Graph:
             found.update(*(t.c.hides for t in node.types), *(c.formula.hides() for c in node.choices if c.formula))
             found.update(*_hidden(node.op))
         return frozenset(found)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """What a model's inputs are called from outside: `input` where there is one.
+
+        >>> tiny.input_names
+        ('input',)
+        """
+        return tuple(e.name for e in self.entries) if len(self.entries) > 1 else ("input",)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What a model's outputs are called from outside: `output` where there is one.
+
+        >>> tiny.output_names
+        ('output',)
+        """
+        return self.results if len(self.results) > 1 else ("output",)
 
     @cached_property
     def entries(self) -> tuple[Node, ...]:

@@ -37,8 +37,8 @@ from archdsl.language.schema import parameters, written
 from archdsl.language.source import Span
 from archdsl.language.types import Dim, TensorType
 
-__all__ = ["argument", "by_appearance", "guard_text", "op_settings", "stage_words", "target_text", "to_text",
-           "value_text"]  # fmt: skip
+__all__ = ["argument", "by_appearance", "guard_text", "inputs_text", "op_settings", "stage_words", "target_text",
+           "to_text", "value_text"]  # fmt: skip
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -178,7 +178,10 @@ def _body(body: Graph, names: Mapping[Graph, str]) -> Iterator[str]:
             yield f"  share {name} = {what} <- {type_text((share.given,))}"
     for node in body:
         yield "  " + _node(body, node, names)
-    yield f"  out = {', '.join(ref_text(r) for r in body.outputs)}"
+    if len(body.results) > 1:
+        yield from (f"  output {n} = {ref_text(r)}" for n, r in zip(body.results, body.outputs, strict=True))
+    else:
+        yield f"  out = {', '.join(ref_text(r) for r in body.outputs)}"
     for label, ref in body.stages.items():
         yield f"  stage {label} = {ref_text(ref)}"
 
@@ -208,6 +211,17 @@ def guard_text(choice: Choice) -> str:
 
 def ref_text(ref: Ref) -> str:
     return ref.node if ref.output == 0 else f"{ref.node}[{ref.output}]"
+
+
+def inputs_text(graph: Graph) -> str:
+    """What a model reads: its sizes, with names where there are several inputs.
+
+    >>> inputs_text(tiny)
+    '[3, 8, 8]'
+    """
+    sizes = [str(entry.types[0]) for entry in graph.entries]
+    named = (f"{name} {size}" for name, size in zip(graph.input_names, sizes, strict=True))
+    return sizes[0] if len(sizes) == 1 else ", ".join(named)
 
 
 def stage_words(graph: Graph, label: str) -> str:

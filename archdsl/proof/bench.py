@@ -4,7 +4,7 @@ Framework-free: a backend has a `bench`, which makes a `Trial`; what is timed, a
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -25,6 +25,7 @@ from archdsl.train.settings import Settings
 
 __all__ = ["MODES", "PLAIN", "Bench", "Measured", "bench"]
 
+Sizes = Mapping[str, tuple[int, ...]]
 Mode = Literal["infer", "train"]
 MODES: tuple[Mode, ...] = ("infer", "train")
 # What all is compared with.
@@ -56,7 +57,7 @@ class Bench:
     """What was measured of a model, by mode, the plain way first. Both ways may be the same one."""
 
     model: str
-    input: tuple[int, ...]
+    inputs: Sizes
     backend: str
     batch: int
     device: str
@@ -64,8 +65,9 @@ class Bench:
 
     def as_json(self) -> dict[str, Any]:
         """Images a second, bytes."""
+        first, *others = self.inputs.values()
         return {
-            "model": self.model, "input": list(self.input), "backend": self.backend, "batch": self.batch,
+            "model": self.model, "input": list(first) if not others else self.inputs, "backend": self.backend, "batch": self.batch,
             "device": self.device,
             "found": [
                 {"step": m.mode, "how": m.how, "images_per_second": m.rate, "lowest": min(m.rates),
@@ -82,18 +84,22 @@ def bench(graph: Graph, backend: Backend, batch: int, settings: Settings, second
     Raises SpecError where the device is missing or its memory too small.
     """
     make = ability(backend, BENCH)
-    artifact, size = backend.emit(graph), graph.entries[0].types[0].sizes
+    artifact, sizes = backend.emit(graph), _sizes(graph)
     ways = [replace(settings, **PLAIN), settings]
     different: dict[str, tuple[Trial, Settings]] = {}
     for way in ways:
-        trial = make(artifact, size, batch, way)
+        trial = make(artifact, sizes, batch, way)
         different.setdefault(trial.how, (trial, way))
     trials = [trial for trial, _ in different.values()]
-    peaks = [_peaks(artifact, size, batch, way) for _, way in different.values()]
+    peaks = [_peaks(artifact, sizes, batch, way) for _, way in different.values()]
     found: list[Measured] = []
     for mode in MODES:
         found += _compare(mode, trials, batch, seconds / len(MODES), [peak[mode] for peak in peaks])
-    return Bench(graph.block, size, backend.name, batch, trials[0].device, tuple(found))
+    return Bench(graph.block, sizes, backend.name, batch, trials[0].device, tuple(found))
+
+
+def _sizes(graph: Graph) -> Sizes:
+    return {name: e.types[0].sizes for name, e in zip(graph.input_names, graph.entries, strict=True)}
 
 
 def _compare(
@@ -133,20 +139,20 @@ def _seconds(run: Callable[[int], None], steps: int) -> float:
 # --- memory, in a process of its own ---------------------------------------------------------------
 
 
-def _peaks(artifact: Artifact, size: tuple[int, ...], batch: int, way: Settings) -> dict[Mode, int | None]:
+def _peaks(artifact: Artifact, sizes: Sizes, batch: int, way: Settings) -> dict[Mode, int | None]:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_measure_memory, artifact, size, batch, way).result()
+        return pool.submit(_measure_memory, artifact, sizes, batch, way).result()
 
 
-def _measure_memory(artifact: Artifact, size: tuple[int, ...], batch: int, way: Settings) -> dict[Mode, int | None]:
+def _measure_memory(artifact: Artifact, sizes: Sizes, batch: int, way: Settings) -> dict[Mode, int | None]:
     """The most bytes that a step took: on the device, or of this process beyond what a network of one layer takes."""
     try:
         backend = find_backend(artifact.backend)
         make = ability(backend, BENCH)
         small, _ = graph_of(load(Source("small.arch", _SMALL)), "small")
-        _steps(make(backend.emit(small), small.entries[0].types[0].sizes, batch, way))
+        _steps(make(backend.emit(small), _sizes(small), batch, way))
         before = _most_memory()
-        return _steps(make(artifact, size, batch, way), before)
+        return _steps(make(artifact, sizes, batch, way), before)
     except SpecError:  # which whoever times the network meets too, and can say
         return dict.fromkeys(MODES)
 

@@ -231,7 +231,7 @@ def verify(
     dtype: str = "float32",
     tolerance: float | None = None,
 ) -> Report:
-    """Run every probe on the same weights, input and gradients of the outputs, and compare with the first one.
+    """Run every probe on the same weights, inputs and gradients of the outputs, and compare with the first one.
 
     probes: by name, two or more.  batch: examples; `smallest_batch` if not given.  dtype: `float32` or `float64`.
     tolerance: relative, of values and statistics; gradients have ten times as much.
@@ -263,12 +263,12 @@ class _Given:
     """What every probe is given."""
 
     tensors: Mapping[str, Array]
-    input: Array
+    inputs: tuple[Array, ...]
     cotangents: tuple[Array, ...]
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        return self.tensors, self.input, self.cotangents
+        return self.tensors, self.inputs, self.cotangents
 
     @classmethod
     def draw(cls, graph: Graph, probe: Probes, batch: int, seed: int, dtype: str) -> _Given:
@@ -278,14 +278,14 @@ class _Given:
         def normal(sizes: Iterable[int]) -> Array:
             return generator.standard_normal((batch, *sizes), np.float32).astype(dtype)
 
-        x = normal(graph.entries[0].types[0].sizes)
+        inputs = tuple(normal(entry.types[0].sizes) for entry in graph.entries)
         cotangents = tuple(normal(graph.type_of(ref).sizes) for ref in graph.outputs)
         weights, about = random_weights(graph, seed, dtype), keys(graph)
         fresh = {key: np.zeros_like(v) if not about[key].trainable else v for key, v in weights.items()}
         has_state = any(not weight.trainable for weight in about.values())
-        state = probe(graph, fresh, x, None).state if has_state else {}
+        state = probe(graph, fresh, inputs, None).state if has_state else {}
         calibrated = {key: value / np.dtype(dtype).type(_momentum(about[key])) for key, value in state.items()}
-        return cls(weights | calibrated, x, cotangents)
+        return cls(weights | calibrated, inputs, cotangents)
 
 
 def _momentum(weight: Weight) -> float:
@@ -306,8 +306,8 @@ def _rows(graph: Graph, batch: int, wanted: Probe, found: Mapping[str, Probe]) -
             path = place.path if len(expected) == 1 else f"{place.path}:{i}"
             whole = {n: _with_batch(v[i], shape) for n, v in others.items()}
             yield _row("value", path, place, _with_batch(values[i], shape), whole)
-    for i, value in enumerate(wanted.outputs):
-        yield _row("output", f"output {i}" if i else "output", None, value, {n: p.outputs[i] for n, p in found.items()})
+    for i, (name, value) in enumerate(zip(graph.output_names, wanted.outputs, strict=True)):
+        yield _row("output", name, None, value, {n: p.outputs[i] for n, p in found.items()})
     yield from _of_weights(graph, at, "gradient", wanted.gradients, {n: p.gradients for n, p in found.items()})
     yield from _of_weights(graph, at, "statistic", wanted.state, {n: p.state for n, p in found.items()})
 
@@ -315,9 +315,9 @@ def _rows(graph: Graph, batch: int, wanted: Probe, found: Mapping[str, Probe]) -
 def _of_weights(
     graph: Graph, at: Sequence[Place], kind: Kind, wanted: Mapping[str, Array], found: Mapping[str, Mapping[str, Array]]
 ) -> Iterator[Row]:
-    """In the order of the graph, the input first."""
+    """In the order of the graph, the inputs first."""
     homes = {p.home: p for p in reversed(at)}
-    order = [*(["input"] if "input" in wanted else []), *(key for key in keys(graph) if key in wanted)]
+    order = [key for key in (*graph.input_names, *keys(graph)) if key in wanted]
     home = {key: key if key in homes else key.rpartition(".")[0] for key in order}
     sizes: dict[str, float] = {}
     for key in order if kind == "gradient" else ():

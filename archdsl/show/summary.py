@@ -9,7 +9,7 @@ from rich.text import Text
 
 from archdsl.graph.cost import Cost, Price, of_op
 from archdsl.graph.graph import Call, Chain, Graph, Input, Node, Select
-from archdsl.graph.text import argument, op_settings, stage_words
+from archdsl.graph.text import argument, inputs_text, op_settings, stage_words
 from archdsl.language.ops.op import Op
 from archdsl.language.printable import one_line
 from archdsl.language.types import Dim, TensorType
@@ -26,6 +26,8 @@ def as_json(graph: Graph, found: Cost) -> dict[str, Any]:
         "model": graph.block, "params": found.params, "state": found.state, "macs": found.macs,
         "input": list(graph.entries[0].types[0].sizes),
         "output": list(graph.type_of(graph.outputs[0]).sizes),
+        "inputs": _sizes(graph.input_names, (e.types[0] for e in graph.entries)),
+        "outputs": _sizes(graph.output_names, map(graph.type_of, graph.outputs)),
         "stages": [
             {"name": s.name, "params": s.params, "macs": s.macs, "output": list(s.output)} for s in found.stages
         ],
@@ -36,18 +38,26 @@ def as_json(graph: Graph, found: Cost) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _sizes(names: Iterable[str], types: Iterable[TensorType]) -> dict[str, list[int]]:
+    return {name: list(type.sizes) for name, type in zip(names, types, strict=True)}
+
+
+def _several(graph: Graph) -> tuple[str, ...]:
+    """The outputs of a model that has several."""
+    return (f"outputs {', '.join(graph.results)}",) if len(graph.results) > 1 else ()
+
+
 def table(graph: Graph, found: Cost) -> RenderableType:
     """A model by stage: what it says, its output, parameters and MACs; then totals and memory."""
     rows = [
         (s.name, _one_line(stage_words(graph, s.name)), shape_text(s.output), f"{s.params:,}", f"{s.macs:,}")
         for s in found.stages
     ]
-    inputs = ", ".join(shape_text(e.types[0].sizes) for e in graph.entries)
     whole = (f"{found.params:,}", f"{found.macs:,}")
     grid = _table("", ("stage", "is", "output", "params", "MACs"), rows, ("total", "", "", *whole))
     to_train, to_infer = bytes_text(found.train_bytes), bytes_text(found.infer_bytes)
     memory = f"memory at batch {found.batch}, {found.dtype}: {to_train} to train, {to_infer} to infer"
-    facts = [Facts(f"input {inputs}", f"{found.state:,} running statistics", memory)]
+    facts = [Facts(f"input {inputs_text(graph)}", *_several(graph), f"{found.state:,} running statistics", memory)]
     if found.attention.layers:
         facts.append(_attention(found))
     if found_modules := modules(found):
@@ -140,7 +150,7 @@ def expand(graph: Graph, found: Cost) -> str:
     """
     params = ", ".join(f"{name}={argument(value, str)}" for name, value in graph.params.items())
     rows = [(f"{graph.kind} {graph.block}({params})", "", found.bodies[graph].total)]
-    rows += [(f"  in: {e.types[0]}", "", Price()) for e in graph.entries]
+    rows += [(f"  {e.name}: {e.types[0]}", "", Price()) for e in graph.entries]
     rows += _expanded(graph, found)
     wide = min(max(len(text) for text, _, _ in rows), _WIDEST)
     shapes = max(len(shape) for _, shape, _ in rows)

@@ -64,21 +64,25 @@ class Infers(Protocol):
 
 
 class Probes(Protocol):
-    """See `Probe`, in the dtype of `x`. Without cotangents only the statistics after a step are computed."""
+    """See `Probe`, in the dtype of the inputs. Without cotangents only the statistics after a step are computed."""
 
-    def __call__(self, graph: Graph, tensors: Tensors, x: Array, cotangents: tuple[Array, ...] | None, /) -> Probe: ...
+    def __call__(self, graph: Graph, tensors: Tensors, inputs: tuple[Array, ...],
+                 cotangents: tuple[Array, ...] | None, /) -> Probe: ...  # fmt: skip
 
 
 class Shows(Protocol):
     """What the nodes of `paths` are in evaluation, as in a `Probe`."""
 
-    def __call__(self, graph: Graph, tensors: Tensors, x: Array, paths: Sequence[str], /) -> Mapping[str, Any]: ...
+    def __call__(self, graph: Graph, tensors: Tensors, inputs: tuple[Array, ...],
+                 paths: Sequence[str], /) -> Mapping[str, Any]: ...  # fmt: skip
 
 
 class Times(Protocol):
-    """size: of the input, without the batch."""
+    """sizes: of the inputs by name, without the batch."""
 
-    def __call__(self, artifact: Artifact, size: tuple[int, ...], batch: int, settings: Settings, /) -> Trial: ...
+    def __call__(
+        self, artifact: Artifact, sizes: Mapping[str, tuple[int, ...]], batch: int, settings: Settings, /
+    ) -> Trial: ...
 
 
 class Writes(Protocol):

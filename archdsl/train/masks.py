@@ -168,7 +168,7 @@ def show_masks(
         raise SpecError(mistakes)
     pixels = read[image]
     values = ability(trained.backend, VALUES)
-    found = values(graph, run.load_weights(), trained.normalise.of(pixels[None]), chosen)
+    found = values(graph, run.load_weights(), (trained.normalise.of(pixels[None]),), chosen)
     maps = {path: found[path][0] for path in chosen}
     picture = draw_masks(pixels, maps, f"{image.name}, {run.folder.name}")
     means = {path: one.mean(0) for path, one in maps.items()}

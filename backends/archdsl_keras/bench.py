@@ -1,5 +1,6 @@
 """Steps of a network to be timed, for `archdsl bench`. Imports Keras."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -17,17 +18,16 @@ __all__ = ["bench"]
 _RATE, _MOMENTUM = 1e-6, 0.9  # noise teaches nothing: the weights stay finite, however many steps are timed
 
 
-def bench(artifact: Artifact, size: tuple[int, ...], batch: int, settings: Settings) -> Trial:
+def bench(artifact: Artifact, sizes: Mapping[str, tuple[int, ...]], batch: int, settings: Settings) -> Trial:
     """See `archdsl.code.backend.Trial`. Optimizer: SGD with momentum; loss: the mean square of the outputs."""
     machine, recipe = Machine(settings), Recipe(batch=batch)
     with machine.entered(recipe):
         network = build(artifact)
-        x = keras.random.normal((batch, *size[1:], size[0]))
-        outputs = network(x)
-        several = isinstance(outputs, tuple | list)
-        y = [ops.zeros_like(output) for output in outputs] if several else ops.zeros_like(outputs)
+        noise = {name: keras.random.normal((batch, *size[1:], size[0])) for name, size in sizes.items()}
+        x = noise if len(noise) > 1 else next(iter(noise.values()))
+        y = keras.tree.map_structure(ops.zeros_like, network(x))
         optimizer = keras.optimizers.SGD(_RATE, _MOMENTUM)
-        network.compile(optimizer, loss=["mse"] * len(y) if several else "mse", jit_compile=machine.jit)
+        network.compile(optimizer, loss=keras.tree.map_structure(lambda _: "mse", y), jit_compile=machine.jit)
 
     def infer(steps: int) -> None:
         with machine.entered(recipe):

@@ -31,56 +31,65 @@ __all__ = ["gradients_of", "network_of", "probe", "taps_of", "values"]
 Array = NDArray[np.generic]
 Tensors = Mapping[str, Array]
 Globals = dict[str, Any]
+Inputs = tuple[Array, ...]
+Given = Array | dict[str, Array]
 
 
-def probe(graph: Graph, tensors: Tensors, x: Array, cotangents: Sequence[Array] | None) -> Probe:
+def probe(graph: Graph, tensors: Tensors, inputs: Inputs, cotangents: Sequence[Array] | None) -> Probe:
     """See `archdsl.code.backend.Probe`. Without cotangents only the statistics after a step are computed.
 
     Raises NodeFailed where a node cannot be computed, and what Keras raises where it is not known which.
     """
-    with _floats(x.dtype.name):
+    with _floats(inputs[0].dtype.name):
         try:
-            return _probe(graph, tensors, x, cotangents)
+            return _probe(graph, tensors, inputs, cotangents)
         except Exception as error:
-            if (path := _failing(graph, tensors, x)) is None:
+            if (path := _failing(graph, tensors, inputs)) is None:
                 raise
             raise NodeFailed(path) from error
 
 
-def _probe(graph: Graph, tensors: Tensors, x: Array, cotangents: Sequence[Array] | None) -> Probe:
+def _probe(graph: Graph, tensors: Tensors, inputs: Inputs, cotangents: Sequence[Array] | None) -> Probe:
     network, _ = network_of(graph, tensors)
-    image = np.moveaxis(x, 1, -1)
+    given = _given(graph, inputs)
     if cotangents is None:
-        network(image, training=True)
+        network(given, training=True)
         return Probe((), state=_part(graph, network, trainable=False))
-    outputs = _tuple(network(image, training=False))
+    outputs = _tuple(network(given, training=False))
     shown = tuple(_canonical(y, graph.type_of(ref).rank) for y, ref in zip(outputs, graph.outputs, strict=True))
-    spool = _values(graph, tensors, image, shown)
-    found = gradients_of(network, image, [np.moveaxis(c, 1, -1) for c in cotangents])
+    spool = _values(graph, tensors, given, shown)
+    found = gradients_of(network, given, [np.moveaxis(c, 1, -1) for c in cotangents])
     state = _part(graph, network, trainable=False)
-    for variable, gradient in zip(network.trainable_variables, found[1:], strict=True):
+    for variable, gradient in zip(network.trainable_variables, found[len(inputs) :], strict=True):
         variable.assign(gradient)
-    gradients = {"input": _canonical(found[0], x.ndim - 1), **_part(graph, network, trainable=True)}
-    return Probe(shown, spool, gradients, state)
+    entering = zip(graph.input_names, inputs, found, strict=False)
+    gradients = {name: _canonical(gradient, x.ndim - 1) for name, x, gradient in entering}
+    return Probe(shown, spool, gradients | dict(_part(graph, network, trainable=True)), state)
 
 
-def _failing(graph: Graph, tensors: Tensors, x: Array) -> str | None:
+def _given(graph: Graph, inputs: Inputs) -> Given:
+    """What the network is called with: an array, or one for each name."""
+    last = [np.moveaxis(x, 1, -1) for x in inputs]
+    return dict(zip(graph.input_names, last, strict=True)) if len(last) > 1 else last[0]
+
+
+def _failing(graph: Graph, tensors: Tensors, inputs: Inputs) -> str | None:
     """The node that cannot be computed, where it is one."""
     try:
         network, names = network_of(graph, tensors, tapped=True)
     except Exception:
         return None
     taps = names[TAP] = taps_of(graph, None, lambda path, value: None)
-    return taps.failed(partial(network, np.moveaxis(x, 1, -1), training=False))
+    return taps.failed(partial(network, _given(graph, inputs), training=False))
 
 
-def values(graph: Graph, tensors: Tensors, x: Array, paths: Sequence[str]) -> dict[str, Any]:
+def values(graph: Graph, tensors: Tensors, inputs: Inputs, paths: Sequence[str]) -> dict[str, Any]:
     """See `archdsl.code.backend.Backend`."""
     found: dict[str, Any] = {}
-    with _floats(x.dtype.name):
+    with _floats(inputs[0].dtype.name):
         network, names = network_of(graph, tensors, tapped=True)
         names[TAP] = taps = taps_of(graph, paths, found.__setitem__)
-        network(np.moveaxis(x, 1, -1), training=False)
+        network(_given(graph, inputs), training=False)
     assert not taps.unseen, f"not shown: {taps.unseen}"
     return found
 
@@ -155,12 +164,12 @@ def _shown_items(names: Globals) -> Callable[[Any, Any], Any]:
     return call
 
 
-def _values(graph: Graph, tensors: Tensors, image: Array, outputs: Sequence[Array]) -> Spool:
+def _values(graph: Graph, tensors: Tensors, given: Given, outputs: Sequence[Array]) -> Spool:
     """Of every node. The text with taps computes what the delivered one does."""
     network, names = network_of(graph, tensors, tapped=True)
     spool = Spool()
     names[TAP] = taps = taps_of(graph, None, spool.add)
-    again = _tuple(network(image, training=False))
+    again = _tuple(network(given, training=False))
     assert not taps.unseen, f"not shown: {taps.unseen}"
     for ref, out, value in zip(graph.outputs, outputs, again, strict=True):
         check_same(_canonical(value, graph.type_of(ref).rank), out)
@@ -179,6 +188,8 @@ def _canonical(value: Any, rank: int) -> Array:
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, dict):
+        return tuple(value.values())
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
@@ -213,9 +224,9 @@ def _jax_floats(dtype: str) -> AbstractContextManager[None]:
 # --- gradients: what each framework does in its own way --------------------------------------------
 
 
-def gradients_of(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
-    """Of the input and of the trainable variables, in a training step that also moves the running statistics."""
-    return _BY_FRAMEWORK[keras.backend.backend()](network, image, cotangents)
+def gradients_of(network: Any, given: Given, cotangents: Sequence[Array]) -> list[Any]:
+    """Of the inputs and of the trainable variables, in a training step that also moves the running statistics."""
+    return _BY_FRAMEWORK[keras.backend.backend()](network, given, cotangents)
 
 
 def _total(outputs: Any, cotangents: Sequence[Array]) -> Any:
@@ -223,28 +234,32 @@ def _total(outputs: Any, cotangents: Sequence[Array]) -> Any:
     return sum(ops.sum(y * c) for y, c in pairs)
 
 
-def _in_tensorflow(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
+def _in_tensorflow(network: Any, given: Given, cotangents: Sequence[Array]) -> list[Any]:
     import tensorflow as tf
 
-    x = tf.convert_to_tensor(image)
+    x = keras.tree.map_structure(tf.convert_to_tensor, given)
     with tf.GradientTape() as tape:
         tape.watch(x)
         total = _total(network(x, training=True), cotangents)
     variables = [v.value for v in network.trainable_variables]
-    found: list[Any] = tape.gradient(total, [x, *variables], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    found: list[Any] = tape.gradient(
+        total, [*keras.tree.flatten(x), *variables], unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
     return [tf.convert_to_tensor(gradient) for gradient in found]
 
 
-def _in_torch(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
+def _in_torch(network: Any, given: Given, cotangents: Sequence[Array]) -> list[Any]:
     import torch
 
-    x = torch.from_numpy(image.copy()).requires_grad_()
+    x = keras.tree.map_structure(lambda array: torch.from_numpy(array.copy()).requires_grad_(), given)
     total = _total(network(x, training=True), cotangents)
     variables = [v.value for v in network.trainable_variables]
-    return list(torch.autograd.grad(total, [x, *variables], allow_unused=True, materialize_grads=True))
+    return list(
+        torch.autograd.grad(total, [*keras.tree.flatten(x), *variables], allow_unused=True, materialize_grads=True)
+    )
 
 
-def _in_jax(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any]:
+def _in_jax(network: Any, given: Given, cotangents: Sequence[Array]) -> list[Any]:
     import jax
 
     def total(x: Any, trainable: list[Any], others: list[Any]) -> tuple[Any, list[Any]]:
@@ -252,10 +267,10 @@ def _in_jax(network: Any, image: Array, cotangents: Sequence[Array]) -> list[Any
         return _total(outputs, cotangents), after
 
     trainable, others = ([v.value for v in vs] for vs in (network.trainable_variables, network.non_trainable_variables))
-    (_, after), found = jax.value_and_grad(total, (0, 1), has_aux=True)(image, trainable, others)
+    (_, after), found = jax.value_and_grad(total, (0, 1), has_aux=True)(given, trainable, others)
     for variable, value in zip(network.non_trainable_variables, after, strict=True):
         variable.assign(value)
-    return [found[0], *found[1]]
+    return [*keras.tree.flatten(found[0]), *found[1]]
 
 
 _BY_FRAMEWORK = {"tensorflow": _in_tensorflow, "torch": _in_torch, "jax": _in_jax}

@@ -11,7 +11,7 @@ from archdsl.code.gather import statement
 from archdsl.code.layout import indented, layout
 from archdsl.code.members import Node
 from archdsl.code.names import member
-from archdsl.code.python import comment, docstring, literal
+from archdsl.code.python import comment, dictionary, docstring, literal
 from archdsl.code.structure import Leaf, Tree, is_list
 from archdsl.code.writer import ClassWriter
 from archdsl.code.written import ClassPlan
@@ -83,7 +83,7 @@ class KerasClass(ClassWriter):
         return f"[{part}]" if is_list(nodes) else f"[{literal(self.called(part))}]"
 
     def group(self, items: Sequence[tuple[str, str]]) -> str:
-        return f"{{{', '.join(f'{literal(name)}: {text}' for name, text in items)}}}"
+        return dictionary(items)
 
     def listed(self, items: str, nodes: Sequence[Node]) -> str:
         return items
@@ -128,9 +128,18 @@ class KerasModel(KerasClass):
 
     def __init__(self, plan: ClassPlan, classes: Collection[str], tapped: bool) -> None:
         super().__init__(plan, classes, tapped)
-        self.args = [*(self.names.give(spec.key, spec.name) for spec in plan.args), "input_shape"]
+        args = [self.names.give(spec.key, spec.name) for spec in plan.args]
+        if len(plan.entries) == 1:
+            self.shapes = dict.fromkeys(plan.entries, "input_shape")
+        else:
+            self.shapes = {entry: self.names.give(("shape", entry), f"{entry}_shape") for entry in plan.entries}
+        self.args = [*args, *self.shapes.values()]
         self.inputs, self.outputs = (self.names.give(("model", name), name) for name in ("inputs", "outputs"))
-        self.entries = {"in": self.inputs}
+        if len(plan.entries) == 1:
+            self.entries = dict.fromkeys(plan.entries, self.inputs)
+        else:
+            self.entries = {entry: self.names.give(("entry", entry), entry) for entry in plan.entries}
+            self.inputs = dictionary(self.entries.items())
         uses = Counter(step.member for step in plan.instructions if step.member)
         again = [*plan.handed, *(path for path, n in uses.items() if n > 1 and path not in plan.handed)]
         self.again = {path: self.names.give(path, self.called(path[-1])) for path in again}
@@ -142,20 +151,25 @@ class KerasModel(KerasClass):
         return "Network"
 
     def lines(self, doc: str, ends_with: Sequence[str] = ()) -> list[str]:
-        sizes = rotated(self.plan.cls.graph.entries[0].types[0].sizes)
         again = (layout(self._made(path), ROOM, f"{name} = ") for path, name in self.again.items())
-        kept = ", ".join(f"{literal(name)}: {name}" for name in self.args)
         body = [
             *self._locals(),
-            f"{self.inputs} = keras.Input(input_shape)",
+            *self._inputs(),
             *chain.from_iterable(again),
             *forward(self.plan, self, self.entries, pinned=False, passes="x", ends=f"{self.outputs} = "),
-            f"super().__init__({self.inputs}, {self.outputs}, **kwargs)",
+            *layout(f"super().__init__({self.inputs}, {self.outputs}, **kwargs)", ROOM),
             *(f"self.{self.called(path[-1])} = {self.again[path]}" for path in self.kept),
-            *layout(f"{{{kept}}}", ROOM, "self.arguments = "),
+            *layout(dictionary((name, name) for name in self.args), ROOM, "self.arguments = "),
         ]
         head = ["@register", f"class {self.plan.name}({self.base()}):", *((*docstring(doc, 4), "") if doc else ())]
-        return [*head, *indented(self._signature(f"input_shape={literal(sizes)}")), *indented(body, 8)]
+        types = {entry: self.plan.cls.graph[entry].types[0] for entry in self.shapes}
+        shapes = (f"{name}={literal(rotated(types[entry].sizes))}" for entry, name in self.shapes.items())
+        return [*head, *indented(self._signature(*shapes)), *indented(body, 8)]
+
+    def _inputs(self) -> Iterator[str]:
+        for entry, name in self.entries.items():
+            called = f", name={self.label(entry)}" if len(self.entries) > 1 else ""
+            yield from layout(f"keras.Input({self.shapes[entry]}{called})", ROOM, f"{name} = ")
 
     def applied(self, path: tuple[str, ...], args: str) -> str:
         if path in self.again:

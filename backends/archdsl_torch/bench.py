@@ -1,5 +1,7 @@
 """Steps of a network to be timed, for `archdsl bench`. Imports PyTorch."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -14,20 +16,20 @@ __all__ = ["bench"]
 _RATE, _MOMENTUM = 1e-6, 0.9  # noise teaches nothing: the weights stay finite, however many steps are timed
 
 
-def bench(artifact: Artifact, size: tuple[int, ...], batch: int, settings: Settings) -> Trial:
+def bench(artifact: Artifact, sizes: Mapping[str, tuple[int, ...]], batch: int, settings: Settings) -> Trial:
     """See `archdsl.code.backend.Trial`. Optimizer: SGD with momentum; loss: the mean square of the outputs."""
     machine, recipe = Machine.of(settings), Recipe(batch=batch)
     with machine.diagnosed(recipe):
         network = machine.laid_out(build(artifact).to(machine.device))
-        x = torch.randn(batch, *size, device=machine.device)
-        x = machine.laid_out_images(x) if x.dim() == 4 else x
+        inputs = [torch.randn(batch, *size, device=machine.device) for size in sizes.values()]
+        inputs = [machine.laid_out_images(x) if x.dim() == 4 else x for x in inputs]
     optimizer = torch.optim.SGD(network.parameters(), _RATE, _MOMENTUM, fused=machine.fused)
 
     def infer(steps: int) -> None:
         network.eval()
         with machine.diagnosed(recipe), torch.inference_mode(), machine.autocast:
             for _ in range(steps):
-                network(x)
+                network(*inputs)
         _wait(machine)
 
     def train(steps: int) -> None:
@@ -35,7 +37,7 @@ def bench(artifact: Artifact, size: tuple[int, ...], batch: int, settings: Setti
         with machine.diagnosed(recipe):
             for _ in range(steps):
                 with machine.autocast:
-                    outputs = network(x)
+                    outputs = network(*inputs)
                 _loss(outputs).backward()  # type: ignore[no-untyped-call]  # PyTorch's own
                 optimizer.step()
                 optimizer.zero_grad()
@@ -44,8 +46,8 @@ def bench(artifact: Artifact, size: tuple[int, ...], batch: int, settings: Setti
     return Trial(infer, train, lambda: _peak(machine), machine.name, _how(machine))
 
 
-def _loss(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
-    several = outputs if isinstance(outputs, tuple | list) else (outputs,)
+def _loss(outputs: Tensor | dict[str, Tensor]) -> Tensor:
+    several = outputs.values() if isinstance(outputs, dict) else (outputs,)
     return torch.stack([output.float().square().mean() for output in several]).sum()
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from itertools import islice
@@ -20,7 +20,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, R
 from torch import nn
 
 from archdsl.code.backend import MADE_BY, Probe
-from archdsl.graph.graph import Graph, Ref
+from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.language.diagnostics import Diagnostic, SpecError
 from archdsl.language.errors.weights import AxisNotOpen, ExportDiffers, ExportTooLarge, NotExported
@@ -29,7 +29,7 @@ from archdsl.train.form import Form, rounding_up
 from archdsl_torch.build import build
 from archdsl_torch.onnx_int8 import quantised
 from archdsl_torch.onnx_pools import POOLS
-from archdsl_torch.probe import Shown
+from archdsl_torch.probe import Shown, tensors_of
 from archdsl_torch.weights import set_weights
 from archdsl_torch.write import emit
 
@@ -46,10 +46,12 @@ _AXES = {0: "batch", 2: "height", 3: "width"}
 _LEFT_OUT = ("format", "made_by", "sha256", "spec", "spec_files")
 
 Array = NDArray[np.generic]
+Inputs = tuple[Array, ...]
+Sample = tuple[torch.Tensor, ...]
 
 
 def write(graph: Graph, tensors: Mapping[str, Array], path: Path, about: Mapping[str, str], form: Form = USUAL) -> str:
-    """An ONNX file from `input` to `logits` (further outputs by their paths), in evaluation; of any batch as a rule.
+    """An ONNX file from `input` to `logits`, in evaluation; of any batch as a rule. Of several each has its name.
 
     It computes in onnxruntime what the network does in PyTorch, on random images of every size that it has to take:
     raises SpecError where they differ by more than 1e-4 of the largest output, before anything is written, and where
@@ -60,7 +62,7 @@ def write(graph: Graph, tensors: Mapping[str, Array], path: Path, about: Mapping
         error = ExportTooLarge(graph.block, f"{size / 2**30:.1f}", "ONNX", f"{LARGEST / 2**30:.2g}")
         raise SpecError([error.at(graph.span)])
     try:
-        model = _checked(_network(graph, tensors), _sample(graph, form), form, _output_names(graph))
+        model = _checked(_network(graph, tensors), graph, _sample(graph, form), form)
     except Exception as error:  # whatever exporter, checker and onnxruntime raise
         raise SpecError([_refusal(graph, tensors, form, error)]) from error
     model.producer_name, model.producer_version = "archdsl", __version__
@@ -97,25 +99,26 @@ def _held(graph: Graph, tensors: Mapping[str, Array], content: bytes, form: Form
     return f"onnxruntime differs from PyTorch by at most {most:.1e} of the largest output, on {images}{of}"
 
 
-def probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tuple[Array, ...] | None) -> Probe:
+def probe(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, cotangents: Inputs | None) -> Probe:
     """What the exported network computes in onnxruntime, in float32; a file has no gradients.
 
     The values of nodes come from a second file, which has each as a further output. onnxruntime holds them all at once:
     where they take more than 1 GiB the outputs are compared alone.
     """
-    exported = _exported(_network(graph, tensors), _sample(graph, USUAL), USUAL, _output_names(graph))
+    exported = _exported(_network(graph, tensors), graph, _sample(graph, USUAL), USUAL)
     session = _session(exported.SerializeToString())
-    outputs = session.run(None, {"input": x})
-    return Probe(tuple(outputs), _values(graph, tensors, x))
+    outputs = session.run(None, dict(zip(graph.input_names, inputs, strict=True)))
+    return Probe(tuple(outputs), _values(graph, tensors, inputs))
 
 
-def _values(graph: Graph, tensors: Mapping[str, Array], x: Array) -> Mapping[str, Array | tuple[Array, ...]]:
+def _values(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs) -> Mapping[str, Array | tuple[Array, ...]]:
     counts = {p.path: len(p.types) for p in places(graph)}
-    if 4 * len(x) * sum(t.elements for p in places(graph) for t in p.types) > MOST_HELD:
+    if 4 * len(inputs[0]) * sum(t.elements for p in places(graph) for t in p.types) > MOST_HELD:
         return {}
     form = Form(open=())
-    session = _session(_exported(Shown(graph, tensors, x), torch.from_numpy(x), form).SerializeToString())
-    arrays = iter(session.run(None, {"input": x})[len(graph.outputs) :])
+    shown, given = Shown(graph, tensors, inputs), tuple(map(torch.from_numpy, inputs))
+    session = _session(_exported(shown, graph, given, form).SerializeToString())
+    arrays = iter(session.run(None, dict(zip(graph.input_names, inputs, strict=True)))[len(graph.outputs) :])
     return {path: tuple(islice(arrays, n)) if n > 1 else next(arrays) for path, n in counts.items()}
 
 
@@ -125,35 +128,32 @@ def _network(graph: Graph, tensors: Mapping[str, Array]) -> nn.Module:
     return network.eval()
 
 
-def _sample(graph: Graph, form: Form) -> torch.Tensor:
+def _sample(graph: Graph, form: Form) -> Sample:
     """What is exported with: a batch of 1 would be taken for a fixed one."""
-    return torch.zeros(2 if "batch" in form.open else 1, *graph.entries[0].types[0].sizes)
+    batch = 2 if "batch" in form.open else 1
+    return tuple(torch.zeros(batch, *entry.types[0].sizes) for entry in graph.entries)
 
 
-def _exported(
-    module: nn.Module, sample: torch.Tensor, form: Form, names: Sequence[str] | None = None
-) -> onnx.ModelProto:
+def _exported(module: nn.Module, graph: Graph, sample: Sample, form: Form) -> onnx.ModelProto:
     opened = {axis: name for axis, name in _AXES.items() if name in form.open}
     with _quiet():
         program = torch.onnx.export(
             module,
-            (sample,),
+            sample,
             dynamo=True,
             opset_version=form.opset or OPSET,
             custom_translation_table=POOLS,
-            input_names=["input"],
-            output_names=names,
-            dynamic_shapes=(opened,) if opened else None,
+            input_names=graph.input_names,
+            output_names=None if isinstance(module, Shown) else _output_names(graph),
+            dynamic_shapes=(opened,) * len(sample) if opened else None,
         )
     assert program is not None, "the exporter built on torch.export gives a program"
     return program.model_proto
 
 
-def _checked(
-    module: nn.Module, sample: torch.Tensor, form: Form, names: Sequence[str] | None = None
-) -> onnx.ModelProto:
+def _checked(module: nn.Module, graph: Graph, sample: Sample, form: Form) -> onnx.ModelProto:
     """A model that onnx's checker and onnxruntime take."""
-    model = _exported(module, sample, form, names)
+    model = _exported(module, graph, sample, form)
     found, wanted = model.opset_import[0].version, form.opset or OPSET
     if found != wanted:  # it leaves a model as it is where it cannot convert it
         raise ValueError(f"the exporter writes it in opset {found}, not in {wanted}")
@@ -170,9 +170,9 @@ def _refusal(graph: Graph, tensors: Mapping[str, Array], form: Form, error: Exce
     low, high, found = 0, len(ops) - 1, None
     while low < high or found is None:
         last = high if found is None else (low + high) // 2
-        shown = Shown(graph, tensors, sample.numpy(), last + 1)  # it serves one export
+        shown = Shown(graph, tensors, tuple(x.numpy() for x in sample), last + 1)  # it serves one export
         try:
-            _checked(shown, sample, form)
+            _checked(shown, graph, sample, form)
         except Exception as sooner:
             found, high = sooner, last
             if shown.failed is not None:
@@ -191,13 +191,8 @@ def _reason(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
 
 
-def _output_names(graph: Graph) -> list[str]:
-    """`logits`, then the paths of the other outputs."""
-    return ["logits", *(_name(ref) for ref in graph.outputs[1:])]
-
-
-def _name(ref: Ref) -> str:
-    return f"{ref.node}[{ref.output}]" if ref.output else ref.node
+def _output_names(graph: Graph) -> tuple[str, ...]:
+    return graph.output_names if len(graph.outputs) > 1 else ("logits",)
 
 
 def _session(content: bytes) -> onnxruntime.InferenceSession:
@@ -207,14 +202,13 @@ def _session(content: bytes) -> onnxruntime.InferenceSession:
 
 
 def _difference(graph: Graph, network: nn.Module, session: Any, batch: int) -> float:
-    """The largest difference of any output on `batch` random images, relative to the output's largest number."""
-    shape = (batch, *graph.entries[0].types[0].sizes)
-    images = np.random.default_rng(batch).standard_normal(shape, np.float32)
+    """The largest difference of any output on `batch` random inputs, relative to the output's largest number."""
+    random = np.random.default_rng(batch)
+    inputs = [random.standard_normal((batch, *entry.types[0].sizes), np.float32) for entry in graph.entries]
     with torch.no_grad():
-        wanted = network(torch.from_numpy(images))
-    wanted = wanted if isinstance(wanted, tuple | list) else (wanted,)
+        wanted = tensors_of(network(*map(torch.from_numpy, inputs)))
     try:
-        found = session.run(None, {"input": images})
+        found = session.run(None, dict(zip(graph.input_names, inputs, strict=True)))
     except (InvalidArgument, Fail, RuntimeException):  # the exporter fixed a size of an op
         return inf
     assert [y.shape for y in found] == [tuple(y.shape) for y in wanted]

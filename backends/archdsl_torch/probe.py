@@ -1,6 +1,6 @@
 """What the generated PyTorch network computes, for `archdsl verify` and `archdsl masks`. Imports PyTorch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, ValuesView
 from functools import partial
 from typing import Any
 
@@ -18,44 +18,45 @@ from archdsl.weights import keys
 from archdsl_torch.weights import get_weights, set_weights, spell
 from archdsl_torch.write import emit
 
-__all__ = ["Shown", "probe", "run_line", "values"]
+__all__ = ["Shown", "probe", "run_line", "tensors_of", "values"]
 
 Array = NDArray[np.generic]
 Globals = dict[str, Any]
+Inputs = tuple[Array, ...]
 _NOISE = ("Dropout", "DropPath")
 
 
-def probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tuple[Array, ...] | None) -> Probe:
+def probe(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, cotangents: Inputs | None) -> Probe:
     """See `archdsl.code.backend.Probe`. Without cotangents only the statistics after a step are computed.
 
     Raises NodeFailed where a node cannot be computed, and what PyTorch raises where it is not known which.
     """
     try:
-        return _probe(graph, tensors, x, cotangents)
+        return _probe(graph, tensors, inputs, cotangents)
     except Exception as error:
-        if (path := _failing(graph, tensors, x)) is None:
+        if (path := _failing(graph, tensors, inputs)) is None:
             raise
         raise NodeFailed(path) from error
 
 
-def _probe(graph: Graph, tensors: Mapping[str, Array], x: Array, cotangents: tuple[Array, ...] | None) -> Probe:
-    network, _ = _network(graph, tensors, x)
+def _probe(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, cotangents: Inputs | None) -> Probe:
+    network, _ = _network(graph, tensors, inputs)
     if cotangents is None:
-        return Probe((), state=_step(network, graph, x, None)[1])
+        return Probe((), state=_step(network, graph, inputs, None)[1])
     with torch.no_grad():
-        outputs = _tuple(network.eval()(torch.from_numpy(x)))
-    shown = _values(graph, tensors, x, outputs)
-    gradients, state = _step(network, graph, x, cotangents)
+        outputs = tensors_of(network.eval()(*map(torch.from_numpy, inputs)))
+    shown = _values(graph, tensors, inputs, outputs)
+    gradients, state = _step(network, graph, inputs, cotangents)
     return Probe(tuple(map(_array, outputs)), shown, gradients, state)
 
 
-def values(graph: Graph, tensors: Mapping[str, Array], x: Array, paths: Sequence[str]) -> dict[str, Any]:
+def values(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, paths: Sequence[str]) -> dict[str, Any]:
     """See `archdsl.code.backend.Backend`."""
-    network, names = _network(graph, tensors, x, tapped=True)
+    network, names = _network(graph, tensors, inputs, tapped=True)
     found: dict[str, Any] = {}
     taps = names[TAP] = Taps(paths, spell, lambda path, value: found.update({path: _shown(value)}))
     with torch.no_grad():
-        network.eval()(torch.from_numpy(x))
+        network.eval()(*map(torch.from_numpy, inputs))
     assert not taps.unseen, f"not shown: {taps.unseen}"
     return found
 
@@ -67,12 +68,14 @@ def run_line(line: nn.Sequential, names: Mapping[str, Any], x: Tensor) -> Tensor
     return x
 
 
-def _network(graph: Graph, tensors: Mapping[str, Array], x: Array, tapped: bool = False) -> tuple[nn.Module, Globals]:
-    """Built from the text, with the weights in it, in the dtype of `x` and nothing random; and the text's globals."""
+def _network(
+    graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, tapped: bool = False
+) -> tuple[nn.Module, Globals]:
+    """Built from the text, in the dtype of the inputs, with the weights and nothing random; and the text's globals."""
     artifact = emit(graph, tapped)
     names = execute(artifact).__dict__
     names[TAP] = silent
-    network: nn.Module = names[artifact.name]().to(torch.from_numpy(x).dtype)
+    network: nn.Module = names[artifact.name]().to(torch.from_numpy(inputs[0]).dtype)
     set_weights(network, graph, tensors)
     for layer in network.modules():
         if type(layer).__name__ in _NOISE:
@@ -82,27 +85,27 @@ def _network(graph: Graph, tensors: Mapping[str, Array], x: Array, tapped: bool 
     return network, names
 
 
-def _values(graph: Graph, tensors: Mapping[str, Array], x: Array, outputs: tuple[Tensor, ...]) -> Spool:
+def _values(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, outputs: tuple[Tensor, ...]) -> Spool:
     """Of every node. The text with taps computes what the delivered one does."""
-    network, names = _network(graph, tensors, x, tapped=True)
+    network, names = _network(graph, tensors, inputs, tapped=True)
     spool = Spool()
     taps = names[TAP] = Taps([p.path for p in places(graph)], spell, lambda path, v: spool.add(path, _shown(v)))
     with torch.no_grad():
-        again = _tuple(network.eval()(torch.from_numpy(x)))
+        again = tensors_of(network.eval()(*map(torch.from_numpy, inputs)))
     assert not taps.unseen, f"not shown: {taps.unseen}"
     for out, value in zip(outputs, again, strict=True):
         check_same(_array(value), _array(out))
     return spool
 
 
-def _failing(graph: Graph, tensors: Mapping[str, Array], x: Array) -> str | None:
+def _failing(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs) -> str | None:
     """The node that cannot be computed, where it is one."""
     try:
-        network, names = _network(graph, tensors, x, tapped=True)
+        network, names = _network(graph, tensors, inputs, tapped=True)
     except Exception:
         return None
     taps = names[TAP] = Taps([p.path for p in places(graph)], spell, lambda path, value: None)
-    return taps.failed(partial(network.eval(), torch.from_numpy(x)))
+    return taps.failed(partial(network.eval(), *map(torch.from_numpy, inputs)))
 
 
 class Shown(nn.Module):
@@ -113,22 +116,22 @@ class Shown(nn.Module):
 
     failed: str | None = None
 
-    def __init__(self, graph: Graph, tensors: Mapping[str, Array], x: Array, first: int | None = None) -> None:
+    def __init__(self, graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, first: int | None = None) -> None:
         super().__init__()
         self.first = first
-        self.network, self.names = _network(graph, tensors, x, tapped=True)
+        self.network, self.names = _network(graph, tensors, inputs, tapped=True)
         self.paths = [p.path for p in places(graph)]
         self.eval()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         found: dict[str, tuple[Tensor, ...]] = {}
 
         def see(path: str, value: Any) -> None:
-            found[path] = tuple(v.clone() for v in _tuple(value))  # it may be overwritten in place
+            found[path] = tuple(v.clone() for v in tensors_of(value))  # it may be overwritten in place
 
         taps = self.names[TAP] = Taps(self.paths, spell, see)
         try:
-            outputs = _tuple(self.network(x))
+            outputs = tensors_of(self.network(*inputs))
         except Exception:
             self.failed = self.failed or taps.making
             raise
@@ -137,24 +140,24 @@ class Shown(nn.Module):
 
 
 def _step(
-    network: nn.Module, graph: Graph, x: Array, cotangents: tuple[Array, ...] | None
+    network: nn.Module, graph: Graph, inputs: Inputs, cotangents: Inputs | None
 ) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
-    """Gradients by weight and of the input, and the running statistics after the forward pass of a training step."""
-    image = torch.from_numpy(x).clone().requires_grad_()
+    """Gradients by weight and of the inputs, and the running statistics after the forward pass of a training step."""
+    given = [torch.from_numpy(x).clone().requires_grad_() for x in inputs]
     weights = list(network.parameters())
     with torch.set_grad_enabled(cotangents is not None):
-        outputs = _tuple(network.train()(image))
+        outputs = tensors_of(network.train()(*given))
     trainable = {key: weight.trainable for key, weight in keys(graph).items()}
     state = {key: value for key, value in get_weights(network, graph).items() if not trainable[key]}
     if cotangents is None:
         return {}, state
-    given = [torch.from_numpy(c) for c in cotangents]
-    found = torch.autograd.grad(outputs, [image, *weights], given, allow_unused=True, materialize_grads=True)
+    ends = list(map(torch.from_numpy, cotangents))
+    found = torch.autograd.grad(outputs, [*given, *weights], ends, allow_unused=True, materialize_grads=True)
     with torch.no_grad():
-        for weight, gradient in zip(weights, found[1:], strict=True):
+        for weight, gradient in zip(weights, found[len(given) :], strict=True):
             weight.copy_(gradient)
     gradients = {key: value for key, value in get_weights(network, graph).items() if trainable[key]}
-    return {"input": _array(found[0]), **gradients}, state
+    return dict(zip(graph.input_names, map(_array, found), strict=False)) | gradients, state
 
 
 def _shown(value: Any) -> Any:
@@ -166,5 +169,7 @@ def _array(value: Tensor) -> Array:
     return value.detach().numpy().copy()
 
 
-def _tuple(value: Any) -> tuple[Tensor, ...]:
-    return tuple(value) if isinstance(value, tuple | list) else (value,)
+def tensors_of(value: Any) -> tuple[Tensor, ...]:
+    """What a node or a network gives, as a tuple."""
+    value = value.values() if isinstance(value, dict) else value
+    return tuple(value) if isinstance(value, tuple | list | ValuesView) else (value,)

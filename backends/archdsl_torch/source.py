@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from archdsl.code.members import Node
-from archdsl.code.python import literal
+from archdsl.code.python import dictionary
 from archdsl.code.structure import Leaf, is_list
 from archdsl.code.writer import ClassWriter
 from archdsl.code.written import Built, New
@@ -49,8 +49,7 @@ class TorchClass(ClassWriter):
         return f"[{part}]" if is_list(nodes) else f'["{part}"]'
 
     def group(self, items: Sequence[tuple[str, str]]) -> str:
-        named = ", ".join(f"{literal(name)}: {text}" for name, text in items)
-        return f"nn.ModuleDict({{{named}}})" if named else "nn.ModuleDict()"
+        return f"nn.ModuleDict({dictionary(items)})" if items else "nn.ModuleDict()"
 
     def listed(self, items: str, nodes: Sequence[Node]) -> str:
         kind = "Parameter" if _are_parameters(nodes) else "Module"

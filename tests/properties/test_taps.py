@@ -23,7 +23,7 @@ def check_shown(spec: Spec, backend: str) -> None:
         generator.standard_normal((BATCH, *t.sizes))
         for t in (graph.entries[0].types[0], graph.type_of(graph.outputs[0]))
     )
-    found = probe(graph, random_weights(graph, 0, "float64"), x, (cotangent,))
+    found = probe(graph, random_weights(graph, 0, "float64"), (x,), (cotangent,))
     expected = {p.path: [t.sizes for t in p.types] for p in places(graph)}
     assert found.values.keys() == expected.keys()
     for path, shapes in expected.items():

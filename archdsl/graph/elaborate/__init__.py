@@ -81,9 +81,15 @@ def _resolved(program: Program) -> list[Diagnostic]:
 
 
 def elaborate(
-    program: Program, model: str, settings: Mapping[str, str] | None = None, input: str | None = None, steps: int = 0
+    program: Program,
+    model: str,
+    settings: Mapping[str, str] | None = None,
+    input: str | None = None,
+    features: str | None = None,
+    steps: int = 0,
 ) -> Elaborated:
-    """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language) and another input ("3x32x32").
+    """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language), another input ("3x32x32", or
+    "image=3x64x64,meta=12") and other outputs ("stem,head").
 
     steps: what of the file's budget has been taken before.
 
@@ -104,7 +110,7 @@ def elaborate(
     contracts: tuple[Contract, ...] = ()
     with _deep_recursion(), _no_collection(), suppress(Abort):
         session.spend("evaluation steps", len(found), declared.node.name_span)  # they are gone through for each model
-        graph, contracts = elaborate_model(session, declared, settings or {}, input)
+        graph, contracts = elaborate_model(session, declared, settings or {}, input, features)
     found = _distinct([*found, *session.diagnostics])
     failed = any(d.severity == "error" for d in found)
     assert graph is not None or failed, "a model failed and nobody said why"

@@ -48,6 +48,7 @@ def name_applications(declaration: ast.Block, blocks: Collection[str], names: di
     """
     namer = _Namer(blocks, names)
     namer.parameters(declaration)
+    namer.bind((s.name.name for s in declaration.body if isinstance(s, ast.InputDecl) and s.name), False)
     statements = [s for s in declaration.body if isinstance(s, ast.Bind | ast.Stage)]
     taken = {n for s in statements if (n := statement_name(s))} | {"in", "out"} | namer.values()
     for s in statements:

@@ -1,6 +1,8 @@
 """What is legal in a whole model and probably not meant: an activation at its end, an input with its channels last."""
 
-from archdsl.graph.graph import Call, Chain, Graph, Select
+from collections.abc import Iterator
+
+from archdsl.graph.graph import Call, Chain, Graph, Ref, Select
 from archdsl.language.diagnostics import Diagnostic, Frame
 from archdsl.language.errors.warnings import ActivationBeforeLoss, ChannelsLast
 from archdsl.language.ops.act import Activation, Identity
@@ -8,19 +10,23 @@ from archdsl.language.ops.regularize import Dropout
 from archdsl.language.ops.shape import Flatten, Reshape
 from archdsl.language.types import TensorType
 
-__all__ = ["activation_at_end", "channels_last"]
+__all__ = ["activations_at_end", "channels_last"]
 
 _SAME_NUMBERS = (Identity, Dropout, Flatten, Reshape)
 _COLOURS = (1, 3, 4)
 _SMALLEST_IMAGE = 8
 
 
-def activation_at_end(graph: Graph) -> Diagnostic | None:
-    """What to say of a model that gives a number for each of several classes, and ends in an activation."""
-    sizes = graph.type_of(graph.outputs[0]).sizes
-    if sizes[0] == 1 or any(size != 1 for size in sizes[1:]):
-        return None
-    body, ref, trace = graph, graph.outputs[0], tuple[Frame, ...]()
+def activations_at_end(graph: Graph) -> Iterator[Diagnostic]:
+    """What to say of outputs that are a number for each of several classes, and end in an activation."""
+    for ref in graph.outputs:
+        sizes = graph.type_of(ref).sizes
+        if sizes[0] > 1 and all(size == 1 for size in sizes[1:]) and (odd := _activation_at_end(graph, ref)):
+            yield odd
+
+
+def _activation_at_end(graph: Graph, ref: Ref) -> Diagnostic | None:
+    body, trace = graph, tuple[Frame, ...]()
     while True:
         node = body[ref.node]
         part = node.op.last if isinstance(node.op, Chain) else node.op

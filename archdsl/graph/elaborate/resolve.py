@@ -9,7 +9,7 @@ from archdsl.graph.elaborate.naming import VOCABULARY
 from archdsl.graph.elaborate.program import Declared
 from archdsl.language.diagnostics import Diagnostic, Error, Label, nearest
 from archdsl.language.elsewhere import op_here
-from archdsl.language.errors.models import ForeignStatement, NoInput, NoOutput, NoStages
+from archdsl.language.errors.models import ForeignStatement, Nameless, NoInput, NoOutput, NoStages
 from archdsl.language.errors.names import Duplicate, NotYetBound, Reserved, UnknownArgument, UnknownName, Unused
 from archdsl.language.ops import OPS
 from archdsl.language.schema import parameters
@@ -54,6 +54,7 @@ class _Resolver:
         self._visible: set[str] = set()
         self._labels: set[str] = set()
         self._unpacked: set[str] = set()
+        self._inputs: list[str] = []
         self._read: set[str] = set()
         self._later: set[str] = set()
 
@@ -115,6 +116,15 @@ class _Resolver:
                     )
                 else:
                     self.expression(s.sizes, set())
+                    if s.name is not None:
+                        self._input(s.name, bound)
+            case ast.OutputDecl():
+                if model:
+                    for name in s.names:
+                        self.expression(name, set())
+                else:
+                    hint = "what comes out of a block is `out = …`; only a model has outputs with names"
+                    self._report(ForeignStatement("`output`", "block", hint), s.span)
             case ast.Expect():
                 if not model:
                     self._report(ForeignStatement("`expect`", "block", "contracts speak of a whole model"), s.span)
@@ -138,6 +148,19 @@ class _Resolver:
         self._visible.add(n.name)
         self._later.discard(n.name)
 
+    def _input(self, name: ast.Name, bound: dict[str, Span]) -> None:
+        if name.name in ("in", "out"):
+            what = "what flows into a stage" if name.name == "in" else "what comes out of a block"
+            self._report(Reserved(name.name, what, "image"), name.span)
+            self._read.add(name.name)
+        elif name.name in bound or name.name in self._visible:
+            first = [Label(bound[name.name], "the first one")] if name.name in bound else []
+            self._report(Duplicate(name.name), name.span, first)
+        bound.setdefault(name.name, name.span)
+        self._inputs.append(name.name)
+        self._visible.add(name.name)
+        self._later.discard(name.name)
+
     def _stage(self, s: ast.Stage, model: bool, bound: dict[str, Span]) -> None:
         self.expression(s.value, set())
         name = s.label.name
@@ -160,7 +183,11 @@ class _Resolver:
             if name in self._read or name in self._labels or name == "out" or name.startswith("_"):
                 continue
             hint = "use it, or remove the line"
-            if name in self._unpacked:
+            if name in self._inputs:
+                if name == self._inputs[0]:
+                    continue  # the first stage begins with it, unless it says another
+                hint = "begin a stage with it, or remove the line"
+            elif name in self._unpacked:
                 hint = f"where only the others are wanted, call it `_{name}`"
             elif node.kind == "model":
                 hint = f"a stage is written with a colon: `{name}: …`"
@@ -170,8 +197,12 @@ class _Resolver:
         inputs = [s for s in node.body if isinstance(s, ast.InputDecl)]
         if not inputs:
             self._report(NoInput(node.name), node.name_span)
-        for extra in inputs[1:]:
-            self._report(Duplicate("input"), extra.span, [Label(inputs[0].span, "the first one")])
+        outputs = [s for s in node.body if isinstance(s, ast.OutputDecl)]
+        for extra in outputs[1:]:
+            self._report(Duplicate("output"), extra.span, [Label(outputs[0].span, "the first one")])
+        for nameless in (s for s in inputs if s.name is None and len(inputs) > 1):
+            name = "meta" if "image" in self._inputs else "image"
+            self._report(Nameless(f"{name} {nameless.sizes.span.text}"), nameless.span)
         if not any(isinstance(s, ast.Stage) for s in node.body):
             self._report(NoStages(node.name), node.name_span)
 

@@ -56,6 +56,55 @@ class BadSizes(Error):
     example: str = "`[3, 224, 224]`"
 
 
+class Nameless(Error):
+    """A model has several inputs, and one of them has no name.
+
+    Where there are several, each has a name, by which stages read it; the first stage begins with the first of them.
+
+        input [3, 64, 64]          # wrong
+        input [12]
+        input image [3, 64, 64]    # right
+        input meta [12]
+    """
+
+    code = "E0512"
+    title = "one of several inputs has no name"
+    label = "this one"
+    help = "give it one: `input {example}`"
+    example: str
+
+
+class WhichInput(Error):
+    """`--input` replaces an input that the model has not, or does not say which of several.
+
+    `--input 3x64x64` is for a model with one input, `--input image=3x64x64` for one by that name; several stand in one
+    flag with commas between them, or in one each.
+    """
+
+    code = "E0513"
+    title = "`{model}` has {which}"
+    label = "given with --input"
+    help = "{hint}"
+    model: str
+    which: str
+    hint: str
+
+
+class NotAnOutput(Error):
+    """`output` or `--features` names what is no tensor that the model makes, or one thing twice.
+
+    Outputs are stages and bound names that are tensors: no numbers, no lists, no parameters, no inputs.
+    """
+
+    code = "E0514"
+    title = "`{name}` cannot be an output"
+    label = "{found}"
+    help = "{hint}"
+    name: str
+    found: str
+    hint: str = "name stages of the model, or tensors that it binds"
+
+
 class UnknownSetting(Error):
     """`--set` names a parameter that the model does not declare."""
 

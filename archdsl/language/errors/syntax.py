@@ -602,7 +602,21 @@ class BadInput(Error):
 
     code = "E0035"
     title = "an input is a list of sizes"
-    help = "write `input [3, 224, 224]`"
+    help = "write `input [3, 224, 224]`, or `input image [3, 224, 224]` where it has a name"
+
+
+class BadOutput(Error):
+    """An `output` line that cannot be read.
+
+    It names stages or values of the model, with commas between them; the first is the main one.
+
+        output [head, side]   # wrong
+        output head, side     # right
+    """
+
+    code = "E0040"
+    title = "`output` names what a model gives"
+    help = "write `output head, side`: labels of stages or bound names"
 
 
 class BadExpect(Error):

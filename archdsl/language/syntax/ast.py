@@ -190,9 +190,16 @@ class Stage(Node):
 
 
 class InputDecl(Node):
-    """`input [3, 224, 224]`."""
+    """`input [3, 224, 224]`, or `input image [3, 224, 224]` where it has a name."""
 
+    name: Name | None
     sizes: ListExpr
+
+
+class OutputDecl(Node):
+    """`output head, side`: what a model gives, the main one first."""
+
+    names: tuple[Name, ...]
 
 
 class Expect(Node):
@@ -210,7 +217,7 @@ class Expect(Node):
     tolerance_text: str
 
 
-Stmt = Bind | Stage | InputDecl | Expect
+Stmt = Bind | Stage | InputDecl | OutputDecl | Expect
 
 
 class ParamDecl(Node):
@@ -295,6 +302,8 @@ def bound(statement: Stmt) -> tuple[Name, ...]:
             return statement.names
         case Stage():
             return (statement.label,)
+        case InputDecl() if statement.name:
+            return (statement.name,)
     return ()
 
 

@@ -72,7 +72,11 @@ class Builder:
         return ast.Stage(_name(parts[0]), parts[2], "", span=_over(parts[0], parts[2]))
 
     def input(self, parts: Parts) -> ast.InputDecl:
-        return ast.InputDecl(parts[1], span=_over(parts[0], parts[1]))
+        name = _name(parts[1]) if len(parts) > 2 else None
+        return ast.InputDecl(name, parts[-1], span=_over(parts[0], parts[-1]))
+
+    def output(self, parts: Parts) -> ast.OutputDecl:
+        return ast.OutputDecl(tuple(map(_name, parts[1])), span=_over(parts[0], parts[1][-1]))
 
     def expect(self, parts: Parts) -> ast.Expect:
         (quantity, args), sign, value = parts[1], parts[2], parts[-1]

@@ -171,8 +171,11 @@ class _Formatter:
                 return self.row(statement.span, "bind", write.expr(value), ", ".join(name.name for name in names))
             case ast.Stage(label=label, value=value):
                 return self.row(statement.span, "stage", write.expr(value), label.name + ":")
-            case ast.InputDecl(sizes=sizes):
-                return self.row(statement.span, "other", ("input ", write.expr(sizes)))
+            case ast.InputDecl(name=name, sizes=sizes):
+                head = f"input {name.name} " if name else "input "
+                return self.row(statement.span, "other", (head, write.expr(sizes)))
+            case ast.OutputDecl(names=names):
+                return self.row(statement.span, "other", f"output {', '.join(name.name for name in names)}")
             case ast.Expect():
                 return self.row(statement.span, "other", self.expect(statement))
 

@@ -54,7 +54,10 @@ _WORDS = {
     "and": "OPERATOR", "or": "OPERATOR", "if": "OPERATOR", "else": "OPERATOR",
     "not": "NOT", "for": "FOR", "true": "BOOL", "false": "BOOL",
 }  # fmt: skip
-_SOFT = {"use": "USE", "block": "KIND", "model": "KIND", "recipe": "KIND", "input": "INPUT", "expect": "EXPECT"}
+_SOFT = {
+    "use": "USE", "block": "KIND", "model": "KIND", "recipe": "KIND", "input": "INPUT", "output": "OUTPUT",
+    "expect": "EXPECT",
+}  # fmt: skip
 _CONTINUES_AFTER = frozenset({"OPERATOR", "SIGN", "COMPARE", "COLON", "EQUAL", "NOT"})
 _CONTINUES_BEFORE = frozenset({"OPERATOR", "SIGN", "COMPARE"})
 _CLOSES = {"RPAR": "LPAR", "RSQB": "LSQB"}

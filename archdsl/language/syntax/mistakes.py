@@ -50,7 +50,8 @@ def salvage(tokens: Sequence[Token]) -> ast.Stmt | None:
     sign = _sign(tokens)
     if tokens and tokens[0].type == "INPUT":
         nothing = ast.Missing((), span=_whole(tokens))
-        return ast.InputDecl(ast.ListExpr((nothing,), span=nothing.span), span=nothing.span)
+        name = ast.Name(tokens[1].text, span=tokens[1].span) if tokens[1:] and tokens[1].type == "NAME" else None
+        return ast.InputDecl(name, ast.ListExpr((nothing,), span=nothing.span), span=nothing.span)
     if not sign or tokens[0].type != "NAME" or any(token.type not in {"NAME", "COMMA"} for token in tokens[:sign]):
         return None
     names = tuple(ast.Name(token.text, span=token.span) for token in tokens[:sign] if token.type == "NAME")
@@ -178,6 +179,8 @@ def _head(place: _Place) -> Diagnostic | None:
 def _statement(place: _Place) -> Diagnostic | None:
     if place.first.type == "INPUT":
         return _input(place)
+    if place.first.type == "OUTPUT":
+        return _output(place)
     if place.first.type == "EXPECT":
         return _expect(place)
     sign = _sign(place.tokens)
@@ -190,9 +193,13 @@ def _statement(place: _Place) -> Diagnostic | None:
 
 
 def _input(place: _Place) -> Diagnostic | None:
-    if place.bracket is not None and place.tokens[1].type == "LSQB":
+    if place.bracket is not None and any(token.type == "LSQB" for token in place.tokens[1:3]):
         return None
     return errors.BadInput().at(_whole(place.tokens[1:]) if len(place.tokens) > 1 else place.first.span)
+
+
+def _output(place: _Place) -> Diagnostic:
+    return errors.BadOutput().at(_whole(place.tokens[1:]) if len(place.tokens) > 1 else place.first.span)
 
 
 def _expect(place: _Place) -> Diagnostic | None:
@@ -213,7 +220,7 @@ def _expect(place: _Place) -> Diagnostic | None:
 def _nameless(place: _Place) -> Diagnostic:
     """A statement without `=` and without `label:`."""
     first, tokens = place.first, place.tokens
-    near = nearest(first.text, ("input", "expect"))
+    near = nearest(first.text, ("input", "output", "expect"))
     if near and len(tokens) > 1 and tokens[1].type in {"NAME", "LSQB"}:
         return errors.Misplaced(first.text, near).at(first.span)
     hint = "write `name = …`; `out = …` for a block's result, `label: …` for a stage"

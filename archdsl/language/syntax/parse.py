@@ -48,7 +48,7 @@ def parse_expression(source: Source) -> tuple[ast.Expr | None, list[Diagnostic]]
         return None, lexed.diagnostics
     tokens = [token for piece in lexed.pieces for token in (*piece.tokens, piece.stop) if token]
     for token in tokens:
-        if token.text.isalpha() and token.type in {"KIND", "USE", "INPUT", "EXPECT"}:
+        if token.text.isalpha() and token.type in {"KIND", "USE", "INPUT", "OUTPUT", "EXPECT"}:
             token.type = "NAME"
     try:
         if not tokens:

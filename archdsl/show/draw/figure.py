@@ -12,7 +12,7 @@ from typing import Literal
 from archdsl.graph.cost import Cost
 from archdsl.graph.graph import Call, Chain, Choice, Graph, Input, Node, Ref, Select, Target, bodies, parts
 from archdsl.graph.overlay import overlay
-from archdsl.graph.text import by_appearance, guard_text, stage_words
+from archdsl.graph.text import by_appearance, guard_text, inputs_text, stage_words
 from archdsl.language.ops.merge import Add, Div, Mul, Power, Sub, Sum, WithNumber
 from archdsl.language.ops.op import Op
 from archdsl.language.types import TensorType
@@ -93,8 +93,7 @@ def figure(graph: Graph, found: Cost, level: Level = "block") -> Figure:
     seen = {box.role for p in panels for box in p.boxes} | {arrow.role for p in panels for arrow in p.arrows}
     used = tuple(role for role in ROLES if role in seen)
     doc = graph.doc.strip().partition("\n")[0]
-    inputs = ", ".join(str(e.types[0]) for e in graph.entries)
-    totals = f"input {inputs} · {found.params:,} parameters · {found.macs:,} MACs"
+    totals = f"input {inputs_text(graph)} · {found.params:,} parameters · {found.macs:,} MACs"
     return Figure(graph.block, tuple(n for n in (short(doc, 180), totals) if n), tuple(panels), used)
 
 
@@ -191,7 +190,7 @@ def _panel(union: _Union, found: Cost, level: Level) -> Panel:
     groups = _groups(boxes)
     grouped = {key for g in groups for key in g.keys}
     boxes = [replace(b, name="") if b.key in grouped else b for b in boxes]
-    outputs = [_output(i, union.outputs) for i in range(union.outputs)]
+    outputs = _outputs(body, union.outputs)
     targets = [run[0] for run in runs] + [box.key for box in outputs]
     arrows = [arrow for name in targets for arrow in _arrows(union, name, holder)]
     return Panel(f"{body.kind} {body.block}", _notes(union, found), (*boxes, *outputs), tuple(arrows), tuple(groups))
@@ -288,8 +287,9 @@ def _with_number(targets: Sequence[Target]) -> str:
     return f"{number} {symbol}" if ops[0].number_first else f"{symbol} {number}"
 
 
-def _output(index: int, count: int) -> Box:
-    return Box(f"out.{index}", "port", "out" if count == 1 else f"out[{index}]")
+def _outputs(body: Graph, count: int) -> list[Box]:
+    names = body.results if len(body.results) > 1 else [f"out[{i}]" for i in range(count)] if count > 1 else ["out"]
+    return [Box(f"out.{i}", "port", name) for i, name in enumerate(names)]
 
 
 def _arrows(union: _Union, name: str, holder: Mapping[str, str]) -> Iterator[Arrow]:
@@ -355,8 +355,7 @@ def _stage_panel(graph: Graph, found: Cost) -> Panel:
     for label, ref in graph.stages.items():
         if label not in owner.values():
             connect(ref.node, f"stage {label}", graph.type_of(ref))
-    outputs = []
+    outputs = _outputs(graph, len(graph.outputs))
     for i, ref in enumerate(graph.outputs):
-        outputs.append(_output(i, len(graph.outputs)))
         connect(ref.node, f"out.{i}", graph.type_of(ref))
     return Panel("", (), (*boxes, *outputs), tuple(arrows.values()))
