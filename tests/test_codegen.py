@@ -61,9 +61,8 @@ def built(graph: Graph) -> tuple[torch.nn.Module, Artifact]:
 
 
 def outputs(graph: Graph, model: torch.nn.Module) -> tuple[torch.Tensor, ...]:
-    x = torch.randn(2, *graph.entries[0].types[0].sizes)
-    found = model(x)
-    return found if isinstance(found, tuple) else (found,)
+    found = model(*(torch.randn(2, *entry.types[0].sizes) for entry in graph.entries))
+    return tuple(found.values()) if isinstance(found, dict) else (found,)
 
 
 # --- the text ----------------------------------------------------------------------------------------

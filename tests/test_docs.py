@@ -209,7 +209,7 @@ def takes(line: str) -> str:
 
 
 def left_out(line: str) -> str:
-    value = getattr(Recipe(), line)
+    value = Recipe().lines["loss"] if line == "loss" else getattr(Recipe(), line)
     if line == "schedule":
         return f"`{value}`: a warm-up over a tenth of the budget"
     return f"`{value}`" if value else "nothing" if line in OPTIONAL else "`--data` has to say it"

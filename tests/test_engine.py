@@ -192,7 +192,7 @@ def test_a_word_that_the_backend_does_not_know_is_refused(
     [({"optimizer": Sgd(-1.0)}, "E0302"), ({"batch": 0}, "E0302"), ({"batch": 2.5}, "E0303"),
      ({"optimizer": Sgd(True)}, "E0301"), ({"average": Early(2)}, "E0101"), ({"budget": Count(0)}, "E0302"),
      ({"budget": Count(2.5)}, "E0303"), ({"budget": Count(5, "weeks")}, "E0301"), ({"loss": None}, "E0101"),
-     ({"augment": (Subset("all"),)}, "E0301"), ({"name": "two words"}, "E0033")],
+     ({"loss": ()}, "E0309"), ({"augment": (Subset("all"),)}, "E0301"), ({"name": "two words"}, "E0033")],
 )  # fmt: skip
 def test_a_recipe_made_in_python_is_checked(given: Given, tmp_path: Path, made: dict[str, Any], code: str) -> None:
     assert mistake(lambda: trained(tmp_path, replace(RECIPE, **made))).code == code

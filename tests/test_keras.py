@@ -55,12 +55,18 @@ def last(kind: TensorType) -> tuple[int, ...]:
     return 2, *kind.sizes[1:], kind.sizes[0]
 
 
-def batch(graph: Graph) -> Array:
-    return np.random.default_rng(0).random(last(graph.entries[0].types[0]), dtype="float32")
+def batch(graph: Graph) -> Any:
+    """An array, or one for each input by its name."""
+    draw = np.random.default_rng(0)
+    entries = zip(graph.input_names, graph.entries, strict=True)
+    found = {name: draw.random(last(entry.types[0]), dtype="float32") for name, entry in entries}
+    return found if len(found) > 1 else found["input"]
 
 
 def output(graph: Graph, model: Any) -> Array:
-    return keras.ops.convert_to_numpy(model(batch(graph)))
+    """What the model gives, of several outputs the main one."""
+    found = model(batch(graph))
+    return keras.ops.convert_to_numpy(found[graph.results[0]] if isinstance(found, dict) else found)
 
 
 def shaken(model: Any) -> Any:
@@ -82,8 +88,9 @@ def check_learns(graph: Graph, model: Any) -> None:
     """An output of the right shape, and a gradient for every weight."""
     with tf.GradientTape() as tape:
         found = model(batch(graph), training=True)
-        loss = tf.reduce_sum(tf.square(found))
-    assert tuple(found.shape) == last(graph.type_of(graph.outputs[0]))
+        found = [found[name] for name in graph.output_names] if isinstance(found, dict) else [found]
+        loss = sum(tf.reduce_sum(tf.square(y)) for y in found)
+    assert [tuple(y.shape) for y in found] == [last(graph.type_of(ref)) for ref in graph.outputs]
     assert all(g is not None for g in tape.gradient(loss, model.trainable_variables))
 
 

@@ -15,7 +15,7 @@ from archdsl.api import check
 from archdsl.graph.elaborate import load
 from archdsl.graph.elaborate.recipes import check_values
 from archdsl.language.diagnostics import SpecError
-from archdsl.language.recipe import LINES, Count, Recipe, Word
+from archdsl.language.recipe import LINES, Count, Recipe, Term, Word
 from archdsl.language.recipe.contradictions import Training, contradictions, notes
 from archdsl.language.recipe.words import (
     Adam,
@@ -134,6 +134,7 @@ def agreeing(optimizer: Word) -> Word:
     return replace(optimizer, nesterov=optimizer.momentum > 0) if isinstance(optimizer, Sgd) else optimizer
 
 
+WEIGHTS = st.just(1.0) | st.floats(1e-9, 10**6)
 RECIPES = st.builds(
     Recipe,
     name=st.from_regex(r"[a-z][a-z0-9_]{0,8}_r", fullmatch=True),
@@ -142,7 +143,9 @@ RECIPES = st.builds(
     optimizer=words("optimizer").map(agreeing),
     clip=st.none() | words("clip"),
     schedule=words("schedule"),
-    loss=words("loss"),
+    loss=st.lists(st.builds(Term, words("loss"), WEIGHTS, st.sampled_from(["", "aux"])), min_size=1, max_size=3).map(
+        tuple
+    ),
     batch=st.integers(2, 10**6),
     budget=st.builds(Count, st.integers(10**6, 10**12)) | epoch_counts(st.floats(500, 1e6) | st.integers(500, 10**6)),
     average=st.none() | words("average"),
@@ -169,7 +172,12 @@ def test_values_from_python_that_pass_can_be_read_again(recipe: Recipe, data: st
     """Whatever else they are is refused, so that no run has a recipe that cannot be read."""
     line = data.draw(st.sampled_from(["optimizer", "schedule", "loss", "batch", "budget"]))
     value = data.draw(STRANGE)
-    if line not in ("batch", "budget") and (known := parameters(type(getattr(recipe, line)))):
+    if line == "loss":
+        (first, *others), part = recipe.loss, data.draw(st.sampled_from(["word", "weight", "output", "smoothing"]))
+        if part == "smoothing":
+            part, value = "word", replace(first.word, smoothing=value)
+        value = replace(first, **{part: value}), *others
+    elif line not in ("batch", "budget") and (known := parameters(type(getattr(recipe, line)))):
         value = replace(getattr(recipe, line), **{data.draw(st.sampled_from(known)).field: value})
     odd = replace(recipe, **{line: value})
     if list(check_values(odd)):
@@ -243,9 +251,35 @@ def test_every_line_can_be_replaced() -> None:
         "average": "ema", "stop": "none",
     })  # fmt: skip
     assert found == Recipe(
-        "report2021", Folder('/my data/"x"'), (), Sgd(1.0), Clip(2.0), Constant(), CrossEntropy(0.1), 8, Count(3),
-        Ema(), None,
+        "report2021", Folder('/my data/"x"'), (), Sgd(1.0), Clip(2.0), Constant(), (Term(CrossEntropy(0.1)),), 8,
+        Count(3), Ema(), None,
     )  # fmt: skip
+
+
+def test_a_loss_is_a_sum_over_outputs() -> None:
+    found = open_recipe(
+        None, {"loss": "cross_entropy + (1 - 0.7) * aux.cross_entropy(smoothing=0.1) + head.cross_entropy"}
+    )
+    aux, head = Term(CrossEntropy(0.1), 0.3, "aux"), Term(CrossEntropy(), 1.0, "head")
+    assert found.loss == (Term(CrossEntropy()), aux, head) and str(aux) == "0.3 * aux.cross_entropy(smoothing=0.1)"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "at"),
+    [
+        ("0 * cross_entropy", "0"),
+        ("cross_entropy - a.cross_entropy", "cross_entropy - a.cross_entropy"),
+        ("cross_entropy + aux.focal", "focal"),
+        ("relu(2) * cross_entropy", "relu"),
+        ("cross_entropy -> a.cross_entropy", "a.cross_entropy"),
+        ("in.c.cross_entropy", "in.c.cross_entropy"),
+        ("none", "none"),
+    ],
+)
+def test_what_is_no_loss(wrong: str, at: str) -> None:
+    with pytest.raises(SpecError) as found:
+        open_recipe(None, {"loss": wrong})
+    assert found.value.diagnostics[0].span.text == at
 
 
 def test_parts_of_lines_can_be_replaced() -> None:

@@ -98,7 +98,7 @@ def test_what_fits_is_kept_alike(kind: str, text: str, kept: Any) -> None:
     graph = elaborate(load(spec(f"{kind}={text}")), "net").graph
     assert graph
     (node,) = (n for n in graph if n.name == "a")
-    word = read_recipe(recipe(f"{kind}={text}")).loss
+    word = read_recipe(recipe(f"{kind}={text}")).loss[0].word
     assert getattr(node.op, kind) == getattr(word, kind) == kept
 
 

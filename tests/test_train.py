@@ -36,7 +36,7 @@ from training import CPU, QUICK, RANDOM, SPEC, one_thread, trained  # noqa: F401
 import archdsl
 from archdsl import weights
 from archdsl.data import Part, Split, open_data
-from archdsl.language.recipe import Count, Recipe
+from archdsl.language.recipe import Count, Recipe, Term
 from archdsl.language.recipe.recipe import epoch_order, learning_rate
 from archdsl.language.recipe.words import (
     Adam,
@@ -171,10 +171,14 @@ def test_a_command_that_is_stopped_says_how_it_goes_on(
 # --- what a recipe means -----------------------------------------------------------------------------
 
 PLAIN = "model tiny(classes=10) {\n  input [1, 8, 8]\n  head: conv(4, 3) -> relu -> flatten -> dense(classes)\n}\n"
+SIDED = PLAIN.replace("}", "  aux: in -> dense(3) -> relu -> dense(classes)\n  output head, aux\n}")
 BY_HAND = {
     "sgd": Recipe(optimizer=Sgd(0.3, 0.8, True, 0.1), schedule=Linear(Count(2))),
     "all weights decay": Recipe(optimizer=Sgd(0.3, 0.8, False, 0.1, "all"), schedule=StepDecay((Count(2),))),
-    "clip": Recipe(optimizer=Sgd(0.3), schedule=Constant(), clip=Clip(0.2), loss=CrossEntropy(0.2)),
+    "clip": Recipe(optimizer=Sgd(0.3), schedule=Constant(), clip=Clip(0.2), loss=(Term(CrossEntropy(0.2)),)),
+    "sides": Recipe(
+        loss=(Term(CrossEntropy(0.1)), Term(CrossEntropy(), 0.3, "aux"), Term(CrossEntropy(), 0.5, "head"))
+    ),
     "adam": Recipe(optimizer=Adam(0.02, 0.8, 0.95, 1e-3, 0.1), schedule=Cosine(final=0.2)),
     "adamw": Recipe(optimizer=AdamW(0.02, 0.8, 0.95, 1e-3, 0.1), schedule=Constant(), average=Ema(0.6)),
 }
@@ -184,9 +188,10 @@ BY_HAND = {
 def test_steps_are_those_of_the_formulas(tmp_path: Path, name: str, fused: str) -> None:
     """Five steps, against the formulas that the words' docstrings have."""
     recipe = replace(BY_HAND[name], data=Digits(), batch=64, budget=Count(5))
-    run, _ = trained(tmp_path, recipe, PLAIN, replace(CPU, fused=fused))
+    spec = SIDED if name == "sides" else PLAIN
+    run, _ = trained(tmp_path, recipe, spec, replace(CPU, fused=fused))
     torch.manual_seed(0)
-    expected = by_hand(archdsl.load(PLAIN), recipe)
+    expected = by_hand(archdsl.load(spec), recipe)
     kept = load_file(run.weights)
     for key, tensor in expected.items():
         torch.testing.assert_close(kept[key], tensor, rtol=2e-4, atol=2e-5, msg=lambda text, key=key: f"{key}: {text}")
@@ -200,7 +205,10 @@ def by_hand(network: torch.nn.Module, recipe: Recipe) -> dict[str, torch.Tensor]
     for step in range(5):
         rows = order[64 * step : 64 * step + 64]
         x = (torch.from_numpy(split.pixels[rows]) / 255 - mean) / std
-        loss = F.cross_entropy(network(x), torch.from_numpy(split.labels[rows]), label_smoothing=recipe.loss.smoothing)
+        labels, outputs, loss = torch.from_numpy(split.labels[rows]), network(x), torch.tensor(0.0)
+        for term in recipe.loss:
+            logits = outputs[term.output or "head"] if isinstance(outputs, dict) else outputs
+            loss = loss + term.weight * F.cross_entropy(logits, labels, label_smoothing=term.word.smoothing)
         network.zero_grad()
         loss.backward()
         named = dict(network.named_parameters())
@@ -269,7 +277,7 @@ def test_everything_at_once(tmp_path: Path) -> None:
         STEADY,
         augment=(*ALL, StandardizeImages("image")),
         clip=Clip(1),
-        loss=CrossEntropy(0.1),
+        loss=(Term(CrossEntropy(0.1)),),
         average=Ema(0.9),
         budget=Count(9),
     )
@@ -460,6 +468,15 @@ def test_models_that_read_no_images(tmp_path: Path) -> None:
     assert mistake(lambda: trained(tmp_path, spec=tokens)).code == "E0811"
 
 
+def test_losses_and_outputs_that_disagree(tmp_path: Path) -> None:
+    lost = mistake(lambda: trained(tmp_path, spec=SIDED))
+    assert (lost.code, lost.message) == ("E0890", "the output `aux` has no loss")
+    terms = Term(CrossEntropy()), Term(CrossEntropy(), 0.3, "aus")
+    unknown = mistake(lambda: trained(tmp_path, replace(QUICK, loss=terms), SIDED))
+    assert (unknown.code, unknown.help) == ("E0891", "did you mean `aux`?")
+    assert not list(tmp_path.iterdir())
+
+
 def test_classes_that_disagree(tmp_path: Path) -> None:
     given = mistake(lambda: trained(tmp_path, values={"classes": "7"}))
     assert (given.code, given.message) == ("E0812", "the model tells 7 classes apart, the data have 10 classes")
@@ -467,6 +484,8 @@ def test_classes_that_disagree(tmp_path: Path) -> None:
     assert "end the model in `dense(classes)`" in mistake(lambda: trained(tmp_path, spec=fixed)).help
     maps = SPEC.replace("gap -> dense(classes)", "conv(classes, 1)")
     assert mistake(lambda: trained(tmp_path, spec=maps)).code == "E0813"
+    several = SIDED.replace("  head", "  input other [4]\n  head").replace("aux: in ->", "aux: other ->")
+    assert mistake(lambda: trained(tmp_path, spec=several)).code == "E0889"
     assert not list(tmp_path.iterdir())
 
 

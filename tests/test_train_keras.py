@@ -35,7 +35,7 @@ from archdsl import api
 from archdsl.code.backend import find_backend
 from archdsl.data import Data, open_data
 from archdsl.graph.elaborate import load
-from archdsl.language.recipe import Count
+from archdsl.language.recipe import Count, Term
 from archdsl.language.recipe.recipe import epoch_order, learning_rate
 from archdsl.language.recipe.words import (
     Adam,
@@ -85,6 +85,15 @@ model tiny(classes=10, width=8) {
 }
 """
 PLAIN = SPEC.replace(" -> dropout(0.1)", "")
+SIDED = """
+model tiny(classes=10, width=8) {
+  input [1, 8, 8]
+  stem: conv(width, 3) -> bn -> relu
+  aux:  gap -> dense(classes)
+  head: stem -> conv(2*width, 3, 2) -> bn -> relu -> gap -> dense(classes)
+  output head, aux
+}
+"""
 CPU = Settings(device="cpu")
 QUICK = Recipe(data=Digits(), batch=64, optimizer=AdamW(lr=0.01), budget=Count(2, "epochs"))
 FULL = replace(
@@ -93,7 +102,7 @@ FULL = replace(
     optimizer=Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3),
     clip=Clip(1.0),
     schedule=Cosine(warmup=Count(5)),
-    loss=CrossEntropy(0.1),
+    loss=(Term(CrossEntropy(0.1)),),
     budget=Count(50),
     average=Ema(0.9),
 )
@@ -195,9 +204,11 @@ def test_the_schedule(schedule: Any) -> None:
     np.testing.assert_allclose(found, wanted, atol=4e-8)
 
 
-def rows_of(recipe: Recipe, to: str, module: Any, output: Path, patch: pytest.MonkeyPatch) -> np.ndarray:
+def rows_of(
+    recipe: Recipe, to: str, module: Any, output: Path, patch: pytest.MonkeyPatch, spec: str = PLAIN
+) -> np.ndarray:
     """What a backend makes of a recipe, from weights that all backends begin with."""
-    graph = api.elaborated(PLAIN, settings={"classes": 10})[0]
+    graph = api.elaborated(spec, settings={"classes": 10})[0]
 
     def build(artifact: Any) -> Any:
         network = fresh(artifact)
@@ -206,18 +217,28 @@ def rows_of(recipe: Recipe, to: str, module: Any, output: Path, patch: pytest.Mo
 
     backend, fresh = find_backend(to), module.build
     patch.setattr(module, "build", build)
-    return figures(trained(output, recipe, PLAIN, to=to)[0])
+    return figures(trained(output, recipe, spec, to=to)[0])
 
 
 @pytest.mark.parametrize("by", ["channel", "pixel", "image"])
 def test_both_train_alike_from_the_same_weights(by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Order, optimizer, decay, schedule, loss, clipping, average, normalisation, batch norm and evaluation at once."""
-    recipe = replace(FULL, augment=(StandardizeImages(by),), optimizer=AdamW(lr=0.02), loss=CrossEntropy(0.2))
+    recipe = replace(FULL, augment=(StandardizeImages(by),), optimizer=AdamW(lr=0.02), loss=(Term(CrossEntropy(0.2)),))
     ours = rows_of(recipe, "keras", archdsl_keras.train, tmp_path / "keras", monkeypatch)
     theirs = rows_of(recipe, "torch", archdsl_torch.train, tmp_path / "torch", monkeypatch)
     np.testing.assert_allclose(ours[:, :3], theirs[:, :3])  # epoch, step, lr
     np.testing.assert_allclose(ours[:, [3, 5]], theirs[:, [3, 5]], rtol=2e-4)  # losses
     np.testing.assert_allclose(ours[:, [4, 6]], theirs[:, [4, 6]], atol=0.3)  # top-1: an image of 360
+
+
+def test_both_train_side_heads_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sum of the losses is what is said of training, the main output's what is said of held-out images."""
+    recipe = replace(FULL, augment=(), loss=(Term(CrossEntropy(0.2)), Term(CrossEntropy(), 0.3, "aux")))
+    ours = rows_of(recipe, "keras", archdsl_keras.train, tmp_path / "keras", monkeypatch, SIDED)
+    theirs = rows_of(recipe, "torch", archdsl_torch.train, tmp_path / "torch", monkeypatch, SIDED)
+    np.testing.assert_allclose(ours[:, [3, 5]], theirs[:, [3, 5]], rtol=2e-4)
+    np.testing.assert_allclose(ours[:, [4, 6]], theirs[:, [4, 6]], atol=0.3)
+    assert (ours[:, 3] > 1.2 * ours[:, 5]).all()
 
 
 def test_orders_are_the_same_in_both_and_new_each_epoch() -> None:

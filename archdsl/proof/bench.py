@@ -67,8 +67,8 @@ class Bench:
         """Images a second, bytes."""
         first, *others = self.inputs.values()
         return {
-            "model": self.model, "input": list(first) if not others else self.inputs, "backend": self.backend, "batch": self.batch,
-            "device": self.device,
+            "model": self.model, "input": self.inputs if others else list(first), "backend": self.backend,
+            "batch": self.batch, "device": self.device,
             "found": [
                 {"step": m.mode, "how": m.how, "images_per_second": m.rate, "lowest": min(m.rates),
                  "highest": max(m.rates), "rounds": len(m.rates), "ratio": m.ratio, "peak_bytes": m.peak}

@@ -159,7 +159,8 @@ def unknown_words(recipe: Recipe, backend: Backend) -> Iterator[Diagnostic]:
     knows = ability(backend, KNOWS)
     words: list[tuple[str, Word | None]] = [(f"augment.{i}", word) for i, word in enumerate(recipe.augment)]
     words += [("optimizer", recipe.optimizer), ("optimizer", recipe.clip)]
-    words += [(line, getattr(recipe, line)) for line in ("schedule", "loss", "average", "stop")]
+    words += [("schedule", recipe.schedule), *((f"loss.{i}", term.word) for i, term in enumerate(recipe.loss))]
+    words += [("average", recipe.average), ("stop", recipe.stop)]
     for place, word in words:
         if word is not None and type(word) not in _OURS and not knows(type(word)):
             known = listed(name for name, w in LINES[word.line].items() if w in _OURS or knows(w))

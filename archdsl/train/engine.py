@@ -17,7 +17,7 @@ from archdsl.graph.elaborate.recipes import check_values, resolve_recipe
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.graph.text import to_text
-from archdsl.language.diagnostics import Diagnostic, Label, SpecError, refuse, render
+from archdsl.language.diagnostics import Diagnostic, Label, SpecError, listed, nearest, refuse, render
 from archdsl.language.errors import training as errors
 from archdsl.language.errors.recipes import NoData, NothingToTrain
 from archdsl.language.ops.norm import BatchNorm
@@ -94,6 +94,7 @@ def train(
     graph, costs = origin.graph, cost(origin.graph)
     size = image_size(graph, flag("input", input) if input else None)
     _check_outputs(graph, found, "classes" in (values or {}))
+    refuse(_unmatched(graph, recipe))
     if not costs.params:
         raise SpecError([NothingToTrain().at(graph[graph.outputs[0].node].span)])
     artifact = backend.emit(graph)
@@ -296,13 +297,28 @@ def _with_classes(program: Program, model: str, values: Mapping[str, str], count
 
 
 def _check_outputs(graph: Graph, data: Data, given: bool) -> None:
-    """The model has to end in one number for each class of the data."""
-    kinds = [graph.type_of(ref) for ref in graph.outputs]
-    end = graph[graph.outputs[0].node].span
-    if len(kinds) > 1 or any(size != 1 for size in kinds[0].sizes[1:]):
-        raise SpecError([errors.OutputNotClasses(", ".join(map(str, kinds))).at(end)])
-    if error := check_classes(data, int(kinds[0].c), given):
-        raise SpecError([error.at(data.at, [Label(end, f"gives {kinds[0]}")])])
+    """Every output of the model has to be one number for each class of the data."""
+    for ref in graph.outputs:
+        kind, end = graph.type_of(ref), graph[ref.node].span
+        if any(size != 1 for size in kind.sizes[1:]):
+            raise SpecError([errors.OutputNotClasses(str(kind)).at(end)])
+        if error := check_classes(data, int(kind.c), given):
+            raise SpecError([error.at(data.at, [Label(end, f"gives {kind}")])])
+
+
+def _unmatched(graph: Graph, recipe: Recipe) -> Iterator[Diagnostic]:
+    """Losses of no output, and outputs without a loss."""
+    main, *sides = graph.results
+    said = {term.output or main for term in recipe.loss}
+    for i, term in enumerate(recipe.loss):
+        if (term.output or main) not in graph.results:
+            hint = nearest(term.output, graph.results) or f"its outputs: {listed(graph.results)}"
+            yield errors.LossOfNoOutput(term.output, hint).at(recipe.place(f"loss.{i}"))
+    for name in (main, *sides):
+        if name not in said:
+            side = name if name != main else sides[0] if sides else "aux"
+            error = errors.OutputWithoutLoss(name, listed(graph.results), side)
+            yield error.at(recipe.place("loss"))
 
 
 def _config(origin: Origin, artifact: Artifact, costs: Cost, settings: Settings, data: Data, normalise: Normalise,

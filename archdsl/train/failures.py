@@ -8,9 +8,17 @@ from archdsl.data import Size, is_image
 from archdsl.graph.cost import cost
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
+from archdsl.graph.text import inputs_text
 from archdsl.language.diagnostics import Error, SpecError
 from archdsl.language.errors.recipes import TooLittleMemory
-from archdsl.language.errors.training import BatchNotShared, DeviceMissing, Diverged, InputNotImages, OutOfMemory
+from archdsl.language.errors.training import (
+    BatchNotShared,
+    DeviceMissing,
+    Diverged,
+    InputNotImages,
+    OutOfMemory,
+    SeveralInputs,
+)
 from archdsl.language.recipe import Recipe
 from archdsl.language.source import Span, flag
 from archdsl.train.ranks import processes as started
@@ -33,7 +41,9 @@ def uses_gpu(settings: Settings, found: bool, framework: str) -> bool:
 
 def image_size(graph: Graph, at: Span | None = None) -> Size:
     """What a network reads. Raises SpecError where that is no image, at the input or where `at` says."""
-    entry = graph.entries[0]
+    entry, *others = graph.entries
+    if others:
+        raise SpecError([SeveralInputs(inputs_text(graph)).at(others[0].span)])
     size = entry.types[0].sizes
     if not is_image(size):
         raise SpecError([InputNotImages(str(entry.types[0])).at(at or entry.span)])

@@ -26,13 +26,14 @@ from archdsl_keras.source import spell
 from archdsl_keras.weights import get_weights, set_weights
 from archdsl_keras.write import emit
 
-__all__ = ["gradients_of", "network_of", "probe", "taps_of", "values"]
+__all__ = ["gradients_of", "named", "network_of", "probe", "taps_of", "values"]
 
 Array = NDArray[np.generic]
 Tensors = Mapping[str, Array]
 Globals = dict[str, Any]
 Inputs = tuple[Array, ...]
 Given = Array | dict[str, Array]
+Named = Callable[[Any], tuple[Any, ...]]
 
 
 def probe(graph: Graph, tensors: Tensors, inputs: Inputs, cotangents: Sequence[Array] | None) -> Probe:
@@ -55,15 +56,16 @@ def _probe(graph: Graph, tensors: Tensors, inputs: Inputs, cotangents: Sequence[
     if cotangents is None:
         network(given, training=True)
         return Probe((), state=_part(graph, network, trainable=False))
-    outputs = _tuple(network(given, training=False))
+    outputs = named(graph, network(given, training=False))
     shown = tuple(_canonical(y, graph.type_of(ref).rank) for y, ref in zip(outputs, graph.outputs, strict=True))
     spool = _values(graph, tensors, given, shown)
-    found = gradients_of(network, given, [np.moveaxis(c, 1, -1) for c in cotangents])
+    ends = [np.moveaxis(c, 1, -1) for c in cotangents]
+    entering, found = gradients_of(partial(named, graph), network, given, ends)
     state = _part(graph, network, trainable=False)
-    for variable, gradient in zip(network.trainable_variables, found[len(inputs) :], strict=True):
+    for variable, gradient in zip(network.trainable_variables, found, strict=True):
         variable.assign(gradient)
-    entering = zip(graph.input_names, inputs, found, strict=False)
-    gradients = {name: _canonical(gradient, x.ndim - 1) for name, x, gradient in entering}
+    given_to = entering if isinstance(entering, dict) else {graph.input_names[0]: entering}
+    gradients = {n: _canonical(given_to[n], x.ndim - 1) for n, x in zip(graph.input_names, inputs, strict=True)}
     return Probe(shown, spool, gradients | dict(_part(graph, network, trainable=True)), state)
 
 
@@ -169,7 +171,7 @@ def _values(graph: Graph, tensors: Tensors, given: Given, outputs: Sequence[Arra
     network, names = network_of(graph, tensors, tapped=True)
     spool = Spool()
     names[TAP] = taps = taps_of(graph, None, spool.add)
-    again = _tuple(network(given, training=False))
+    again = named(graph, network(given, training=False))
     assert not taps.unseen, f"not shown: {taps.unseen}"
     for ref, out, value in zip(graph.outputs, outputs, again, strict=True):
         check_same(_canonical(value, graph.type_of(ref).rank), out)
@@ -187,9 +189,12 @@ def _canonical(value: Any, rank: int) -> Array:
     return np.moveaxis(array, -1, array.ndim - rank)
 
 
+def named(graph: Graph, outputs: Any) -> tuple[Any, ...]:
+    """The outputs of a network in the order of the graph: what Keras gives by name it may sort."""
+    return tuple(outputs[name] for name in graph.output_names) if isinstance(outputs, dict) else (outputs,)
+
+
 def _tuple(value: Any) -> tuple[Any, ...]:
-    if isinstance(value, dict):
-        return tuple(value.values())
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
@@ -224,53 +229,55 @@ def _jax_floats(dtype: str) -> AbstractContextManager[None]:
 # --- gradients: what each framework does in its own way --------------------------------------------
 
 
-def gradients_of(network: Any, given: Given, cotangents: Sequence[Array]) -> list[Any]:
-    """Of the inputs and of the trainable variables, in a training step that also moves the running statistics."""
-    return _BY_FRAMEWORK[keras.backend.backend()](network, given, cotangents)
+def gradients_of(ordered: Named, network: Any, given: Given, cotangents: Sequence[Array]) -> tuple[Any, list[Any]]:
+    """Of what is given, in its form, and of the trainable variables, in a training step, which moves the statistics.
+
+    ordered: makes a tuple of what the network gives.
+    """
+    return _BY_FRAMEWORK[keras.backend.backend()](ordered, network, given, cotangents)
 
 
-def _total(outputs: Any, cotangents: Sequence[Array]) -> Any:
-    pairs = zip(_tuple(outputs), map(ops.convert_to_tensor, cotangents), strict=True)
+def _total(outputs: tuple[Any, ...], cotangents: Sequence[Array]) -> Any:
+    pairs = zip(outputs, map(ops.convert_to_tensor, cotangents), strict=True)
     return sum(ops.sum(y * c) for y, c in pairs)
 
 
-def _in_tensorflow(network: Any, given: Given, cotangents: Sequence[Array]) -> list[Any]:
+def _in_tensorflow(ordered: Named, network: Any, given: Given, cotangents: Sequence[Array]) -> tuple[Any, list[Any]]:
     import tensorflow as tf
 
     x = keras.tree.map_structure(tf.convert_to_tensor, given)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        total = _total(network(x, training=True), cotangents)
+        total = _total(ordered(network(x, training=True)), cotangents)
     variables = [v.value for v in network.trainable_variables]
-    found: list[Any] = tape.gradient(
-        total, [*keras.tree.flatten(x), *variables], unconnected_gradients=tf.UnconnectedGradients.ZERO
-    )
-    return [tf.convert_to_tensor(gradient) for gradient in found]
+    found = tape.gradient(total, [x, variables], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    entering, gradients = keras.tree.map_structure(tf.convert_to_tensor, found)
+    return entering, gradients
 
 
-def _in_torch(network: Any, given: Given, cotangents: Sequence[Array]) -> list[Any]:
+def _in_torch(ordered: Named, network: Any, given: Given, cotangents: Sequence[Array]) -> tuple[Any, list[Any]]:
     import torch
 
     x = keras.tree.map_structure(lambda array: torch.from_numpy(array.copy()).requires_grad_(), given)
-    total = _total(network(x, training=True), cotangents)
+    total = _total(ordered(network(x, training=True)), cotangents)
     variables = [v.value for v in network.trainable_variables]
-    return list(
-        torch.autograd.grad(total, [*keras.tree.flatten(x), *variables], allow_unused=True, materialize_grads=True)
-    )
+    flat = keras.tree.flatten(x)
+    found = torch.autograd.grad(total, [*flat, *variables], allow_unused=True, materialize_grads=True)
+    return keras.tree.pack_sequence_as(x, found[: len(flat)]), list(found[len(flat) :])
 
 
-def _in_jax(network: Any, given: Given, cotangents: Sequence[Array]) -> list[Any]:
+def _in_jax(ordered: Named, network: Any, given: Given, cotangents: Sequence[Array]) -> tuple[Any, list[Any]]:
     import jax
 
     def total(x: Any, trainable: list[Any], others: list[Any]) -> tuple[Any, list[Any]]:
         outputs, after = network.stateless_call(trainable, others, x, training=True)
-        return _total(outputs, cotangents), after
+        return _total(ordered(outputs), cotangents), after
 
     trainable, others = ([v.value for v in vs] for vs in (network.trainable_variables, network.non_trainable_variables))
     (_, after), found = jax.value_and_grad(total, (0, 1), has_aux=True)(given, trainable, others)
     for variable, value in zip(network.non_trainable_variables, after, strict=True):
         variable.assign(value)
-    return [*keras.tree.flatten(found[0]), *found[1]]
+    return found[0], found[1]
 
 
 _BY_FRAMEWORK = {"tensorflow": _in_tensorflow, "torch": _in_torch, "jax": _in_jax}

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from itertools import chain
+from operator import add
 from typing import Any
 
 import keras
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from archdsl.data import Normalise
 from archdsl.graph.graph import Graph
-from archdsl.language.recipe import Recipe
+from archdsl.language.recipe import Recipe, Term
 from archdsl.language.recipe.recipe import draw_seed
 from archdsl.weights import keys
 from archdsl_keras.augment import Augment, Mix, Normal
@@ -38,6 +40,7 @@ class TrainStep(keras.Model):  # type: ignore[misc]  # Keras has no types
         self.network, self.graph, self.recipe, self.seed = network, graph, recipe, seed
         self.normal = Normal(normalise)
         self.classes = int(graph.type_of(graph.outputs[0]).c)
+        self.names = graph.output_names  # of the main output first
         self.draws = keras.random.SeedGenerator(seed)
         self.augment, self.mix = Augment(recipe, in_memory, self.draws), Mix(recipe, self.draws)
         self.top1 = keras.metrics.SparseCategoricalAccuracy(name="top1")
@@ -72,7 +75,7 @@ class TrainStep(keras.Model):  # type: ignore[misc]  # Keras has no types
     def call(self, x: Any, training: bool = False) -> Any:
         # JAX's `fit` comes past `__call__`, which would tell the network whether it trains
         if not training:
-            return self._logits(self.normal(_pixels(x)), training)
+            return self._logits(self.normal(_pixels(x)), training)[self.names[0]]
         images, labels = x
         mixed, targets = self.prepared(images, labels)
         logits = self._logits(mixed, training)
@@ -83,25 +86,32 @@ class TrainStep(keras.Model):  # type: ignore[misc]  # Keras has no types
         return {"logits": logits, "targets": targets}
 
     def prepared(self, images: Any, labels: Any) -> tuple[Any, Any]:
-        """What the network reads in step `steps` for a batch, and the targets [n, classes] that it is to meet."""
+        """What the network reads in step `steps` for a batch, and the targets [n, classes], before any smoothing."""
         for number, state in enumerate(self._generators()):
             start = draw_seed(self.seed, number) % 2**31
             state.assign(ops.stack([ops.cast(start, state.dtype), ops.cast(self.steps, state.dtype) * _DRAWS]))
-        smoothing = self.recipe.loss.smoothing
-        targets = ops.one_hot(labels, self.classes) * (1 - smoothing) + smoothing / self.classes
+        targets = ops.one_hot(labels, self.classes)
         mixed: tuple[Any, Any] = self.mix(self.normal(self.augment(_pixels(images))), targets)
         return mixed
 
-    def _logits(self, images: Any, training: bool) -> Any:
-        return ops.cast(ops.reshape(self.network(images, training=training), (-1, self.classes)), "float32")
+    def _logits(self, images: Any, training: bool) -> dict[str, Any]:
+        """Of each output, by name."""
+        found = self.network(images, training=training)
+        named = found if isinstance(found, dict) else {self.names[0]: found}
+        return {name: ops.cast(ops.reshape(y, (-1, self.classes)), "float32") for name, y in named.items()}
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
                      training: bool = True) -> Any:  # fmt: skip
-        return ops.mean(ops.categorical_crossentropy(y_pred["targets"], y_pred["logits"], from_logits=True))
+        return reduce(add, (term.weight * self._term(term, y_pred) for term in self.recipe.loss))
+
+    def _term(self, term: Term, y_pred: Any) -> Any:
+        smoothing, name = term.word.smoothing, term.output if term.output in self.names else self.names[0]
+        targets = y_pred["targets"] * (1 - smoothing) + smoothing / self.classes
+        return ops.mean(ops.categorical_crossentropy(targets, y_pred["logits"][name], from_logits=True))
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Top-1 by each image's own label, also where images are mixed."""
-        self.top1.update_state(y, y_pred["logits"])
+        self.top1.update_state(y, y_pred["logits"][self.names[0]])
         return self.get_metrics_result()
 
     def _generators(self) -> list[Any]:

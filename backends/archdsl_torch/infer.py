@@ -15,6 +15,7 @@ from archdsl.train.settings import Settings
 from archdsl_torch.augment import Normal
 from archdsl_torch.build import build
 from archdsl_torch.machine import Machine
+from archdsl_torch.step import main
 from archdsl_torch.weights import set_weights
 
 __all__ = ["logits"]
@@ -36,5 +37,5 @@ def logits(artifact: Artifact, graph: Graph, tensors: Mapping[str, Array], batch
         for pixels in batches:
             images = normal(torch.from_numpy(pixels).to(machine.device) / 255)
             with machine.autocast, machine.diagnosed(Recipe(batch=len(pixels))):
-                found.append(network(machine.laid_out_images(images)).flatten(1).float().cpu())
+                found.append(main(network(machine.laid_out_images(images))).flatten(1).float().cpu())
     return torch.cat(found).numpy()

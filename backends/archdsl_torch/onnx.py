@@ -135,7 +135,8 @@ def _sample(graph: Graph, form: Form) -> Sample:
 
 
 def _exported(module: nn.Module, graph: Graph, sample: Sample, form: Form) -> onnx.ModelProto:
-    opened = {axis: name for axis, name in _AXES.items() if name in form.open}
+    opened = ({axis: name for axis, name in _AXES.items() if name in form.open},) * len(sample)
+    shown = isinstance(module, Shown)  # it takes all inputs as one tuple, and names no outputs
     with _quiet():
         program = torch.onnx.export(
             module,
@@ -144,8 +145,8 @@ def _exported(module: nn.Module, graph: Graph, sample: Sample, form: Form) -> on
             opset_version=form.opset or OPSET,
             custom_translation_table=POOLS,
             input_names=graph.input_names,
-            output_names=None if isinstance(module, Shown) else _output_names(graph),
-            dynamic_shapes=(opened,) * len(sample) if opened else None,
+            output_names=None if shown else _output_names(graph),
+            dynamic_shapes=((opened,) if shown else opened) if opened[0] else None,
         )
     assert program is not None, "the exporter built on torch.export gives a program"
     return program.model_proto

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -19,9 +21,15 @@ from archdsl_torch.norms import share_norms
 from archdsl_torch.optimizers import Average, optimizer
 from archdsl_torch.weights import whole
 
-__all__ = ["TrainStep"]
+__all__ = ["TrainStep", "main"]
 
-Forward = Callable[[Tensor], Tensor]
+Outputs = Tensor | dict[str, Tensor]
+Forward = Callable[[Tensor], Outputs]
+
+
+def main(outputs: Outputs) -> Tensor:
+    """Of what a network gives, the output that it is judged by."""
+    return next(iter(outputs.values())) if isinstance(outputs, dict) else outputs
 
 
 class TrainStep(nn.Module):
@@ -90,13 +98,27 @@ class TrainStep(nn.Module):
             self._seed(number, 0)
             images, targets = self.mix(images, F.one_hot(labels, self.classes).float())
             self._seed(number, own + 1)
-        logits = self.logits_of(network, images)
-        return F.cross_entropy(logits, targets, label_smoothing=self.recipe.loss.smoothing), logits
+        outputs = self._outputs(network, images)
+        logits = _logits(main(outputs))
+        several = outputs if isinstance(outputs, dict) else {}
+        losses = [
+            term.weight
+            * F.cross_entropy(
+                _logits(several[term.output]) if term.output in several else logits,
+                targets,
+                label_smoothing=term.word.smoothing,
+            )
+            for term in self.recipe.loss
+        ]
+        return reduce(add, losses), logits
 
     def logits_of(self, network: Forward, images: Tensor) -> Tensor:
+        """Of the main output."""
+        return _logits(main(self._outputs(network, images)))
+
+    def _outputs(self, network: Forward, images: Tensor) -> Outputs:
         with self.fabric.autocast():
-            logits = network(self.machine.laid_out_images(images))
-        return logits.flatten(1).float()
+            return network(self.machine.laid_out_images(images))
 
     def _seed(self, number: int, stream: int) -> None:
         """Of the generators that are drawn from: `torch.manual_seed` seeds all there are, and takes a millisecond."""
@@ -132,6 +154,10 @@ class TrainStep(nn.Module):
     def _moving(self) -> list[nn.Parameter]:
         """The weights that have a gradient."""
         return [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+
+
+def _logits(output: Tensor) -> Tensor:
+    return output.flatten(1).float()
 
 
 class Watch:

@@ -312,11 +312,22 @@ class Author(Expressions):
                         'reshape("c h w -> c (h w)") -> layernorm -> gap -> dense(classes)',
                         'permute("c h w -> (h w) c") -> dense(4) -> softmax(axis=1) -> flatten -> dense(classes)',
                         )  # fmt: skip
+        if self.small and self.chance(4):
+            lines[:1] = self.inputs(scope, lines[0])
+            lines.append(f"{self.name(scope, LABELS)}: in * (other -> dense(in.c) -> sigmoid -> reshape(\"c -> c 1 1\"))")
         lines.append(f"head: {end}")
+        if self.small and self.chance(4):
+            labels = [m[1] for line in lines if (m := re.match(r"(\w+):", line))]
+            lines.append(f"output {', '.join(self.random.sample(labels, min(len(labels), self.pick(1, 2, 3))))}")
         self.texts.append(f"model {self.name(scope, ('net', 'Net', 'unit_net', 'model_', 'Module'))}"
                           f"({', '.join([*params, 'classes=5'])}) {{\n{indented(lines)}\n}}\n")  # fmt: skip
         settings = {p.name: "4" for p in scope.params if p.kind == "count"}
         return Spec("\n".join(self.texts), {} if self.grown else settings)
+
+    def inputs(self, scope: Scope, first: str) -> list[str]:
+        """Lines for two inputs, the one at hand and a vector, in any order if the stages begin with an image."""
+        scope.taken |= {"image", "other"}
+        return [first.replace("input", "input image"), f"input other [{self.pick(1, 3, 7)}]"]
 
     def stage(self, scope: Scope, depth: int) -> list[str]:
         """Lines of a model that end in a stage of any form."""

@@ -52,7 +52,7 @@ class Rejected(Exception):
 
 
 class Meant:
-    """What a spec means with these settings: its graph, weights for it, and what they make of an input."""
+    """What a spec means with these settings: its graph, weights for it, and what they make of its inputs."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -62,13 +62,13 @@ class Meant:
         return random_weights(self.graph, dtype="float64")
 
     @cached_property
-    def x(self) -> Array:
-        return np.random.default_rng(0).standard_normal((BATCH, *self.graph.entries[0].types[0].sizes))
+    def inputs(self) -> tuple[Array, ...]:
+        draw = np.random.default_rng(0)
+        return tuple(draw.standard_normal((BATCH, *entry.types[0].sizes)) for entry in self.graph.entries)
 
     @cached_property
-    def y(self) -> Array:
-        (found,) = interpret(self.graph, self.weights, self.x)
-        return found
+    def outputs(self) -> tuple[Array, ...]:
+        return interpret(self.graph, self.weights, *self.inputs)
 
     @cached_property
     def params(self) -> tuple[int, int]:
@@ -77,10 +77,11 @@ class Meant:
         return weights, state
 
     def trusted(self) -> bool:
-        """Whether the output says something: a network that squares its values again and again does not."""
+        """Whether the outputs say something: those of a network that squares its values again and again do not."""
         with np.errstate(all="ignore"):
-            moved = interpret(self.graph, self.weights, self.x * (1 + 1e-9))[0]
-            return bool(np.isfinite(self.y).all() and not _apart(moved, self.y, TOLERANCE / 10))
+            moved = interpret(self.graph, self.weights, *(x * (1 + 1e-9) for x in self.inputs))
+            pairs = zip(moved, self.outputs, strict=True)
+            return all(np.isfinite(y).all() and not _apart(near, y, TOLERANCE / 10) for near, y in pairs)
 
 
 def faults_of(text: str, backends: tuple[str, ...] = BACKENDS) -> list[Fault]:
@@ -109,8 +110,9 @@ def _self(meant: Meant) -> str | None:
     costs = cost(meant.graph)
     if (costs.params, costs.state) != meant.params:
         return f"count: {costs.params}, {costs.state} for {meant.params}"
-    sizes = meant.graph.type_of(meant.graph.outputs[0]).sizes
-    return None if meant.y.shape[1:] == sizes else f"shape: {meant.y.shape[1:]} for {sizes}"
+    sizes = [meant.graph.type_of(ref).sizes for ref in meant.graph.outputs]
+    found = [y.shape[1:] for y in meant.outputs]
+    return None if found == sizes else f"shape: {found} for {sizes}"
 
 
 def _against(program: Program, usual: Meant, backends: tuple[str, ...]) -> Iterator[Fault]:
@@ -230,12 +232,11 @@ def _computes(backend: str, meant: Meant, cls: Any, given: Mapping[str, Any] | N
     params, out = run(meant, cls, given or {})
     if params != meant.params:
         return f"count: {params} for {meant.params}"
-    if out is None:
-        return None
-    if out.shape != meant.y.shape:
-        return f"shape: {out.shape} for {meant.y.shape}"
-    if _apart(out, meant.y, TOLERANCE) and meant.trusted():
-        return f"values: {np.abs(out - meant.y).max():.1e} apart, of {np.abs(meant.y).max():.1e}"
+    for y, wanted in zip(out or (), meant.outputs, strict=out is not None):
+        if y.shape != wanted.shape:
+            return f"shape: {y.shape} for {wanted.shape}"
+        if _apart(y, wanted, TOLERANCE) and meant.trusted():
+            return f"values: {np.abs(y - wanted).max():.1e} apart, of {np.abs(wanted).max():.1e}"
     return None
 
 
@@ -245,7 +246,7 @@ def _apart(found: Array, wanted: Array, tolerance: float) -> bool:
         return not np.allclose(found, wanted, rtol=tolerance, atol=tolerance * size + 1e-9, equal_nan=True)
 
 
-Ran = tuple[tuple[int, int], Array | None]
+Ran = tuple[tuple[int, int], list[Array] | None]
 
 
 def _in_torch(meant: Meant, cls: Any, given: Mapping[str, Any]) -> Ran:
@@ -256,7 +257,10 @@ def _in_torch(meant: Meant, cls: Any, given: Mapping[str, Any]) -> Ran:
         return params, None
     backend.set_weights(model, meant.graph, meant.weights)
     with torch.no_grad():
-        return params, model(torch.from_numpy(meant.x)).numpy()
+        found = model(*map(torch.from_numpy, meant.inputs))
+    named = found if isinstance(found, dict) else {"output": found}
+    assert tuple(named) == meant.graph.output_names
+    return params, [y.numpy() for y in named.values()]
 
 
 def _in_keras(meant: Meant, cls: Any, given: Mapping[str, Any]) -> Ran:
@@ -265,8 +269,11 @@ def _in_keras(meant: Meant, cls: Any, given: Mapping[str, Any]) -> Ran:
     if (params := backend.count_params(model)) != meant.params:
         return params, None
     backend.set_weights(model, meant.graph, meant.weights)
-    out = np.asarray(keras.ops.convert_to_numpy(model(np.moveaxis(meant.x, 1, -1), training=False)))
-    return params, np.moveaxis(out, -1, out.ndim - len(meant.y.shape[1:]))
+    inputs = dict(zip(meant.graph.input_names, (np.moveaxis(x, 1, -1) for x in meant.inputs), strict=True))
+    found = model(inputs if len(inputs) > 1 else inputs["input"], training=False)
+    named = found if isinstance(found, dict) else {"output": found}
+    arrays = [np.asarray(keras.ops.convert_to_numpy(named[name])) for name in meant.graph.output_names]
+    return params, [np.moveaxis(y, -1, y.ndim - len(w.shape[1:])) for y, w in zip(arrays, meant.outputs, strict=True)]
 
 
 @cache

@@ -5,8 +5,8 @@ archdsl.language.recipe.words; numbers, conditions and lists are worked out as i
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, cast
 
 from archdsl.graph.elaborate.arguments import fill, fitted
 from archdsl.graph.elaborate.blocks import elaborate_block
@@ -22,8 +22,8 @@ from archdsl.language.errors.names import Duplicate, MissingArgument, UnknownNam
 from archdsl.language.errors.syntax import BadHeader
 from archdsl.language.errors.values import BadCall, NotWhole, OutOfRange, WrongKind
 from archdsl.language.recipe.contradictions import contradictions
-from archdsl.language.recipe.recipe import Recipe
-from archdsl.language.recipe.words import LINES, Word
+from archdsl.language.recipe.recipe import Recipe, Term
+from archdsl.language.recipe.words import LINES, CrossEntropy, Word
 from archdsl.language.schema import UNITS, Count, Misfit, Parameter, bounds, fit, missing, parameters, wanted, written
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
@@ -38,6 +38,7 @@ SHORT = {
     "epochs": "budget", "steps": "budget", "batch-size": "batch", "lr": "optimizer", "weight-decay": "optimizer",
 }  # fmt: skip  # flags that change a part of a line
 _NUMBERS = {p.name: p for p in parameters(Recipe)}  # lines that are no words
+(_WEIGHT,) = parameters(Term)
 _BUDGET_IN = {  # by the flag that says it
     "steps": Parameter("steps", "int", above=0, high=10**12),
     "epochs": Parameter("epochs", "float", above=0, high=10**12),
@@ -75,8 +76,7 @@ def check_values(recipe: Recipe) -> Iterator[tuple[str, Error]]:
     Python code may have made it. What passes can be written (`Recipe.text`) and read again as it is. Places are those
     of `Recipe.place`.
     """
-    node, _ = parse_expression(Source("recipe", recipe.name))
-    if not isinstance(node, ast.Name):
+    if not _is_name(recipe.name):
         yield "name", BadHeader(f"a recipe cannot be called `{recipe.name}`", "recipe")
     for p in _NUMBERS.values():
         yield from ((p.name, error) for error in _misfits("recipe", p, getattr(recipe, p.field)))
@@ -86,14 +86,26 @@ def check_values(recipe: Recipe) -> Iterator[tuple[str, Error]]:
             yield from ((place, error) for error in found)
         else:
             yield place, UnknownName(str(word), f"`{line}` takes {listed(LINES[line])}")
+    if not recipe.loss:
+        yield "loss", BadCall("there is no loss", f"`loss` takes {listed(LINES['loss'])}")
+    for i, term in enumerate(recipe.loss):
+        yield from ((f"loss.{i}", error) for error in _misfits("loss", _WEIGHT, term.weight))
+        if term.output != "" and not _is_name(term.output):
+            yield f"loss.{i}", UnknownName(str(term.output), "`output` is the name of one")
+
+
+def _is_name(text: object) -> bool:
+    node = parse_expression(Source("recipe", text))[0] if isinstance(text, str) else None
+    return isinstance(node, ast.Name) and node.name == text
 
 
 def _words_of(recipe: Recipe) -> Iterator[tuple[str, str, Word]]:
     """Each word with its place and the line that it has to be of; a line that need not be said may have none."""
     yield from ((f"augment.{i}", "augment", word) for i, word in enumerate(recipe.augment))
-    for line in ("data", "optimizer", "clip", "schedule", "loss", "average", "stop"):
+    yield from ((f"loss.{i}", "loss", term.word) for i, term in enumerate(recipe.loss))
+    for line in ("data", "optimizer", "clip", "schedule", "average", "stop"):
         word = getattr(recipe, line)
-        if word is not None or line in ("optimizer", "schedule", "loss"):
+        if word is not None or line in ("optimizer", "schedule"):
             yield "optimizer" if line == "clip" else line, line, word
 
 
@@ -216,6 +228,8 @@ class _RecipeReader:
             return None if n is None else Count(n, unit)
         if label in _NUMBERS:
             return self._fitted("recipe", _NUMBERS[label], node)
+        if label == "loss":
+            return self._loss(node)
         found = self._words(label, node)
         if label in ("augment", "optimizer"):
             return found
@@ -233,6 +247,33 @@ class _RecipeReader:
             self.places[f"{label}.{len(found)}"] = item.span
             found.append(self._word(label, places[min(i, len(places) - 1)], item))
         return tuple(found)
+
+    def _loss(self, node: ast.Expr) -> tuple[Term, ...] | None:
+        """The terms of the loss; None where one has failed."""
+        sums = list(self._items("loss", node))
+        if len(sums) > 1:
+            self._report(BadCall("terms of a loss are added", "write `+` between them"), sums[1].span)
+            return None
+        found: list[Term | None] = []
+        for term in (term for whole in sums for term in _added(whole)):
+            self.places[f"loss.{len(found)}"] = term.span
+            found.append(self._term(term))
+        return None if None in found or not found else tuple(term for term in found if term)
+
+    def _term(self, node: ast.Expr) -> Term | None:
+        """`0.3 * aux.cross_entropy(smoothing=0.1)`."""
+        weight = None
+        if isinstance(node, ast.Binary) and node.op == "*":
+            weight = self._fitted("loss", _WEIGHT, node.left)
+            if weight is None:
+                return None
+            node = node.right
+        func, output = node.func if isinstance(node, ast.Call) else node, ""
+        if isinstance(func, ast.Attr) and isinstance(func.value, ast.Name):
+            output, name = func.value.name, ast.Name(func.name, span=func.name_span)
+            node = replace(node, func=name) if isinstance(node, ast.Call) else name
+        word = self._word("loss", LINES["loss"], node)
+        return None if word is None else Term(cast(CrossEntropy, word), 1.0 if weight is None else weight, output)
 
     def _items(self, label: str, node: ast.Expr) -> Iterator[ast.Expr]:
         """The words of a line in their order, conditions decided; words of the other branches have to exist."""
@@ -305,6 +346,14 @@ class _RecipeReader:
         value = self._value(node)
         found = value if value is POISON else fitted(self.body, callee, p, value, node)
         return None if found is POISON else found.value if isinstance(found, Dim) else found
+
+
+def _added(node: ast.Expr) -> Iterator[ast.Expr]:
+    """The terms of a sum."""
+    if isinstance(node, ast.Binary) and node.op == "+":
+        yield from _added(node.left)
+        node = node.right
+    yield node
 
 
 def _called(node: ast.Expr) -> Iterator[ast.Name]:

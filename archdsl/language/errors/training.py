@@ -49,6 +49,49 @@ class InputNotImages(Error):
     shape: str
 
 
+class SeveralInputs(Error):
+    """The model has several inputs, and data are images alone.
+
+    Such a model is compiled, compared, exported and timed; it is trained by code of one's own around the program.
+    """
+
+    code = "E0889"
+    title = "the model reads {inputs}, but the data are images alone"
+    label = "nothing to read here"
+    help = "`archdsl compile` gives the network, for a training of your own"
+    inputs: str
+
+
+class OutputWithoutLoss(Error):
+    """A model has several outputs, and the recipe says nothing of one of them.
+
+    Every output that a model names has a loss: the main one as `cross_entropy`, others by their names, each with the
+    weight that it counts. Training minimises the sum; top-1 and the loss on held-out images are the main one's.
+
+        loss: cross_entropy                             # wrong, for a model with `output head, aux`
+        loss: cross_entropy + 0.3 * aux.cross_entropy   # right
+    """
+
+    code = "E0890"
+    title = "the output `{name}` has no loss"
+    label = "of the model's outputs {outputs}"
+    help = "write `loss: cross_entropy + 0.3 * {side}.cross_entropy`, or take `{name}` out of the `output` line"
+    name: str
+    outputs: str
+    side: str
+
+
+class LossOfNoOutput(Error):
+    """The loss speaks of an output that the model does not have."""
+
+    code = "E0891"
+    title = "the model has no output `{name}`"
+    label = "a loss of nothing"
+    help = "{hint}"
+    name: str
+    hint: str
+
+
 class OutputNotClasses(Error):
     """The model does not end in one number for each class.
 

@@ -11,15 +11,35 @@ from typing import TypeVar
 from archdsl.language.later import NDArray, np
 from archdsl.language.recipe import words
 from archdsl.language.recipe.words import Word
-from archdsl.language.schema import Count, parameter
+from archdsl.language.schema import Count, parameter, written
 from archdsl.language.source import Source, Span
 
-__all__ = ["Recipe", "draw_seed", "epoch_order", "learning_rate"]
+__all__ = ["Recipe", "Term", "draw_seed", "epoch_order", "learning_rate"]
 
 W = TypeVar("W", bound=Word)
 
-_OPTIMIZER, _LOSS, _BUDGET = words.AdamW(lr=3e-3, weight_decay=0.05), words.CrossEntropy(), Count(5, "epochs")
+_OPTIMIZER, _BUDGET = words.AdamW(lr=3e-3, weight_decay=0.05), Count(5, "epochs")
 _RISE = 10  # the part of the budget that the rate rises over, where no schedule is given
+
+
+@dataclass(frozen=True)
+class Term:
+    """A part of the loss: what is said of one output, and how much it counts.
+
+    output: the name that the model gives it; where empty, the main one.
+    """
+
+    word: words.CrossEntropy
+    weight: float = parameter("float", 1.0, above=0, high=10**6)
+    output: str = ""
+
+    def __str__(self) -> str:
+        """As it is written: `0.3 * aux.cross_entropy(smoothing=0.0)`."""
+        share = "" if self.weight == 1 else f"{written(self.weight)} * "
+        return f"{share}{self.output}{'.' if self.output else ''}{self.word}"
+
+
+_LOSS = (Term(words.CrossEntropy()),)
 
 
 @dataclass(frozen=True)
@@ -29,6 +49,7 @@ class Recipe:
     data: None where the recipe has no such line, and the user has to name data.
     augment: in the order in which it happens.
     schedule: where none is given, a cosine after a rise over a tenth of the budget.
+    loss: what a step minimises, the sum of its terms; a word that is given alone becomes one.
     batch: images in one optimizer step, on all devices together. Images that do not fill one are left
         out of that epoch.
     places: where the lines and the words of `augment` are written, see `place`.
@@ -40,7 +61,7 @@ class Recipe:
     optimizer: words.Optimizer = _OPTIMIZER
     clip: words.Clip | None = None
     schedule: words.Schedule = None  # type: ignore[assignment]  # until made
-    loss: words.CrossEntropy = _LOSS
+    loss: tuple[Term, ...] = _LOSS
     batch: int = parameter("int", 64, low=1, high=10**6)
     budget: Count = parameter("count", _BUDGET, above=0)
     average: words.Ema | None = None
@@ -48,6 +69,8 @@ class Recipe:
     places: Mapping[str, Span] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.loss, tuple):
+            object.__setattr__(self, "loss", (Term(self.loss),))
         if self.schedule is None:
             object.__setattr__(self, "schedule", words.Cosine(warmup=self.budget.part(_RISE)))
 
@@ -76,8 +99,8 @@ class Recipe:
         """What each line says, by its label; of those that say something."""
         flows: dict[str, Sequence[object | None]] = {
             "data": [self.data], "augment": self.augment, "optimizer": [self.optimizer, self.clip],
-            "schedule": [self.schedule], "loss": [self.loss], "batch": [self.batch], "budget": [self.budget],
-            "average": [self.average], "stop": [self.stop],
+            "schedule": [self.schedule], "loss": [" + ".join(map(str, self.loss))],
+            "batch": [self.batch], "budget": [self.budget], "average": [self.average], "stop": [self.stop],
         }  # fmt: skip
         texts = {label: " -> ".join(str(i) for i in items if i is not None) for label, items in flows.items()}
         return {label: text for label, text in texts.items() if text}

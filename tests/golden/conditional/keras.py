@@ -163,9 +163,11 @@ class Network(keras.Model):
     """
 
     def __init__(self, inputs, outputs, name=None, trainable=None, dtype=None):
-        wide = keras.backend.result_type(outputs.dtype, "float32")
-        if outputs.dtype != wide:
-            outputs = ops.cast(outputs, wide)
+        def widened(x):
+            wide = keras.backend.result_type(x.dtype, "float32")
+            return x if x.dtype == wide else ops.cast(x, wide)
+
+        outputs = keras.tree.map_structure(widened, outputs)
         super().__init__(inputs, outputs, name=name, trainable=trainable)
 
     def get_config(self):
