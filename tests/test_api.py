@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 import archdsl
 from archdsl.language.source import Source
+from archdsl.weights import keys
 
 NET = """\
 model net(classes=10, widths=[8, 16], deep=false) {
@@ -13,6 +15,15 @@ model net(classes=10, widths=[8, 16], deep=false) {
   body: [conv(w, 3) for w in widths]
   more: conv(16, 3) if deep else id
   head: gap -> dense(classes)
+}
+"""
+TWO = """\
+model two {
+  input image [3, 8, 8]
+  input meta [12]
+  stem: conv(4, 3)
+  head: concat(stem -> gap -> flatten, meta) -> dense(7)
+  output head, stem
 }
 """
 
@@ -65,3 +76,23 @@ def test_settings_see_the_library_without_a_use() -> None:
     assert archdsl.check(net, settings={"unit": "wide(drop=0.1)"}) == []
     assert "Wide(" in archdsl.compile(net, settings={"unit": "wide"}).text
     assert [d.span.text for d in archdsl.check(net, settings={"unit": "widee"})] == ["widee"]
+
+
+def test_features_are_a_backbone() -> None:
+    """Any stages by name, with the weights that they need under the same keys; what they do not need is gone."""
+    whole, _ = archdsl.api.elaborated("resnet50")
+    trunk, found = archdsl.api.elaborated("resnet50", features="conv3, conv5")
+    assert not found and trunk.results == ("conv3", "conv5") and trunk.asked == "--features conv3,conv5"
+    assert [trunk.type_of(ref).sizes for ref in trunk.outputs] == [(512, 28, 28), (2048, 7, 7)]
+    assert set(whole.stages) - set(trunk.stages) == {"head"}
+    assert {*keys(whole)} - {*keys(trunk)} == {"head.dense.weight", "head.dense.bias"}
+    one, _ = archdsl.api.elaborated(TWO, features="stem")
+    assert [entry.name for entry in one.entries] == ["image"] and one.input_names == ("input",)
+
+
+def test_inputs_are_replaced_by_name() -> None:
+    graph, _ = archdsl.api.elaborated(TWO, input="meta=5,image=3x9x8")
+    assert {e.name: e.types[0].sizes for e in graph.entries} == {"image": (3, 9, 8), "meta": (5,)}
+    network = archdsl.load(TWO, input="meta=5,image=[3, 9, 8]")
+    outputs = network(torch.zeros(2, 3, 9, 8), torch.zeros(2, 5))
+    assert [(name, tuple(y.shape)) for name, y in outputs.items()] == [("head", (2, 7)), ("stem", (2, 4, 9, 8))]

@@ -36,11 +36,14 @@ def hold(graph: Graph, file: Path) -> None:
     network: torch.nn.Module = BACKEND.build(BACKEND.emit(graph))
     set_weights(network, graph, tensors)
     write(graph, tensors, file, {})
-    images = np.random.default_rng(7).standard_normal((2, *graph.entries[0].types[0].sizes), np.float32)
+    draw = np.random.default_rng(7)
+    inputs = [draw.standard_normal((2, *entry.types[0].sizes), np.float32) for entry in graph.entries]
     with torch.no_grad():
-        wanted = network.eval()(torch.from_numpy(images)).numpy()
-    (found,) = onnxruntime.InferenceSession(file).run(None, {"input": images})
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+        wanted = network.eval()(*map(torch.from_numpy, inputs))
+    named = wanted if isinstance(wanted, dict) else {"logits": wanted}
+    found = onnxruntime.InferenceSession(file).run([*named], dict(zip(graph.input_names, inputs, strict=True)))
+    for y, known in zip(found, named.values(), strict=True):
+        np.testing.assert_allclose(y, known.numpy(), rtol=1e-4, atol=1e-4 * np.abs(known.numpy()).max())
 
 
 # --- pools that round up ---------------------------------------------------------------------------
@@ -104,6 +107,10 @@ def test_a_shipped_network_is_exported(name: str, tmp_path: Path) -> None:
     if graph.entries[0].types[0].rank == 3 and graph.entries[0].types[0].sizes[1] > 64:
         graph, _ = api.elaborated(name, input="3x96x96" if name.startswith("inception") else "3x64x64")
     hold(graph, tmp_path / "net.onnx")
+
+
+def test_several_inputs_and_outputs_have_their_names(tmp_path: Path) -> None:
+    hold(api.elaborated(Path(__file__).parent / "golden" / "ports" / "model.arch")[0], tmp_path / "net.onnx")
 
 
 # --- the forms of a file ---------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def test_rounding_is_told_from_a_mistake() -> None:
     def wrong_in(*dtypes: str) -> Probes:
         def run(*args: Any) -> Probe:
             found: Probe = torch_probe(*args)
-            factor = 1.01 if args[2].dtype in dtypes else 1.0
+            factor = 1.01 if args[2][0].dtype in dtypes else 1.0
             return replace(found, gradients={key: value * factor for key, value in found.gradients.items()})
 
         return run
@@ -274,3 +274,17 @@ def test_no_flag_is_advised_that_was_given(run: Run, spec: Path, monkeypatch: py
         ended = run("verify", spec, *flags)
         assert ended.code == 1 and "worth a report" in ended.err and "--dtype" not in ended.err
     assert "--dtype float64" in run("verify", spec, "--tolerance", "1e-6").err
+
+
+def test_several_inputs_and_outputs_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their names, in every column: a backend that takes one for another is found out."""
+    graph, _ = api.elaborated(Path(__file__).parent / "golden" / "ports" / "model.arch")
+    probes = {name: probe for name, (_, probe) in columns().items()}
+    found = verify(graph, probes)
+    assert found.agrees and {*found.columns} == {"keras", "onnx"}
+    assert [row.path for row in found.rows if row.kind == "output"] == ["head", "body", "side"]
+    gradients = [row.path for row in found.rows if row.kind == "gradient"]
+    assert gradients[:2] == ["view", "facts"]
+    swapped = mutant(monkeypatch, {'"head": ': '"head": 2 * '})
+    worse = verify(graph, {"torch": torch_probe, "mutant": swapped})
+    assert not worse.agrees and worse.first is not None and worse.first.path == "head"

@@ -16,7 +16,7 @@ from archdsl.code.writer import ClassWriter
 from archdsl.code.written import ClassPlan
 from archdsl.graph.cost import cost
 from archdsl.graph.graph import Graph, Node
-from archdsl.language.diagnostics import SpecError, listed
+from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.outputs import NotExpressible
 from archdsl.language.ops.op import Op
 from archdsl.language.printable import one_line
@@ -108,7 +108,7 @@ def _header(module: Module) -> list[str]:
     """The file's docstring; its last line is how `compile` knows its own files."""
     graph = module.model
     doc = graph.doc.strip()
-    facts = f"{_ports(graph)}, {cost(graph).params:,} parameters."
+    facts = f"{_ports(graph)} {cost(graph).params:,} parameters."
     asked = f" with {graph.asked}" if graph.asked else ""
     made = one_line(f"{MADE_BY} from {PurePath(graph.span.source.name).name}{asked}.")
     title = f"{graph.block}: {doc}" if doc else graph.block
@@ -117,11 +117,10 @@ def _header(module: Module) -> list[str]:
 
 def _ports(graph: Graph) -> str:
     """What goes in, and what comes out where that is more than one tensor."""
-    sizes = {e.name: " x ".join(str(s) for s in e.types[0].sizes) for e in graph.entries}
-    said = f"Input {next(iter(sizes.values()))}"
-    if len(sizes) > 1:
-        said = f"Inputs {listed(f'{name} {size}' for name, size in sizes.items())}"
-    return f"{said}, outputs {listed(graph.results)}" if len(graph.results) > 1 else said
+    sizes = [" x ".join(map(str, entry.types[0].sizes)) for entry in graph.entries]
+    named = (f"{name} {size}" for name, size in zip(graph.input_names, sizes, strict=True))
+    inputs = f"Inputs {' and '.join(named)}" if len(sizes) > 1 else f"Input {sizes[0]}"
+    return f"{inputs}; outputs {', '.join(graph.results)};" if len(graph.results) > 1 else f"{inputs},"
 
 
 def _words(code: Iterable[str]) -> set[str]:

@@ -314,11 +314,12 @@ class Author(Expressions):
                         )  # fmt: skip
         if self.small and self.chance(4):
             lines[:1] = self.inputs(scope, lines[0])
-            lines.append(f"{self.name(scope, LABELS)}: in * (other -> dense(in.c) -> sigmoid -> reshape(\"c -> c 1 1\"))")
+            lines.append(f'{self.name(scope, LABELS)}: in * (other -> dense(in.c) -> sigmoid -> reshape("c -> c 1 1"))')
         lines.append(f"head: {end}")
         if self.small and self.chance(4):
             labels = [m[1] for line in lines if (m := re.match(r"(\w+):", line))]
-            lines.append(f"output {', '.join(self.random.sample(labels, min(len(labels), self.pick(1, 2, 3))))}")
+            named = {"head", *self.random.sample(labels, min(len(labels), self.pick(0, 1, 2)))}
+            lines.append(f"output {', '.join(self.random.sample(sorted(named), len(named)))}")
         self.texts.append(f"model {self.name(scope, ('net', 'Net', 'unit_net', 'model_', 'Module'))}"
                           f"({', '.join([*params, 'classes=5'])}) {{\n{indented(lines)}\n}}\n")  # fmt: skip
         settings = {p.name: "4" for p in scope.params if p.kind == "count"}
