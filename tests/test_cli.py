@@ -108,6 +108,8 @@ def test_show_for_programs(run: Run, net: Path) -> None:
         "macs",
         "input",
         "output",
+        "inputs",
+        "outputs",
         "stages",
         "memory",
         "attention",

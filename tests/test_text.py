@@ -124,8 +124,8 @@ def test_tables_and_json() -> None:
     graph = graph_of(SMALL)
     found = cost(graph, batch=2)
     data = as_json(graph, found)
-    assert list(data) == ["model", "params", "state", "macs", "input", "output", "stages", "memory", "attention",
-                          "modules"]  # fmt: skip
+    assert list(data) == ["model", "params", "state", "macs", "input", "output", "inputs", "outputs", "stages",
+                          "memory", "attention", "modules"]  # fmt: skip
     assert (data["input"], data["output"]) == ([3, 8, 8], [10])
     assert list(data["stages"][0]) == ["name", "params", "macs", "output"]
     assert data["memory"] == {
