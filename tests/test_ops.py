@@ -23,7 +23,7 @@ from archdsl.language.ops.merge import Add, Concat, Div, Maximum, Mul, Power, Su
 from archdsl.language.ops.norm import BatchNorm, GroupNorm, L2Norm, LayerNorm, Standardize
 from archdsl.language.ops.pattern import Pattern, parse_pattern
 from archdsl.language.ops.pool import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Reduce
-from archdsl.language.ops.regularize import Dropout, DropPath
+from archdsl.language.ops.regularize import DropBlock, Dropout, DropPath, DropPaths, ShakeDrop, ShakeShake
 from archdsl.language.ops.resize import Pad, PadChannels, Sample, Upsample
 from archdsl.language.ops.shape import Permute, Reshape, Slice, Split
 from archdsl.language.schema import parameters
@@ -213,9 +213,13 @@ FROM_BOTH = {"power"}
 FROM_NOTHING = {
     "id", "maxpool", "avgpool", "gap", "gmp", "reduce", "dropout", "droppath", "pad", "pad_channels", "upsample",
     "flatten", "reshape", "permute", "split", "slice", "concat", "param", "add", "sub", "sum", "with_number",
+    "droppaths", "dropblock", "shakeshake", "shakedrop",
 }  # fmt: skip
 SAVED = [  # beside inputs and outputs: masks, indices, means and deviations
     (MaxPool, {"k": 3, "stride": 2}, (4, 9, 8), 4 * 5 * 4),
+    (Dropout, {"p": 0.5, "axis": "c"}, (4, 9, 8), 4),
+    (DropBlock, {"p": 0.5, "size": 3}, (4, 9, 8), 4 * 9 * 8),
+    (ShakeDrop, {"p": 0.5}, (4, 9, 8), 2),
     (AvgPool, {"k": 2}, (4, 8, 8), 0),
     (GlobalMaxPool, {}, (4, 5, 6), 4),
     (GlobalAvgPool, {}, (4, 5, 6), 0),
@@ -250,7 +254,7 @@ def test_what_the_backward_pass_reads(cls: type[Op]) -> None:
         assert made.keeps_output == (cls.name in FROM_OUTPUT | FROM_BOTH)
         assert made.keeps_input == (cls.name not in FROM_OUTPUT | FROM_NOTHING)
         if cls not in {saves for saves, *_ in SAVED}:
-            assert made.saved(*tensors(shapes)) == 0
+            assert made.saved(*tensors(shapes)) == (len(shapes) if cls in (DropPaths, ShakeShake) else 0)
 
 
 @pytest.mark.parametrize(("cls", "values", "shape", "numbers"), SAVED, ids=lambda v: getattr(v, "name", None))
@@ -395,6 +399,7 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
     (RelLogits, {"h": 3, "w": 3}, (2, 4, 10), errors.WrongInput),
     (Dropout, {"p": 1}, (4,), errors.NothingPasses),
     (DropPath, {"p": 1}, (4,), errors.NothingPasses),
+    (DropBlock, {"p": 0.1, "size": 6}, (4, 9, 5), errors.WrongInput),
     (Param, {"shape": ()}, [], errors.WrongInput),
     (Reshape, {"pattern": "c h w -> (h w) c"}, (4, 5, 5), errors.PatternReorders),
     (Reduce, {"pattern": "c h w -> w h", "how": "mean"}, (4, 5, 5), errors.PatternReorders),
@@ -442,6 +447,8 @@ FURTHER: list[tuple[type[Op], dict[str, Any], Any]] = [  # what else is said, by
     (GroupNorm, {"groups": 9000}, (10007,)),
     (GroupNorm, {"groups": 4}, (5, 2)),
     (GroupNorm, {"groups": 12}, (30, 2)),
+    (ShakeShake, {}, [(4, 5), (4, 6)]),
+    (DropPaths, {"p": 0.1}, [(4, 5), (4, 5), (3, 5)]),
     (Softmax, {"axis": -4}, (6, 5, 5)),
     (Softmax, {"axis": "c, x"}, (6, 5)),
     (Softmax, {"axis": "n"}, (2, 3, 4, 5)),

@@ -14,7 +14,6 @@ from effort import HEAVY
 
 from archdsl.api import elaborated, find
 from archdsl.code.backend import Probe, backends
-from archdsl.graph.graph import Graph
 from archdsl.train.abilities import PROBE, ability
 
 REFERENCE = "torch"
@@ -78,37 +77,94 @@ def test_keras_computes_the_same_on_other_frameworks(framework: str, tmp_path: P
         check({label(case): found[name]}, {label(case): wanted}, _near(case, dtype))
 
 
-def in_training(backend: str, graph: Graph, x: Array) -> Array:
-    """The output of a training step's forward pass."""
+def noise_of(flow: str, backend: str) -> tuple[Array, Array]:
+    """Of a flow whose branches are the input and three times the input: by what each number is multiplied in a
+    training step, and each gradient. Of 400 examples [4, 6, 6]."""
+    pytest.importorskip(backend)
+    graph, _ = elaborated(f"model noisy {{\n  input [4, 6, 6]\n  y: {flow}\n}}\n")
+    x = np.random.default_rng(0).uniform(1, 2, (400, 4, 6, 6)).astype("float32")
     network = find(backend).build(find(backend).emit(graph))
     if backend == "torch":
         import torch
 
-        return network.train()(torch.from_numpy(x)).numpy()  # type: ignore[no-any-return]
-    return np.moveaxis(np.asarray(network(np.moveaxis(x, 1, -1), training=True)), -1, 1)
+        given = torch.from_numpy(x).requires_grad_()
+        out = network.train()(given)
+        out.sum().backward()
+        return (out.detach() / given.detach()).numpy(), given.grad.numpy()  # type: ignore[union-attr]
+    import tensorflow as tf
+
+    given = tf.constant(np.moveaxis(x, 1, -1))
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        out = network(given, training=True)
+    return tuple(np.moveaxis(np.asarray(y), -1, 1) for y in (out / given, tape.gradient(out, given)))
 
 
-NOISY = """
-model noisy() {
-  input [4, 6, 6]
-  y: in -> NOISE(0.25)
-}
-"""
+def shares(found: Array) -> dict[float, float]:
+    """How often each number is there."""
+    values, counts = np.unique(found.astype(float).round(4), return_counts=True)
+    return dict(zip(values.tolist(), (counts / counts.sum()).tolist(), strict=True))
 
 
-@pytest.mark.parametrize("backend", ["keras", "torch"])
-@pytest.mark.parametrize("noise", ["dropout", "droppath"])
-def test_noise_drops_numbers_or_whole_examples(noise: str, backend: str) -> None:
-    """In training all is 0 or divided by what is kept on average, about a quarter 0; in evaluation it is the input."""
-    pytest.importorskip(backend)
-    graph, _ = elaborated(NOISY.replace("NOISE", noise))
-    x = np.random.default_rng(0).uniform(1, 2, (400, 4, 6, 6)).astype("float32")
-    kept = in_training(backend, graph, x) / x
-    assert set(np.unique(kept.round(5))) <= {0.0, np.float32(4 / 3).round(5)}
-    share = (kept == 0).mean()
-    assert abs(share - 0.25) < (0.01 if noise == "dropout" else 0.1)
-    if noise == "droppath":
-        assert np.allclose(kept, kept[:, :1, :1, :1])
+def per_example(found: Array) -> Array:
+    """The number of each example, which is one."""
+    assert np.allclose(found, found[:, :1, :1, :1], atol=1e-5)
+    return found[:, 0, 0, 0]
+
+
+BACKENDS = pytest.mark.parametrize("backend", ["keras", "torch"])
+
+
+@BACKENDS
+@pytest.mark.parametrize(("flow", "shape"), [
+    ("dropout(0.25)", (400, 4, 6, 6)), ('dropout(0.25, "c")', (400, 4, 1, 1)), ('dropout(0.25, "h w")', (400, 1, 6, 6)),
+    ("droppath(0.25)", (400, 1, 1, 1)),
+])  # fmt: skip
+def test_noise_drops_what_has_a_draw_of_its_own(flow: str, shape: tuple[int, ...], backend: str) -> None:
+    """In training all is 0 or divided by what is kept on average, about a quarter 0; gradients alike."""
+    kept, gradient = noise_of(flow, backend)
+    assert np.allclose(kept, gradient)
+    first = tuple(slice(n) for n in shape)
+    assert np.allclose(kept, np.broadcast_to(kept[first], kept.shape))
+    found = shares(kept[first])
+    assert found.keys() == {0.0, 1.3333}
+    assert abs(found[0.0] - 0.25) < 4 * (0.1875 / np.prod(shape)) ** 0.5
+
+
+@BACKENDS
+def test_blocks_are_dropped_whole(backend: str) -> None:
+    """Of 2x2: at 6x6 a block begins at 25 places, each with 0.09, which drops 0.2261 of all numbers."""
+    kept, gradient = noise_of("dropblock(0.25, 2)", backend)
+    found = shares(kept)
+    assert np.allclose(kept, gradient) and len(found) == 2
+    assert abs(found[0.0] - 0.2261) < 0.01 and abs(max(found) - 1 / (1 - found[0.0])) < 1e-3
+    gone = np.pad(kept == 0, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    whole = gone[..., 1:, 1:] & gone[..., :-1, 1:] & gone[..., 1:, :-1] & gone[..., :-1, :-1]
+    covered = whole[..., 1:, 1:] | whole[..., :-1, 1:] | whole[..., 1:, :-1] | whole[..., :-1, :-1]
+    assert (covered == gone[..., 1:-1, 1:-1]).all()
+    assert not np.array_equal(gone[:, 0], gone[:, 1])
+
+
+@BACKENDS
+def test_branches_are_left_out_but_never_all(backend: str) -> None:
+    kept, gradient = noise_of("droppaths(in, 3 * in, 0.25)", backend)
+    found = shares(per_example(kept))
+    assert np.allclose(kept, gradient, atol=1e-5) and found.keys() == {1.0, 2.0, 3.0}
+    assert all(abs(found[n] - share) < 0.1 for n, share in ((1.0, 0.2188), (2.0, 0.5625), (3.0, 0.2188)))
+
+
+@BACKENDS
+@pytest.mark.parametrize("flow", ["shakeshake(in, 3 * in)", "shakedrop(0.75)"])
+def test_what_shakes_is_shaken_another_way_back(flow: str, backend: str) -> None:
+    """Shares of 1 to 3; numbers of -1 to 1 with gradients of 0 to 1, three in four times."""
+    forth, back = map(per_example, noise_of(flow, backend))
+    if flow.startswith("shakedrop"):
+        rest = np.isclose(forth, 1, atol=1e-6)
+        assert abs(rest.mean() - 0.25) < 0.09 and np.allclose(back[rest], 1)
+        forth, back = forth[~rest] + 2, 2 * back[~rest] + 1
+    assert all(found.min() >= 1 and found.max() <= 3 for found in (forth, back))
+    assert all(abs(found.mean() - 2) < 0.15 and abs(found.std() - 0.577) < 0.1 for found in (forth, back))
+    assert abs(np.corrcoef(forth, back)[0, 1]) < 0.25
 
 
 @pytest.mark.parametrize("case", FIRST, ids=label)

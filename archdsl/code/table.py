@@ -11,7 +11,7 @@ from archdsl.language.ops.pattern import parse_pattern
 from archdsl.language.types import Dim, TensorType, dim
 
 __all__ = [
-    "ARITHMETIC", "Types", "args", "function", "letters", "module", "nested", "same", "sized", "together",
+    "ARITHMETIC", "Types", "args", "function", "joined", "letters", "module", "nested", "same", "sized", "together",
 ]  # fmt: skip
 
 Types = tuple[TensorType, ...]
@@ -40,6 +40,15 @@ def module(layer: Layer, text: str = "{self}({0})", **more: Any) -> Code:
     '{self}({0})'
     """
     return Code(text, layer, stateful=True, **more)
+
+
+def joined(layer: Layer, inputs: int) -> Code:
+    """An op of several inputs that only its module does.
+
+    >>> joined(Layer("Mean"), 2).text
+    '{self}({0}, {1})'
+    """
+    return Code(f"{{self}}({', '.join(f'{{{i}}}' for i in range(inputs))})", None, stateful=True, member=layer)
 
 
 def args(*positional: Value, **named: tuple[Value, Any]) -> tuple[Arg, ...]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
 from archdsl.code.names import Names
 from archdsl.code.python import literal
-from archdsl.code.table import ARITHMETIC, Types, args, function, letters, module, nested, same, sized, together
+from archdsl.code.table import ARITHMETIC, Types, args, function, joined, letters, module, nested, same, sized, together
 from archdsl.graph.graph import Node
 from archdsl.language.expr import PRODUCT
 from archdsl.language.ops import (
@@ -183,8 +183,10 @@ def as_layer(code: Code, node: Node, types: Types) -> Code:
 
 
 def noise(op: regularize.Dropout | regularize.DropPath, types: Types) -> Code:
-    """What is dropped is one number, or with `droppath` one example."""
-    examples = (None, *[dim(1)] * types[0].rank) if isinstance(op, regularize.DropPath) else None
+    """What is dropped is one number, all that has no draw of its own, or with `droppath` one example."""
+    found = () if isinstance(op, regularize.DropPath) else op.axes(types[0])
+    own = rotated(tuple(None if axis in found else dim(1) for axis in range(types[0].rank)))
+    examples = (None, *own) if len(found) < types[0].rank else None
     return module(Layer("layers.Dropout", (*sized(p=op.p), *args(noise_shape=(examples, None)))))
 
 
@@ -485,6 +487,10 @@ EMIT: dict[type[Op], Emitter] = {
     attend.RelLogits: lambda op, types: module(Layer("RelativeLogits", sized(height=op.h, width=op.w))),
     regularize.Dropout: noise,
     regularize.DropPath: noise,
+    regularize.DropBlock: lambda op, types: module(Layer("DropBlock", sized(p=op.p, size=same(op.size)))),
+    regularize.DropPaths: lambda op, types: joined(Layer("DropPaths", sized(p=op.p)), len(types)),
+    regularize.ShakeShake: lambda op, types: joined(Layer("ShakeShake"), 2),
+    regularize.ShakeDrop: lambda op, types: module(Layer("ShakeDrop", sized(p=op.p))),
     learned.Param: param,
     learned.Scale: lambda op, types: module(Layer("Scale", args(init=(op.init, dim(1))))),
 }

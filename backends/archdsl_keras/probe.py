@@ -28,6 +28,8 @@ from archdsl_keras.write import emit
 
 __all__ = ["gradients_of", "named", "network_of", "probe", "taps_of", "values"]
 
+_NOISE = ("DropBlock", "DropPaths", "ShakeDrop", "ShakeShake")
+
 Array = NDArray[np.generic]
 Tensors = Mapping[str, Array]
 Globals = dict[str, Any]
@@ -122,7 +124,14 @@ def network_of(graph: Graph, tensors: Tensors, tapped: bool = False) -> tuple[An
     for layer in network._flatten_layers():
         if type(layer).__name__ == "Dropout":
             layer.rate = 0.0
+        elif type(layer).__name__ in _NOISE:
+            layer.call = partial(_at_rest, layer.call)
     return network, names
+
+
+def _at_rest(call: Callable[..., Any], *inputs: Any, training: bool = False) -> Any:
+    """A call as in evaluation, whatever goes on around it."""
+    return call(*inputs, training=False)
 
 
 def _noting(calls: list[tuple[Any, str]]) -> Callable[..., Callable[[Any], Any]]:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
-from archdsl.code.table import ARITHMETIC, Types, args, function, letters, module, nested, same, sized, together
+from archdsl.code.table import ARITHMETIC, Types, args, function, joined, letters, module, nested, same, sized, together
 from archdsl.language.expr import PRODUCT
 from archdsl.language.ops import (
     act,
@@ -253,6 +253,16 @@ def flatten(op: shape.Flatten, types: Types) -> Code:
     return Code("{0!a}.flatten(1)", Layer("nn.Flatten"))
 
 
+def dropout(op: regularize.Dropout, types: Types) -> Code:
+    found, n = op.axes(types[0]), axes(types)
+    if len(found) == types[0].rank:
+        return module(Layer("nn.Dropout", sized(p=op.p)))
+    if found == (0,) and n in (1, 2, 3):
+        return module(Layer(f"nn.Dropout{n}d", sized(p=op.p)))
+    settings = (*sized(p=op.p), *args(tuple(dim(a + 1) for a in found), dim(types[0].rank + 1)))
+    return module(Layer("AxisDropout", settings))
+
+
 def standardize(op: norm.Standardize, types: Types) -> Code:
     found = tuple(dim(a + 1) for a in op.axes(types[0]))
     return module(Layer("Standardize", args(found, eps=(op.eps, EPS))))
@@ -389,7 +399,13 @@ EMIT: dict[type[Op], Emitter] = {
     attend.RelLogits: lambda op, types: module(
         Layer("RelativeLogits", sized(dim=types[0].shape[1], height=op.h, width=op.w))
     ),
-    regularize.Dropout: lambda op, types: module(Layer("nn.Dropout", sized(p=op.p))),
+    regularize.Dropout: dropout,
+    regularize.DropBlock: lambda op, types: module(
+        Layer("DropBlock", (*sized(p=op.p, size=same(op.size)), *args(axes=(dim(axes(types)), 2))))
+    ),
+    regularize.DropPaths: lambda op, types: joined(Layer("DropPaths", sized(p=op.p)), len(types)),
+    regularize.ShakeShake: lambda op, types: joined(Layer("ShakeShake"), 2),
+    regularize.ShakeDrop: lambda op, types: module(Layer("ShakeDrop", sized(p=op.p))),
     regularize.DropPath: lambda op, types: module(Layer("DropPath", sized(p=op.p))),
     learned.Param: param,
     learned.Scale: lambda op, types: module(

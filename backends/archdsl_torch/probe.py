@@ -23,7 +23,10 @@ __all__ = ["Shown", "probe", "run_line", "tensors_of", "values"]
 Array = NDArray[np.generic]
 Globals = dict[str, Any]
 Inputs = tuple[Array, ...]
-_NOISE = ("Dropout", "DropPath")
+_NOISE = (
+    "AxisDropout", "DropBlock", "DropPath", "DropPaths", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "ShakeDrop",
+    "ShakeShake",
+)  # fmt: skip
 
 
 def probe(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, cotangents: Inputs | None) -> Probe:
@@ -79,10 +82,15 @@ def _network(
     set_weights(network, graph, tensors)
     for layer in network.modules():
         if type(layer).__name__ in _NOISE:
-            layer.p = 0.0  # type: ignore[assignment]
+            layer.eval().train = partial(_at_rest, layer)  # type: ignore[method-assign]
         if tapped and isinstance(layer, nn.Sequential):
             layer.forward = partial(run_line, layer, names)  # type: ignore[method-assign]
     return network, names
+
+
+def _at_rest(layer: nn.Module, mode: bool = True) -> nn.Module:
+    """A layer that stays as in evaluation."""
+    return layer
 
 
 def _values(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, outputs: tuple[Tensor, ...]) -> Spool:

@@ -9,7 +9,12 @@ __all__ = ["LAYERS", "source"]
 
 LAYERS = {
     "Attention2d": "attend",
+    "AxisDropout": "regularize",
+    "DropBlock": "regularize",
     "DropPath": "regularize",
+    "DropPaths": "regularize",
+    "ShakeDrop": "regularize",
+    "ShakeShake": "regularize",
     "LayerNormChannels": "norm",
     "LinearChannels": "linear",
     "LinearFlat": "linear",
