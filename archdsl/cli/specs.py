@@ -1,5 +1,6 @@
 """What commands share that read a spec: which one, which model of it, with which settings."""
 
+import gc
 from collections.abc import Sequence
 
 from archdsl import api
@@ -29,6 +30,7 @@ def open_graph(
     """
     source, named = open_spec(spec, model)
     graph, warnings = api.elaborated(source, named, parse_settings(settings), input, features)
+    gc.freeze()  # it lives to the end: what looks for garbage from here on need not walk through it
     report(warnings)
     return graph
 

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePath
@@ -14,7 +14,7 @@ from archdsl.code.plan import Module
 from archdsl.code.python import docstring, literal
 from archdsl.code.writer import ClassWriter
 from archdsl.code.written import ClassPlan
-from archdsl.graph.cost import cost
+from archdsl.graph.cost import params
 from archdsl.graph.graph import Graph, Node
 from archdsl.language.diagnostics import SpecError
 from archdsl.language.errors.outputs import NotExpressible
@@ -45,7 +45,7 @@ def emitter(table: Mapping[type[Op], Emitter], framework: str) -> EmitOp:
     return emit
 
 
-Writer = Callable[[ClassPlan, Collection[str], bool], ClassWriter]
+Writer = Callable[[ClassPlan, Set[str], bool], ClassWriter]
 
 
 def class_lines(module: Module, writer: Writer, ends_with: Sequence[str], tapped: bool) -> Iterator[str]:
@@ -54,7 +54,7 @@ def class_lines(module: Module, writer: Writer, ends_with: Sequence[str], tapped
     >>> [line.split("(")[0] for line in class_lines(made, writer, (), tapped=False) if line[:5] == "class"]
     ['class Unit', 'class Tiny']
     """
-    names = [c.name for c in module.classes]
+    names = {c.name for c in module.classes}
     for plan in module.classes:
         yield from ("", "")
         if plan.is_model:  # the rest of its documentation is the file's
@@ -108,7 +108,7 @@ def _header(module: Module) -> list[str]:
     """The file's docstring; its last line is how `compile` knows its own files."""
     graph = module.model
     doc = graph.doc.strip()
-    facts = f"{_ports(graph)} {cost(graph).params:,} parameters."
+    facts = f"{_ports(graph)} {params(graph):,} parameters."
     asked = f" with {graph.asked}" if graph.asked else ""
     made = one_line(f"{MADE_BY} from {PurePath(graph.span.source.name).name}{asked}.")
     title = f"{graph.block}: {doc}" if doc else graph.block

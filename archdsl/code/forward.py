@@ -219,7 +219,7 @@ class _Forward:
                 count = 1
                 texts.append(wrap(pieces[at].text, pieces[at].level, CHOICE))
             at += count
-        return looped(texts, self.lengths, {*self.holder, *self.dialect.reserved})
+        return looped(texts, self.lengths, self.holder, self.dialect.reserved)
 
     def _shown_as(self, step: Coded) -> str:
         """What a tap calls a value: its node, or the statement that is a line of modules, whose items are nodes.

@@ -1,7 +1,7 @@
 """Statements laid out as `ruff format` does: from their text on one line, broken at brackets and operators."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 __all__ = ["WIDTH", "indented", "layout"]
 
@@ -14,6 +14,7 @@ _OPERATORS = [
 _DOT = re.compile(r"(?<=[)\]])(?=\.)")  # an attribute of what a call or an index gave
 _COMMA = re.compile(r", ?")
 _LOOP = re.compile(r" (?=for )")
+_MARKS = re.compile(r'"(?:\\.|[^"\\])*"|[()\[\]{}]')
 
 
 def layout(text: str, room: int, prefix: str = "", suffix: str = "") -> list[str]:
@@ -76,8 +77,9 @@ def _broken(text: str, room: int, prefix: str, suffix: str) -> list[str]:
 
 def _inside(head: str, text: str, room: int) -> list[str]:
     """The lines between two brackets, of which the first ends `head`."""
-    loops = _cut(text, _LOOP)
-    items = _cut(text, _COMMA) if len(loops) == 1 else loops
+    masked = _masked(text)
+    loops = _cut(text, _LOOP, masked)
+    items = _cut(text, _COMMA, masked) if len(loops) == 1 else loops
     joint = "," if len(items) > 1 and items != loops else ""
     is_literal = joint and not re.search(r"[\w)\]][(\[]$", head)
     if len(text) <= room and not is_literal:
@@ -93,16 +95,17 @@ def _first_broken(brackets: list[tuple[int, int]], length: int, room: int) -> tu
 
 def _parts(text: str) -> list[str]:
     """What the loosest operators of a text, or the dots of a chain of calls, part it into; nothing for one part."""
+    masked = _masked(text)
     for operators in _OPERATORS:
-        if len(parts := _cut(text, operators)) > 1:
+        if len(parts := _cut(text, operators, masked)) > 1:
             return parts
-    calls = _cut(text, _DOT)
+    calls = _cut(text, _DOT, masked)
     return calls if len(calls) > 2 else []
 
 
-def _cut(text: str, at: re.Pattern[str]) -> list[str]:
+def _cut(text: str, at: re.Pattern[str], masked: str) -> list[str]:
     """A text without the matches of a pattern that stand outside its brackets."""
-    ends = [(m.start(), m.end()) for m in at.finditer(_masked(text))]
+    ends = [(m.start(), m.end()) for m in at.finditer(masked)]
     starts = [0, *(end for _, end in ends)]
     stops = [*(start for start, _ in ends), len(text)]
     return [text[a:b] for a, b in zip(starts, stops, strict=True)]
@@ -110,38 +113,29 @@ def _cut(text: str, at: re.Pattern[str]) -> list[str]:
 
 def _masked(text: str) -> str:
     """A text of the same length with `_` for all that stands inside its brackets and strings."""
-    shown = ["_"] * len(text)
-    depth = 0
-    for at, c in _outside_strings(text):
-        depth -= c in ")]}"
-        if depth == 0:
-            shown[at] = c
-        depth += c in "([{"
-    return "".join(shown)
+    shown, last = [], 0
+    for start, end in _outermost(text):
+        opened = 0 if text[start] == '"' else 1  # a bracket itself stays
+        shown += [text[last : start + opened], "_" * (end + 1 - start - 2 * opened)]
+        last = end + 1 - opened
+    return "".join([*shown, text[last:]])
 
 
 def _brackets(text: str) -> list[tuple[int, int]]:
     """Where the outermost brackets that hold something begin and end."""
+    return [(start, end) for start, end in _outermost(text) if text[start] != '"' and end > start + 1]
+
+
+def _outermost(text: str) -> list[tuple[int, int]]:
+    """Where brackets and strings that stand in no other begin and end."""
     found = []
     stack: list[int] = []
-    for at, c in _outside_strings(text):
-        if c in "([{":
-            stack.append(at)
-        elif c in ")]}":
-            start = stack.pop()
-            if not stack and at > start + 1:
-                found.append((start, at))
+    for mark in _MARKS.finditer(text):
+        sign = mark[0]
+        if sign in "([{":
+            stack.append(mark.start())
+            continue
+        start = mark.start() if sign[0] == '"' else stack.pop()
+        if not stack:
+            found.append((start, mark.end() - 1))
     return found
-
-
-def _outside_strings(text: str) -> Iterator[tuple[int, str]]:
-    """Every character that is not inside a string, with its place."""
-    inside = escaped = False
-    for at, c in enumerate(text):
-        if inside:
-            inside = escaped or c != '"'
-            escaped = c == "\\" and not escaped
-        elif c == '"':
-            inside = True
-        else:
-            yield at, c

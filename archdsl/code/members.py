@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar, TypeGuard
@@ -51,10 +51,10 @@ class MemberWriter(ABC):
     numbered: ClassVar[bool] = False
     groups_first: ClassVar[bool] = False
 
-    def __init__(self, plan: ClassPlan, classes: Collection[str]) -> None:
+    def __init__(self, plan: ClassPlan, classes: Set[str]) -> None:
         self.plan = plan
-        self.files = self.reserved | frozenset(classes)
-        self.names = Names(self.files)
+        self.files = self.reserved, classes
+        self.names = Names(*self.files)
         for spec in plan.args:
             self.names.give(spec.key, spec.name)
         self.aliases = {v.key: str(v.value.args[0]) for v in plan.locals if _is_name(v.value)}
@@ -229,7 +229,7 @@ class MemberWriter(ABC):
         plain = f"[{', '.join(texts)}]"
         if len(texts) < _LOOP:
             return plain
-        index = Names(self._in_force).give("number", *"ijk")
+        index = Names(*self._in_force).give("number", *"ijk")
         alike = {re.sub(rf'"([\w-]+-){number}"', rf'f"\1{{{index}}}"', text) for number, text in enumerate(texts)}
         if len(alike) == 1:
             return f"[{alike.pop()} for {index if self.numbered else '_'} in range({len(texts)})]"
@@ -266,7 +266,7 @@ class MemberWriter(ABC):
 
     def _many(self, many: Many, start: int, columns: Elements, within: str = "") -> str:
         """`*[item for …]`; the items are numbered from `start`, behind what `within` says."""
-        names = Names(self._in_force | set(self.loops))
+        names = Names(*self._in_force, self.loops.copy())
         known = [names.give(c, *_variables(c.hint)) for c, _ in many.columns]
         source = self._source(many) if known else self._range(many.times, start if self.numbered else 0, columns)
         targets = ", ".join(known) or "_"
@@ -284,10 +284,10 @@ class MemberWriter(ABC):
         return f"*[{item} for {targets} in {source}]"
 
     @property
-    def _in_force(self) -> frozenset[str]:
+    def _in_force(self) -> tuple[Set[str], ...]:
         """Names that the constructor knows."""
         keys = [*(s.key for s in self.plan.args), *(s.key for s in self.locals)]
-        return self.files.union(map(self._name, keys))
+        return *self.files, set(map(self._name, keys))
 
     def _range(self, times: Val, start: int, columns: Elements) -> str:
         """So many numbers from `start`."""

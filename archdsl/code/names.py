@@ -3,7 +3,7 @@
 import keyword
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterator
 
 __all__ = ["LONGEST", "Names", "camel", "identifier", "member", "others", "own_name", "shortened", "size_name"]
 
@@ -112,15 +112,16 @@ def own_name(node: str) -> str:
 
 
 class Names:
-    """Names given in one scope. `reserved` are taken from the start.
+    """Names given in one scope. What stands in one of `reserved` is taken.
 
     >>> names = Names({"x"})
     >>> names.give("in", "x", "inputs"), names.give("skip", "x"), names.give("in", "whatever")
     ('inputs', 'x_', 'inputs')
     """
 
-    def __init__(self, reserved: Collection[str] = ()) -> None:
-        self._taken = set(reserved)
+    def __init__(self, *reserved: Container[str]) -> None:
+        self._reserved = reserved
+        self._given: set[str] = set()
         self._of: dict[object, str] = {}
         self._last: dict[str, int] = {}
 
@@ -130,9 +131,9 @@ class Names:
             return self._of[key]
         for candidate in (wanted, *more):
             name = identifier(candidate)
-            if name not in self._taken:
+            if name not in self:
                 break
-        while name in self._taken:
+        while name in self:
             name += "_"
         return self._give(key, name)
 
@@ -146,15 +147,15 @@ class Names:
         if key in self._of:
             return self._of[key]
         n = self._last.get(wanted, 1)  # those before it are taken
-        while (name := identifier(shortened(wanted, str(n) if n > 1 else ""))) in self._taken:
+        while (name := identifier(shortened(wanted, str(n) if n > 1 else ""))) in self:
             n += 1
         self._last[wanted] = n
         return self._give(key, name)
 
     def _give(self, key: object, name: str) -> str:
-        self._taken.add(name)
+        self._given.add(name)
         self._of[key] = name
         return name
 
     def __contains__(self, name: str) -> bool:
-        return name in self._taken
+        return name in self._given or any(name in some for some in self._reserved)

@@ -1,7 +1,7 @@
 """A plan as the source of a class: all that is the same in every framework."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
@@ -41,7 +41,7 @@ class ClassWriter(MemberWriter):
     passed_on: ClassVar[tuple[str, ...]] = ()
     idle = ""
 
-    def __init__(self, plan: ClassPlan, classes: Collection[str], tapped: bool) -> None:
+    def __init__(self, plan: ClassPlan, classes: Set[str], tapped: bool) -> None:
         super().__init__(plan, classes)
         self.tapped = tapped
         self.attributes = Names(self.taken | {self.called(node.name) for node in plan.members})

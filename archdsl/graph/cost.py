@@ -15,7 +15,7 @@ from archdsl.language.ops.attend import RelAttention
 from archdsl.language.ops.op import Op
 from archdsl.language.types import DTYPES, TensorType
 
-__all__ = ["AttentionCost", "BlockCost", "BodyCost", "Cost", "Line", "Price", "StageCost", "cost", "of_op"]
+__all__ = ["AttentionCost", "BlockCost", "BodyCost", "Cost", "Line", "Price", "StageCost", "cost", "of_op", "params"]
 
 Types = tuple[TensorType, ...]
 
@@ -229,6 +229,18 @@ class Cost:
             counts = _counts(body, lambda call: Price())
             own[body] = {n: Price(c.params * weighted, c.state * weighted, c.macs * times) for n, c in counts.items()}
         return own
+
+
+def params(graph: Graph) -> int:
+    """How many parameters a model has, and nothing else of what it costs.
+
+    >>> params(tiny)
+    2882
+    """
+    totals: dict[Graph, Price] = {}
+    for body in bodies(graph):
+        totals[body] = sum(_counts(body, lambda call: totals[call.body]).values(), Price())
+    return totals[graph].params
 
 
 def cost(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer_states: int = 1) -> Cost:

@@ -334,8 +334,9 @@ class Graph:
         """
         found = set(self.settled).union(*(number.hides for number in self.bound.values()))
         for node in self:
-            found.update(*(t.c.hides for t in node.types), *(c.formula.hides() for c in node.choices if c.formula))
-            found.update(*_hidden(node.op))
+            found.update(*(t.c.hides for t in node.types), *_hidden(node.op))
+        choices = {id(choice): choice for node in self for choice in node.choices}  # many nodes have the same ones
+        found.update(*(choice.formula.hides() for choice in choices.values() if choice.formula))
         return frozenset(found)
 
     @property

@@ -15,7 +15,6 @@ A size that the author did not write as a plain number shows both: `64{c/4}`.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
 
 from archdsl.graph.graph import (
     Argument,
@@ -224,14 +223,15 @@ def inputs_text(graph: Graph) -> str:
     return sizes[0] if len(sizes) == 1 else ", ".join(named)
 
 
-def stage_words(graph: Graph, label: str) -> str:
-    """A stage in the words of the spec: what stands after its label; for a value bound beside them, its flow.
+def stage_words(graph: Graph) -> dict[str, str]:
+    """Each stage in the words of the spec: what stands after its label; for a value bound beside them, its flow.
 
-    >>> stage_words(tiny, "body")
+    >>> stage_words(tiny)["body"]
     'unit(8) * 2 -> unit(16, 2)'
     """
-    if label in graph.stage_spans:
-        return " ".join(graph.stage_spans[label].text.split())
-    spans = [n.span for n in graph if n.name.partition(".")[0] == label and n.span.source is graph.span.source]
-    inside = [s for s in spans if graph.span.start <= s.start and s.end <= graph.span.end]
-    return " ".join(reduce(Span.to, inside).text.split()) if inside else ""
+    spans: dict[str, Span] = {}
+    for node in graph:
+        label, span = node.name.partition(".")[0], node.span
+        if span.source is graph.span.source and graph.span.start <= span.start and span.end <= graph.span.end:
+            spans[label] = spans[label].to(span) if label in spans else span
+    return {label: " ".join(span.text.split()) for label, span in (spans | graph.stage_spans).items()}

@@ -49,8 +49,9 @@ def _several(graph: Graph) -> tuple[str, ...]:
 
 def table(graph: Graph, found: Cost) -> RenderableType:
     """A model by stage: what it says, its output, parameters and MACs; then totals and memory."""
+    words = stage_words(graph)
     rows = [
-        (s.name, _one_line(stage_words(graph, s.name)), shape_text(s.output), f"{s.params:,}", f"{s.macs:,}")
+        (s.name, _one_line(words.get(s.name, "")), shape_text(s.output), f"{s.params:,}", f"{s.macs:,}")
         for s in found.stages
     ]
     whole = (f"{found.params:,}", f"{found.macs:,}")

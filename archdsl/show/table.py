@@ -180,12 +180,14 @@ def _broken(text: str, width: int, breaks: str) -> list[str]:
     """The lines of a text that is broken before `breaks`, and at spaces where a part is longer than a line."""
     if not breaks or cell_len(text) <= width:
         return [text]
-    lines = [""]
-    for number, part in enumerate(text.split(breaks)):
-        piece = f"{breaks.lstrip()}{part}" if number else part
-        longer = f"{lines[-1]} {piece}".strip()
-        if cell_len(longer) <= width:
-            lines[-1] = longer
+    first, *others = text.split(breaks)
+    lines: list[list[str]] = [[]]
+    used = 0  # columns of the last line, and of a space behind it
+    for piece in filter(None, [first, *(breaks.lstrip() + part for part in others)]):
+        if used + cell_len(piece) <= width:
+            lines[-1].append(piece)
         else:
-            lines += [piece] if breaks == " " else _broken(piece, width, " ")
-    return [line for line in lines if line]
+            lines += [[line] for line in ([piece] if breaks == " " else _broken(piece, width, " "))]
+            used = 0
+        used += cell_len(lines[-1][-1]) + 1
+    return [" ".join(line) for line in lines if line]

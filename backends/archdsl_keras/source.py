@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from itertools import chain
 from typing import Any
 
@@ -126,7 +126,7 @@ class KerasModel(KerasClass):
     is what is kept.
     """
 
-    def __init__(self, plan: ClassPlan, classes: Collection[str], tapped: bool) -> None:
+    def __init__(self, plan: ClassPlan, classes: Set[str], tapped: bool) -> None:
         super().__init__(plan, classes, tapped)
         args = [self.names.give(spec.key, spec.name) for spec in plan.args]
         if len(plan.entries) == 1:
@@ -145,7 +145,9 @@ class KerasModel(KerasClass):
         self.again = {path: self.names.give(path, self.called(path[-1])) for path in again}
         self.kept = [path for path in plan.handed if path not in uses]
         self.docs = dict(plan.cls.graph.stage_docs)
-        self.reserved = self.files.union(self.args, self.again.values(), (self._name(v.key) for v in self.locals))
+        self.reserved = self.reserved.union(
+            classes, self.args, self.again.values(), (self._name(v.key) for v in self.locals)
+        )
 
     def base(self) -> str:
         return "Network"
@@ -184,10 +186,10 @@ class KerasModel(KerasClass):
 
     def _made(self, path: tuple[str, ...]) -> str:
         """The constructor of a member."""
-        members: Sequence[Node] = self.plan.members
-        for name in path:
-            found = next(node for node in members if node.name == name)
-            members = found.children if isinstance(found, Tree) else ()
+        found = self.top[path[0]]
+        for name in path[1:]:
+            assert isinstance(found, Tree)
+            found = next(node for node in found.children if node.name == name)
         assert isinstance(found, Leaf)
         return self._leaf(found, path)
 
@@ -196,7 +198,7 @@ class KerasModel(KerasClass):
         return super()._attribute(key) if key.rpartition(".")[0] in self.entries else self._name(key)
 
 
-def writer(plan: ClassPlan, classes: Collection[str], tapped: bool) -> KerasClass:
+def writer(plan: ClassPlan, classes: Set[str], tapped: bool) -> KerasClass:
     """Who writes a class."""
     return (KerasModel if plan.is_model else KerasClass)(plan, classes, tapped)
 

@@ -29,12 +29,14 @@ BUDGETS = {
     "list elements": 50_000,
     "levels of lists and flows": 200,
     "nodes": 5_000,
+    "nodes in one body": 5_000,
+    "conditionals in one body": 500,
     "layers, repeats counted out": 1_000_000,
 }
 PER_TOKEN = {
     "evaluated bodies": Fraction(1, 15),
     "evaluation steps": Fraction(10),
-    "nodes": Fraction(1, 2),
+    "nodes": Fraction(1, 5),
 }  # of a long text
 _STEPS = {"evaluated bodies": 100, "nodes": 15}  # what one of them takes, beside the steps of its text
 _PART_STEPS = 5  # an input of a node, a parameter of a body
@@ -45,7 +47,7 @@ def budgets(tokens: int) -> dict[str, int]:
     """What a text of so many tokens may take: a short one as much as any network needs, a long one in proportion.
 
     >>> budgets(100)["nodes"], budgets(100_000)["nodes"]
-    (5000, 50000)
+    (5000, 20000)
     """
     return {what: max(least, int(tokens * PER_TOKEN.get(what, 0))) for what, least in BUDGETS.items()}
 
@@ -192,7 +194,7 @@ class Body:
     down and mean nothing yet. prefix: of the names of what is applied now. index: of the list items that are being
     evaluated. guards: the choices that led here. shared: the weights of each `share`, by its name. sites: the names of
     `share`s, by their places. last: which number a name had last, of nodes and of `share`s. counters: words that count
-    when they are called (in recipes), whatever else has their name.
+    when they are called (in recipes), whatever else has their name. conditionals: how many its graph has.
     """
 
     session: Session
@@ -209,6 +211,7 @@ class Body:
     share_names: set[str] = field(default_factory=set)
     last: dict[str, int] = field(default_factory=dict)
     last_share: dict[str, int] = field(default_factory=dict)
+    conditionals: int = 0
     outer: Body | None = None
     counters: tuple[str, ...] = ()
 
@@ -296,6 +299,10 @@ class Body:
         self.session.spend("nodes", 1, span, len(inputs))
         node = Node(self.name(site, _kind(op)), op, types, span, self.guards, shared)
         self.graph.add(node, {port: t.ref for port, t in inputs.items()})
+        self.session.limit("nodes in one body", len(self.graph), span)
+        if isinstance(op, Select):
+            self.conditionals += 1
+            self.session.limit("conditionals in one body", self.conditionals, span)
         for part, _ in parts(op):
             if isinstance(part, Call) and part.body.kind == "flow":  # it may have been met in another flow
                 self.graph.shares |= {n: s for n, s in part.body.shares.items() if n not in self.graph.shares}

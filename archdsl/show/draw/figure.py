@@ -338,9 +338,10 @@ def _groups(boxes: Sequence[Box]) -> list[Cluster]:
 def _stage_panel(graph: Graph, found: Cost) -> Panel:
     """One box for each stage, and for each value bound beside the stages."""
     owner = {n.name: n.name if isinstance(n.op, Input) else n.name.partition(".")[0] for n in graph}
+    words = stage_words(graph)
     boxes = [Box(e.name, "port", e.name) for e in graph.entries]
     for row in found.stages:
-        boxes.append(Box(f"stage {row.name}", "call", stage_words(graph, row.name), row.name,
+        boxes.append(Box(f"stage {row.name}", "call", words.get(row.name, ""), row.name,
                          params_text([row.params], [row.macs])))  # fmt: skip
     arrows: dict[tuple[str, str, str], Arrow] = {}
 
