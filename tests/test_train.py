@@ -168,6 +168,22 @@ def test_a_command_that_is_stopped_says_how_it_goes_on(
     assert again.code == 0 and "goes on after step 22\nepoch   2" in again.out
 
 
+@pytest.mark.parametrize("reached", ["_load", "_train"])  # the images; all that comes before the first step
+def test_a_command_that_is_stopped_before_it_trains_says_so(
+    reached: str, tmp_path: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, digits_run: DigitsRun
+) -> None:
+    def stop(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"archdsl.train.engine.{reached}", stop)
+    ended = run("train", "lenet5", "--data", "digits", "--device", "cpu")
+    assert ended.code == 130 and ended.out == "stopped before the training began: nothing is left of it\n"
+    assert not list(tmp_path.iterdir())
+    ended = run("train", "--resume", digits_run[0].folder, "--epochs", 50)
+    assert ended.code == 130 and ended.out == "stopped before the training went on: the run is as it was\n"
+
+
 # --- what a recipe means -----------------------------------------------------------------------------
 
 PLAIN = "model tiny(classes=10) {\n  input [1, 8, 8]\n  head: conv(4, 3) -> relu -> flatten -> dense(classes)\n}\n"

@@ -2,7 +2,8 @@
 
 import sys
 from argparse import SUPPRESS
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -97,10 +98,23 @@ def train(
             return 0
         framework, place = find_backend(backend or "torch"), {"output": output or "runs", "name": name}
         what = {"values": parse_settings(values), "input": input, "to": framework.name, **place, **_speaking()}
-        with api.needs(f"{framework.extra},data"), ending_in_order():
+        with api.needs(f"{framework.extra},data"), _stopping("began: nothing is left of it"):
             run, result = in_turn()(run_training)(program, block, chosen, how, **what)
     _tell(run, result)
     return 0
+
+
+@contextmanager
+def _stopping(before: str) -> Iterator[None]:
+    """End in order on SIGTERM; what is stopped `before` its first step says so, as it does on Ctrl-C."""
+    with ending_in_order():
+        try:
+            yield
+        except KeyboardInterrupt as stop:
+            if not hasattr(stop, "__notes__"):  # else the training has said how far it came
+                with suppress(OSError):
+                    say(f"stopped before the training {before}")
+            raise
 
 
 def _speaking() -> dict[str, Any]:
@@ -147,7 +161,7 @@ def _resume(
     if given:
         can = f"the budget ({', '.join(f'--{n}' for n in _BUDGET)}), and where and how it runs"
         raise WrongCommand(f"--resume goes on as the run began: leave out {', '.join(given)} (only {can} can change)")
-    with api.needs(extras_of(folder)), ending_in_order():
+    with api.needs(extras_of(folder)), _stopping("went on: the run is as it was"):
         return in_turn()(go_on)(folder, budget=changes, changes=settings, **_speaking())
 
 

@@ -290,9 +290,11 @@ class Course:
     def _stopping(self) -> Iterator[None]:
         try:
             yield
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
+            lines = list(stopped(self.run.folder, self.step, self.total, self.kept))
+            stop.add_note(lines[0])  # whoever sees it knows that the training had begun
             with suppress(OSError):  # what reads the lines may have been stopped, too
-                for line in stopped(self.run.folder, self.step, self.total, self.kept):
+                for line in lines:
                     self.run.say(line)
             raise
 
