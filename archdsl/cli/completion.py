@@ -2,7 +2,7 @@
 
 import re
 from argparse import Action, ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from archdsl.cli.flags import Command, flag
@@ -48,16 +48,23 @@ def _completed(name: str, action: Action) -> Any:
     if words & _SPECS:
         return _SPEC
     if action.dest == "name" and not action.option_strings:
-        return shtab.cmd(f"echo {' '.join(zoo_names() if name == 'zoo' else OPS)}")
+        return _one_of(zoo_names() if name == "zoo" else OPS)
     if action.dest == "code":
-        return shtab.cmd(f"echo {' '.join([*catalogue(), *OPS])}")
+        return _one_of([*catalogue(), *OPS])
     if "--recipe" in words:
-        return shtab.cmd(f"echo {' '.join(recipe_names())}")
+        return _one_of(recipe_names())
     if words & _FOLDERS or action.metavar == "DIR":
         return shtab.DIRECTORY
     if re.fullmatch(r"[a-z0-9]+(\|[a-z0-9]+)+", str(action.metavar)):
-        return shtab.cmd(f"echo {str(action.metavar).replace('|', ' ')}")
+        return _one_of(str(action.metavar).split("|"))
     return shtab.FILE if words & _FILES or action.metavar == "FILE" else None
+
+
+def _one_of(words: Iterable[str]) -> Any:
+    """One a line: fish takes a line for one word, the others any space between them."""
+    import shtab
+
+    return shtab.cmd("; ".join(f"echo {word}" for word in words))
 
 
 _SPEC = {"bash": "_archdsl_spec", "zsh": "_archdsl_spec", "fish": "(_archdsl_spec)"}

@@ -57,6 +57,7 @@ class MemberWriter(ABC):
         self.names = Names(*self.files)
         for spec in plan.args:
             self.names.give(spec.key, spec.name)
+        self.given = {spec.key for spec in plan.args}
         self.aliases = {v.key: str(v.value.args[0]) for v in plan.locals if _is_name(v.value)}
         self.locals = [v for v in plan.locals if v.key not in self.aliases]
         for local in self.locals:
@@ -123,12 +124,12 @@ class MemberWriter(ABC):
             return self._name(self.aliases[key])
         if key in self.plan.fixed:
             return literal(self.plan.fixed[key])
-        if any(s.key == key for s in self.plan.args):
+        if key in self.given:
             return self.names.give(key, key)
         if key in self.plan.same:
             return self._name(self.plan.same[key])
         hoisted = f"#{key}"
-        if any(s.key == hoisted for s in self.plan.args):
+        if hoisted in self.given:
             return self.names.give(hoisted, key)
         return self.names.give(key, key)
 
@@ -148,7 +149,7 @@ class MemberWriter(ABC):
 
     def _in_one_name(self, expr: Expr) -> Expr:
         """An expression in the names that the constructor takes: `2*c` where it takes one for both of `in.c + g.c`."""
-        same = expr.names() & self.plan.same.keys() - {s.key for s in self.plan.args}
+        same = expr.names() & self.plan.same.keys() - self.given
         if not same:
             return expr
         return expr.substitute({n: symbol(self.plan.same[n] if n in same else n) for n in expr.names()}) or expr

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
 
 from archdsl.code.bodies import BodyCode
 from archdsl.code.classes import Class, fractions
@@ -285,14 +286,16 @@ class Wording:
             if name in done or name in self.fixed:
                 continue
             done.add(name)
-            before = set(self._reads)  # what a local line reads has to be known as well
+            before = len(self._reads)  # what a local line reads has to be known as well
             if (value := self._local(name)) is not None:
                 local[name] = Local(name, value)
             elif name in self.same:
                 pending.append(self.same[name])
             else:
                 args.add(name)
-            pending += [n for n in self._reads if n not in before or (isinstance(value, Expr) and n in value.names())]
+            pending += islice(self._reads, before, None)
+            if isinstance(value, Expr):
+                pending += sorted(value.names() & self._reads.keys())
         order = [*self.cls.graph.params, *self.cls.graph.bound]
         hoists = {key: values for key, values in self._hoists.items() if key in args}
         specs = self._arguments(args, reserved)
