@@ -57,6 +57,8 @@ FURTHER: list[Case] = [
     ("conv", (4, 5, 6, 7), {"c": 4, "k": 3, "groups": 4, "dilation": (1, 2, 2)}),
     ("conv", (4, 5, 6, 7), {"c": 4, "k": 1, "stride": (1, 2, 2)}),
     ("conv", (2, 5, 6, 7), {"c": 3, "k": 3, "dilation": 2, "stride": 2}),
+    ("conv", [(4, 9, 7), (6, 2, 3, 2)], {"c": 6, "k": (3, 2), "stride": 2, "padding": 1, "groups": 2, "weight": True}),
+    ("conv", [(4, 9), (3, 4, 3)], {"c": 3, "k": 3, "dilation": 2, "weight": True}),
     ("conv_transpose", (4, 5, 4), {"c": 3, "k": 3, "stride": 2, "padding": 1}),
     ("conv_transpose", (4, 5), {"c": 3, "k": 1, "stride": 2}),
     ("conv_transpose", (4, 3, 4, 2), {"c": 3, "k": (1, 3, 4), "stride": (1, 2, 2), "padding": (0, 1, 1), "bias": True}),

@@ -48,6 +48,39 @@ def deform_conv(x: Any, w: Weights, k: int = 3) -> Any:
     return found
 
 
+def mixed(x: Any, share: Any, kernels: Any) -> Any:
+    """Example by example."""
+    kernel = torch.einsum("bn,noiyx->boiyx", share, kernels)
+    return torch.cat([F.conv2d(x[i : i + 1], kernel[i], padding=1) for i in range(len(x))])
+
+
+def cond_conv(x: Any, w: Weights) -> Any:
+    share = F.linear(x.mean((2, 3)), w["share.dense.weight"], w["share.dense.bias"]).sigmoid()
+    return mixed(x, share, w["mixed_conv.kernels"])
+
+
+def dynamic_conv(x: Any, w: Weights) -> Any:
+    hidden = F.linear(x.mean((2, 3)), w["logits.dense1.weight"], w["logits.dense1.bias"]).relu()
+    logits = F.linear(hidden, w["logits.dense2.weight"], w["logits.dense2.bias"])
+    return mixed(x, (logits / 30).softmax(1), w["mixed_conv.kernels"])
+
+
+def ws_conv(x: Any, w: Weights) -> Any:
+    (kernel,) = w.values()
+    variance, mean = torch.var_mean(kernel, (1, 2, 3), correction=0, keepdim=True)
+    return F.conv2d(x, (kernel - mean) / (variance + 1e-5).sqrt(), padding=1)
+
+
+def wn_conv(x: Any, w: Weights) -> Any:
+    length = torch.linalg.vector_norm(w["v"], dim=(1, 2, 3), keepdim=True)
+    return F.conv2d(x, w["g"] * w["v"] / length, padding=1)
+
+
+def sn_conv(x: Any, w: Weights) -> Any:
+    """By the singular value itself, which many steps come to."""
+    return F.conv2d(x, w["w"] / torch.linalg.matrix_norm(w["w"].flatten(1), 2), padding=1)
+
+
 BLOCKS: dict[str, Callable[[Any, Weights], Any]] = {
     "lrn": lambda x, w: F.local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2),
     "lrn(3, k=1, alpha=2, beta=0.5)": lambda x, w: F.local_response_norm(x, 3, alpha=6, beta=0.5, k=1),
@@ -55,6 +88,11 @@ BLOCKS: dict[str, Callable[[Any, Weights], Any]] = {
     "gem": lambda x, w: F.lp_pool2d(x.clamp(min=1e-6), 3, x.shape[-2:]) / (x.shape[2] * x.shape[3]) ** (1 / 3),
     "learned_gem(2)": learned_gem,
     "spp([3, 2, 1])": spp,
+    "cond_conv(4, 3)": cond_conv,
+    "dynamic_conv(4, 3)": dynamic_conv,
+    "ws_conv(4, 3)": ws_conv,
+    "wn_conv(4, 3)": wn_conv,
+    "sn_conv(4, 3, steps=500)": sn_conv,
     "deform_conv(4)": deform_conv,
     "statpool": lambda x, w: torch.cat([x.mean((2, 3)), (x.var((2, 3), correction=0) + 1e-5).sqrt()], 1)[
         ..., None, None

@@ -381,6 +381,8 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
     (Upsample, {"scale": 2, "size": 8}, (4, 5, 5), errors.WhichSetting),
     (Upsample, {"like": True}, [(4, 5, 5), (4, 5)], errors.WrongInput),
     (MaxPool, {"k": 2, "size": 2}, (4, 5, 5), errors.WhichSetting),
+    (Conv, {"c": 4, "k": 3, "weight": True, "bias": True}, [(4, 5, 5), (4, 4, 3, 3)], errors.WhichSetting),
+    (Conv, {"c": 4, "k": 3, "weight": True}, [(4, 5, 5), (4, 2, 3, 3)], errors.WrongInput),
     (Sample, {}, (4, 5, 5), errors.WhichSetting),
     (Sample, {"offset": True}, [(4, 5, 5), (2, 4, 5)], errors.WrongInput),
     (Pad, {"amount": 1, "top": 1}, (4, 5, 5), errors.WhichSetting),

@@ -73,6 +73,9 @@ def convolution(op: conv.Conv, types: Types) -> Code:
     One channel stays with `Conv2D`, which knows how TensorFlow must not be asked for it (docs/decisions/0016).
     """
     channels, n = types[0].c, axes(types)
+    if op.weight:
+        own = args(strides=(same(op.stride), 1), padding=(same(op.pads), 0), dilation_rate=(same(op.dilation), 1))
+        return Code("conv_each({0}, {1}, {args})", args=(*own, *args(groups=(op.groups, 1))), fresh=True)
     slides = args(strides=(same(op.stride), 1), padding=(same(op.pads), 0))
     rest = args(use_bias=(op.bias, False), dilation_rate=(same(op.dilation), 1))
     skips = not _is_one(op.stride) and not _is_one(op.dilation)

@@ -48,6 +48,10 @@ def axes(types: Types) -> int:
 
 
 def convolution(op: conv.Conv, types: Types) -> Code:
+    if op.weight:
+        own = args(stride=(same(op.stride), 1), padding=(same(op.pads), 0), dilation=(same(op.dilation), 1))
+        settings = (*own, *args(groups=(op.groups, 1)))
+        return Code(f"conv_each(F.conv{axes(types)}d, {{0}}, {{1}}, {{args}})", args=settings, fresh=True)
     stride = Arg(same(op.stride), "stride", 1, positional=True)
     more = args(
         padding=(same(op.pads), 0), dilation=(same(op.dilation), 1), groups=(op.groups, 1), bias=(op.bias, True)

@@ -202,11 +202,12 @@ def _windows(x: Tensor, k: Sequence[int], stride: Sequence[int], dilation: Seque
     return _library(x).stack([x[(slice(None), slice(None), *at)] for at in product(*axes)], 2)
 
 
-def _conv(op: Any, w: Weights, x: Tensor) -> Tensor:
+def _conv(op: Any, w: Weights, x: Tensor, *own: Tensor) -> Tensor:
     k, stride, dilation = (_spread(value, x) for value in (op.k, op.stride, op.dilation))
     pads = [d * (n // 2) for d, n in zip(dilation, k, strict=True)] if op.padding is None else _spread(op.padding, x)
     groups, seen = int(op.groups), _windows(_framed(x, [(n, n) for n in pads]), k, stride, dilation)
-    out = w["weight"].reshape(groups, len(w["weight"]) // groups, -1) @ seen.reshape(
+    kernel = own[0] if own else w["weight"][None]
+    out = kernel.reshape(len(kernel), groups, kernel.shape[1] // groups, -1) @ seen.reshape(
         len(x), groups, x.shape[1] // groups * seen.shape[2], -1
     )
     out = out.reshape(len(x), -1, *seen.shape[3:])

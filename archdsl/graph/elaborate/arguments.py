@@ -136,7 +136,8 @@ def _divided(
 ) -> tuple[list[Tensor | tuple[Tensor, ...]], list[tuple[ast.CallArg, Value]]]:
     """What fills the ports of an op that gives a tensor, and what fills parameters.
 
-    A tensor given by its place is for the first parameter that takes one. Ops and other tensors are reported, and are
+    A tensor given by its place is for the first parameter that takes one, of an op that needs no other: in
+    `conv(in, 16, 3)` it is what should flow in. Ops and other tensors are reported, and are
     in neither; nor is what failed where a tensor may stand.
     """
     tensors: list[Tensor | tuple[Tensor, ...]] = []
@@ -150,7 +151,7 @@ def _divided(
             continue
         elif isinstance(value, Tensor):
             takes = [p.name for p in parameters(func.op) if p.kind == "tensor" and p.name not in func.args]
-            if takes:
+            if takes and not any(p.required for p in parameters(func.op)):
                 rest.append((replace(arg, name=takes[0]), value))
             else:
                 _report_tensor_in_op(body, node, func.op, values)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import ClassVar
 
-from archdsl.language.errors.shapes import EvenKernel, PaddingTooLarge, WindowTooLarge
+from archdsl.language.errors.shapes import EvenKernel, PaddingTooLarge, WhichSetting, WindowTooLarge, WrongInput
 from archdsl.language.ops.axes import Spatial, by, divide, each, grid, spread
 from archdsl.language.ops.op import Op, Reject, Shape, op, sizes
 from archdsl.language.schema import parameter
@@ -50,9 +50,13 @@ class Conv(Op):
     Kernel, stride, padding and dilation are an int, or a list with one for each axis. No bias unless `bias=true`.
     Weights start normal with variance 2 / (c * k * k / groups) (He), biases at 0.
 
-    Params: c * (c_in/groups) * kh * kw, and c with a bias.  MACs: c * h' * w' * (c_in/groups) * kh * kw.
-    Errors: E0201 (no spatial axis, or more than three), E0204 (groups), E0205 (even kernel), E0207 (kernel larger
-    than the image), E0230 (a list for other axes).
+    `weight` is a tensor [c, c_in/groups, kh, kw] that is the kernel instead, each example's own: a mixture of several
+    (CondConv), or a `param` that is normalised first. It brings no bias: add a `param([c, 1, 1])`.
+
+    Params: c * (c_in/groups) * kh * kw, and c with a bias; none with `weight`.
+    MACs: c * h' * w' * (c_in/groups) * kh * kw.
+    Errors: E0201 (no spatial axis, or more than three; a `weight` of another shape), E0204 (groups), E0205 (even
+    kernel), E0207 (kernel larger than the image), E0214 (a bias with `weight`), E0230 (a list for other axes).
     Source: LeCun et al. 1998; groups: Krizhevsky et al. 2012; initialisation: He et al. 2015 (arXiv:1502.01852).
     """
 
@@ -63,6 +67,7 @@ class Conv(Op):
     groups: Dim = parameter("int", 1, low=1)
     bias: Dim = parameter("bool", False)
     dilation: Spatial = parameter("spatial", 1, low=1)
+    weight: bool | None = parameter("tensor", auto=True)
 
     keeps_input = True
     examples: ClassVar = [
@@ -71,6 +76,7 @@ class Conv(Op):
         ((4, 8, 8), {"c": 6, "k": 3, "groups": 2, "dilation": 2}, (6, 8, 8)),
         ((3, 8, 8), {"c": 4, "k": 4, "stride": 4, "padding": 0}, (4, 2, 2)),
         ((3, 9), {"c": 4, "k": 3, "stride": 2}, (4, 5)),
+        ([(4, 8, 8), (6, 4, 3, 3)], {"c": 6, "k": 3, "weight": True}, (6, 8, 8)),
         ((3, 5, 6, 7), {"c": 4, "k": (1, 3, 3), "stride": (1, 2, 2), "bias": True}, (4, 5, 3, 4)),
     ]
 
@@ -79,11 +85,13 @@ class Conv(Op):
         """Zeros on either side, by axis."""
         return spread(lambda k, d: d * (k // 2), self.k, self.dilation) if self.padding is None else self.padding
 
-    def shape(self, x: TensorType) -> TensorType:
+    def shape(self, x: TensorType, *weight: TensorType) -> TensorType:
         size = grid(self.name, x)
         divide(self.name, x.c, self.groups, "groups", unit="input channels")
         divide(self.name, self.c, self.groups, "groups", unit="output channels")
         k, stride, dilation = (each(self, n, getattr(self, n), x) for n in ("k", "stride", "dilation"))
+        if weight:
+            self._hold(x, *weight)
         if self.padding is None:
             return x.with_shape(self.c, *self._same(size, k, stride))
         window = tuple(d * (n - 1) + 1 for n, d in zip(k, dilation, strict=True))
@@ -94,12 +102,26 @@ class Conv(Op):
             raise Reject(EvenKernel(self.name, by(k), even[0] // 2), at="k")
         return tuple((d - 1) // s + 1 for d, s in zip(size, stride, strict=True))
 
-    def weights(self, x: TensorType) -> Mapping[str, Shape]:
-        kernel = sizes((self.c, x.c // self.groups, *each(self, "k", self.k, x)))
-        return {"weight": kernel, "bias": sizes(self.c)} if self.bias else {"weight": kernel}
+    def _hold(self, x: TensorType, weight: TensorType) -> None:
+        """Raises Reject where `weight` is no kernel for `x`."""
+        if self.bias:
+            advice = "add `param([c, 1, 1])` to what comes out"
+            raise Reject(WhichSetting(self.name, "`weight`, or a `bias` beside its own", "both", advice), at="bias")
+        if weight.sizes != self._kernel(x):
+            wanted = f"a `weight` [{', '.join(map(str, self._kernel(x)))}]"
+            advice = "output channels, input channels of a group, then the kernel"
+            raise Reject(WrongInput(self.name, wanted, str(weight), advice), labels=((0, str(x)), (1, str(weight))))
 
-    def macs(self, x: TensorType) -> int:
-        return prod(self.shape(x).sizes[1:]) * prod(self.weights(x)["weight"])
+    def _kernel(self, x: TensorType) -> Shape:
+        return sizes((self.c, x.c // self.groups, *each(self, "k", self.k, x)))
+
+    def weights(self, x: TensorType, *weight: TensorType) -> Mapping[str, Shape]:
+        if weight:
+            return {}
+        return {"weight": self._kernel(x), "bias": sizes(self.c)} if self.bias else {"weight": self._kernel(x)}
+
+    def macs(self, x: TensorType, *weight: TensorType) -> int:
+        return prod(self.shape(x, *weight).sizes[1:]) * prod(self._kernel(x))
 
 
 @op

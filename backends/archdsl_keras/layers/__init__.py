@@ -13,6 +13,7 @@ LAYERS = {
     "l2_normalize": "norm",
     "pair": "axes",
     "for_axes": "axes",
+    "conv_each": "conv",
     "pool_widths": "pool",
     "pool_ends": "pool",
     "pooled": "pool",

@@ -1,5 +1,7 @@
 """Convolutions with explicit padding."""
 
+from math import prod
+
 import keras
 from keras import layers, ops
 
@@ -16,6 +18,7 @@ __all__ = [
     "PaddedConv",
     "PaddedConvTranspose",
     "StridedDilatedConv2D",
+    "conv_each",
 ]
 
 
@@ -262,3 +265,31 @@ class Conv1DTranspose(PaddedConvTranspose, layers.Conv1DTranspose):
 
 class Conv3DTranspose(PaddedConvTranspose, layers.Conv3DTranspose):
     """The adjoint of a convolution over three axes."""
+
+
+def conv_each(x, kernel, strides=1, padding=0, dilation_rate=1, groups=1):
+    """A convolution of each example with kernels of its own: (batch, in, …, out).
+
+    Each tap of the kernel is a product of matrices.
+    """
+    windows = kernel.shape[2:-1]
+    steps, zeros, rates = (
+        for_axes(value, len(windows)) for value in (strides, padding, dilation_rate)
+    )
+    x = ops.pad(x, ((0, 0), *((n, n) for n in zeros), (0, 0)))
+    around = zip(ops.shape(x)[1:-1], windows, steps, rates, strict=True)
+    sizes = [(n - rate * (k - 1) - 1) // step + 1 for n, k, step, rate in around]
+    inner, outer = kernel.shape[1], kernel.shape[-1]
+    found = 0
+    for n in range(prod(windows)):
+        taps = [n // prod(windows[i + 1 :]) % k for i, k in enumerate(windows)]
+        starts = [tap * rate for tap, rate in zip(taps, rates, strict=True)]
+        places = [
+            slice(start, start + (size - 1) * step + 1, step)
+            for start, size, step in zip(starts, sizes, steps, strict=True)
+        ]
+        read = x[:, *places]
+        read = ops.reshape(read, (-1, prod(sizes), groups, inner))
+        weight = ops.reshape(kernel[:, :, *taps], (-1, inner, groups, outer // groups))
+        found = found + ops.einsum("bpgi,bigo->bpgo", read, weight)
+    return ops.reshape(found, (-1, *sizes, outer))

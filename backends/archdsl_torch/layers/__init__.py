@@ -23,6 +23,8 @@ LAYERS = {
     "Scale": "learned",
     "Standardize": "norm",
     "TiledAttention": "attend",
+    "conv_each": "conv",
+    "conv_taps": "conv",
     "padded_attention": "attend",
     "relative_terms": "attend",
     "sample": "resize",
