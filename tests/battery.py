@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from archdsl.api import elaborated, find
 from archdsl.graph.graph import Graph
 from archdsl.language.ops import OPS, Op, make
-from archdsl.language.ops.learned import Param
 from archdsl.language.ops.merge import Add, Div, Elementwise, Mul, Power, Sub, WithNumber
 from archdsl.language.ops.shape import Split
 from archdsl.language.schema import parameters
@@ -205,6 +204,15 @@ FURTHER: list[Case] = [
     ("mul", [(4, 5), (4,)], {}),
     ("mul", [(1, 5, 6), (4, 1, 1)], {}),
     ("div", [(2, 3, 4, 5), (2, 3, 4, 5)], {}),
+    ("const", [], {"values": (((1, 2), (3, 4)), ((5, 6), (7, 8)), ((0, 1), (-1, 0.25)))}),
+    ("arange", [], {"n": 3, "start": 2}),
+    ("take", (4, 5, 6), {"index": (0,) * 13, "axis": 1}),
+    ("take", (4, 13), {"index": tuple(range(12, -1, -1)), "axis": 1}),
+    ("take", (13, 2, 2), {"index": tuple(i - j + 3 for i in range(4) for j in range(4))}),
+    ("take", (2, 3, 4, 5), {"index": (1, 0), "axis": 2}),
+    ("roll", (2, 3, 4, 5), {"shift": 2, "axis": -1}),
+    ("unfold", (3, 7, 8), {"k": (3, 5), "stride": (2, 1), "dilation": (1, 2)}),
+    ("unfold", (1, 4, 4), {"k": 1, "stride": 2}),
     ("add", [(2, 3, 4, 5), (3, 4, 5)], {}),
     ("sub", [(4, 5), (2, 3, 4, 5)], {}),
     ("mul", [(2, 3, 4, 5), (3, 1, 5)], {}),
@@ -247,9 +255,10 @@ def spec(case: Case) -> str:
     """
     name, given, values = case
     shapes: list[Shape] = given if isinstance(given, list) else [given]
-    if EVERY[name] is Param:
-        size = values["shape"]
-        shapes = [size if isinstance(size, tuple) else (size,)]
+    if not EVERY[name].ports:
+        made = make(EVERY[name], **values).shape()
+        assert isinstance(made, TensorType)
+        shapes = [made.sizes]
     if len(shapes) == 1 and len(shapes[0]) <= 4:
         port = "(in * in + 0.1)" if name in ABOVE_ZERO else "in"
         return model(shapes[0], [], *applied(case, [port], shapes))
@@ -285,8 +294,8 @@ def applied(case: Case, ports: list[str], shapes: list[Shape]) -> tuple[str, str
     if cls is WithNumber:
         sides = [ports[0], str(values["number"])]
         return f" {values['symbol']} ".join(reversed(sides) if values.get("number_first") else sides), ""
-    if cls is Param:
-        return f"concat({ports[0]} * p, p)", f"p = param({', '.join(settings)})"
+    if not cls.ports:
+        return f"concat({ports[0]} * p, p)", f"p = {name}({', '.join(settings)})"
     if cls.gives:
         return f"{name}({', '.join([*ports, *settings])})", ""
     settings += [f"{key}={port}" for key, port in zip(tensors, ports[1:], strict=False)]

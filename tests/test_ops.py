@@ -16,6 +16,7 @@ from archdsl.language.ops import OPS, THEMES, Op, Reject, make
 from archdsl.language.ops.act import Softmax
 from archdsl.language.ops.arithmetic import Clip
 from archdsl.language.ops.attend import RelAttention, RelLogits
+from archdsl.language.ops.constant import Zeros
 from archdsl.language.ops.conv import Conv, ConvTranspose
 from archdsl.language.ops.learned import Param
 from archdsl.language.ops.linear import Dense, Einsum, Matmul
@@ -25,7 +26,7 @@ from archdsl.language.ops.pattern import Pattern, parse_pattern
 from archdsl.language.ops.pool import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Reduce
 from archdsl.language.ops.regularize import DropBlock, Dropout, DropPath, DropPaths, ShakeDrop, ShakeShake
 from archdsl.language.ops.resize import Pad, PadChannels, Sample, Upsample
-from archdsl.language.ops.shape import Permute, Reshape, Slice, Split
+from archdsl.language.ops.shape import Permute, Reshape, Roll, Slice, Split, Take, Unfold
 from archdsl.language.schema import parameters
 from archdsl.language.source import Source
 from archdsl.language.types import Dim, TensorType, dim
@@ -214,6 +215,7 @@ FROM_NOTHING = {
     "id", "maxpool", "avgpool", "gap", "gmp", "reduce", "dropout", "droppath", "pad", "pad_channels", "upsample",
     "flatten", "reshape", "permute", "split", "slice", "concat", "param", "add", "sub", "sum", "with_number",
     "droppaths", "dropblock", "shakeshake", "shakedrop",
+    "zeros", "ones", "const", "arange", "take", "roll", "unfold",
 }  # fmt: skip
 SAVED = [  # beside inputs and outputs: masks, indices, means and deviations
     (MaxPool, {"k": 3, "stride": 2}, (4, 9, 8), 4 * 5 * 4),
@@ -367,6 +369,14 @@ REFUSED: list[tuple[type[Op], dict[str, Any], Any, type[Any]]] = [
     (GroupNorm, {"groups": 4}, (6, 5, 5), errors.GroupsDoNotDivide),
     (Standardize, {}, (6,), errors.WrongInput),
     (Clip, {"min": 6, "max": 0}, (6,), errors.LimitsCross),
+    (Take, {"index": (0, 5)}, (5, 6), errors.TakenOutside),
+    (Take, {"index": ()}, (5, 6), errors.TakenOutside),
+    (Take, {"index": 1, "axis": "w"}, (5, 6), errors.AxisMissing),
+    (Roll, {"shift": 1, "axis": 2}, (5, 6), errors.AxisMissing),
+    (Unfold, {"k": 2}, (5, 6, 6), errors.EvenKernel),
+    (Unfold, {"k": 3, "padding": 0}, (5, 2, 6), errors.WindowTooLarge),
+    (Unfold, {"k": 3}, (5, 6), errors.WrongInput),
+    (Zeros, {"shape": ()}, [], errors.WrongInput),
     (Softmax, {"axis": 3}, (6, 5, 5), errors.AxisMissing),
     (Softmax, {"axis": "n"}, (6, 5, 5), errors.AxisMissing),
     (Softmax, {"axis": ""}, (6, 5, 5), errors.AxisMissing),

@@ -23,7 +23,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "int": {"low": 1, "high": 9}, "number": {"above": 0, "words": ("small", "large")}, "float": {"low": 0, "high": 1},
     "bool": {}, "text": {}, "word": {"words": ("red", "green", "blue")}, "words": {"words": ("red", "green", "blue")},
     "spatial": {"low": 1}, "ints": {"low": 1}, "range": {"low": 0, "high": 1}, "axis": {}, "count": {}, "counts": {},
-    "tensor": {}, "any": {},
+    "tensor": {}, "numbers": {}, "any": {},
 }  # fmt: skip
 FIT: list[tuple[str, str, Any]] = [  # kind, as it is written, as it is kept
     ("int", "8/2", 4), ("number", "5/2", 2.5), ("number", '"large"', "large"), ("float", "1", 1.0),
@@ -31,6 +31,7 @@ FIT: list[tuple[str, str, Any]] = [  # kind, as it is written, as it is kept
     ("words", '["red", "blue"]', ("red", "blue")), ("spatial", "3", 3), ("spatial", "[3, 5]", (3, 5)), ("ints", "3", 3),
     ("ints", "[3, 4, 5]", (3, 4, 5)), ("range", "[0, 1/2]", (0.0, 0.5)), ("axis", "-1", -1), ("axis", '"h w"', "h w"),
     ("count", "64K", Count(64_000)), ("counts", "[1, 2]", (Count(1), Count(2))), ("any", "[1, true]", (1, True)),
+    ("numbers", "[1, 5/2]", (1, 2.5)), ("numbers", "[[1, 2], [3, -4]]", ((1, 2), (3, -4))),
 ]  # fmt: skip
 REFUSED: list[tuple[str, str, str, str, str]] = [  # kind, as it is written, why, what is said, and of what
     ("int", '"4"', "kind", "takes a whole number", 'the text "4"'),
@@ -57,6 +58,10 @@ REFUSED: list[tuple[str, str, str, str, str]] = [  # kind, as it is written, why
     ("count", '"a"', "kind", "takes a count such as `epochs(5)` or `steps(64K)`", 'the text "a"'),
     ("counts", "3", "kind", "takes a list of counts such as `epochs(60)` or `64K`", "the number 3"),
     ("tensor", "3", "kind", "takes a tensor", "the number 3"),
+    ("numbers", "3", "kind", "takes a list of numbers, or of such lists of one length", "the number 3"),
+    ("numbers", "[[1, 2], [3]]", "kind", "takes a list of numbers, or of such lists of one length", "a list of 2"),
+    ("numbers", "[1, true]", "kind", "takes a list of numbers, or of such lists of one length", "[1, true]"),
+    ("numbers", "[]", "kind", "takes a list of numbers, or of such lists of one length", "a list of 0"),
 ]  # fmt: skip
 
 
@@ -112,7 +117,7 @@ def test_what_does_not_is_said_alike(kind: str, text: str, why: str, what: str, 
 
 
 def test_arguments_are_bound_alike() -> None:
-    for arguments, code in (("2, int=3", "E0108"), ("2, 3, bol=true", "E0106"), ("2, " * 17, "E0107")):
+    for arguments, code in (("2, int=3", "E0108"), ("2, 3, bol=true", "E0106"), ("2, " * 18, "E0107")):
         of_op, of_word = ([d for d in said(check(text(arguments))) if d[0] == code] for text in (spec, recipe))
         assert of_op == of_word and len(of_op) == 1
     block = "block probing(int, number=1) {\n  out = in\n}\n"

@@ -54,9 +54,10 @@ class Lent:
 class Code:
     """How one op is written.
 
-    text: its application. `{0}`, `{1}` are its inputs, `{self}` its member, `{args}` its `args`, other words are
-        its `values`; `{0!a}` asks for an atom (`{0!a}.mean()`), `{0!s}` for something that binds at least as a
-        sum, `{0!p}` as a product, `{0!u}` tighter than a product; `{a!f}:{b!t}` is from where to where a slice goes.
+    text: its application. `{0}`, `{1}` are its inputs, `{like}` an input of the class, `{self}` its member, `{args}`
+        its `args`, other words are its `values`; `{0!a}` asks for an atom (`{0!a}.mean()`), `{0!s}` for something that
+        binds at least as a sum, `{0!p}` as a product, `{0!u}` tighter than a product; `{a!f}:{b!t}` is from where to
+        where a slice goes.
     level: how tightly the text binds.
     layer: the module that does the same; `stateful` where only the module will do (weights, or a mode).
     member: the module that `{self}` is where that is not `layer`, because it alone is not the op.

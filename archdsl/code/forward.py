@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from archdsl.code.code import Code
 from archdsl.code.layout import WIDTH, layout
 from archdsl.code.loops import looped
 from archdsl.code.names import identifier, own_name
@@ -60,8 +61,11 @@ class Dialect(Protocol):
     def condition(self, key: str) -> str:
         """The test of a conditional."""
 
-    def batch(self, text: str, rank: int, like: str) -> str:
-        """A learned tensor of `rank` axes with a batch axis before them, as long as that of `like`."""
+    def batch(self, text: str, rank: int, like: str, batchless: bool) -> str:
+        """What is the same for all examples, with a batch axis before its `rank` axes as long as that of `like`.
+
+        batchless: it has none so far, else one of a single example.
+        """
 
     def trailing(self, text: str, rank: int, axes: int) -> str:
         """With `axes` axes of 1 after its `rank` ones (the batch counted where it has one)."""
@@ -72,7 +76,11 @@ class Dialect(Protocol):
 
 @dataclass
 class _Piece:
-    """An expression that is not written yet. reads: the variables in it, each as often as it stands there."""
+    """An expression that is not written yet.
+
+    reads: the variables in it, each as often as it stands there. batchless: it has no batch axis; single: its batch
+    axis has one example that stands for all.
+    """
 
     text: str
     level: int
@@ -80,6 +88,7 @@ class _Piece:
     name: str = "out"
     rank: int = 0
     batchless: bool = False
+    single: bool = False
     fresh: bool = False
     is_variable: bool = False
 
@@ -197,11 +206,12 @@ class _Forward:
             text, level = self._formatted(step, step.code, inputs)
         code = step.code.code if step.code else None
         batchless = code is not None and (code.batchless or (code.elementwise and all(p.batchless for p in inputs)))
+        single = code is not None and not batchless and self._is_single(step, code, inputs)
         reads = [r for p in inputs for r in p.reads]
         if self.dialect.tapped:
             text, level = f"{TAP}(self, {literal(self._shown_as(step))})({text})", ATOM
         fresh = code is not None and code.fresh
-        return _Piece(text, level, reads, step.statement or "out", step.ranks[0], batchless, fresh)
+        return _Piece(text, level, reads, step.statement or "out", step.ranks[0], batchless, single, fresh)
 
     def row(self, refs: Sequence[Ref], pieces: Sequence[_Piece]) -> list[str]:
         """Values beside one another: what stands there of a tuple in its order is `*xs[1:]`, what is alike a loop."""
@@ -233,7 +243,8 @@ class _Forward:
 
     def _formatted(self, step: Coded, written: WrittenCode, inputs: list[_Piece]) -> tuple[str, int]:
         code = written.code
-        shown = [p if code.elementwise else self._with_batch(p) for p in inputs]
+        once = self._is_single(step, code, inputs)
+        shown = [p if code.elementwise else _single(p) if once else self._with_batch(p) for p in inputs]
         if any(code.trailing) or any(code.leading):
             shown = [self._stretched(p, *n) for p, *n in zip(shown, code.trailing, code.leading, strict=True)]
 
@@ -248,6 +259,8 @@ class _Forward:
             name, mark = hole.groups()
             if name.isdigit():
                 return wrap(shown[int(name)].text, shown[int(name)].level, _WANTED.get(mark, CHOICE))
+            if name == "like":
+                return self.first
             if name == "self":
                 assert step.member is not None
                 return self.dialect.member(step.member)
@@ -270,10 +283,20 @@ class _Forward:
         """Whether nobody else could see the input, neither another reader nor the backward pass of what made it."""
         return piece.fresh and not piece.batchless and self.total[step.inputs[0]] == 1
 
+    def _is_single(self, step: Coded, code: Code, inputs: Sequence[_Piece]) -> bool:
+        """Whether an op does to one example what it would do to a batch of its likes, and so is applied to that alone.
+
+        A tap wants to see whole batches.
+        """
+        if self.dialect.tapped or code.stateful or code.member is not None or len(step.ranks) > 1:
+            return False
+        return bool(inputs) and all(p.batchless or p.single for p in inputs)
+
     def _with_batch(self, piece: _Piece) -> _Piece:
-        if not piece.batchless:
+        if not piece.batchless and not piece.single:
             return piece
-        text = self.dialect.batch(wrap(piece.text, piece.level, ATOM), piece.rank, self.first)
+        text = wrap(piece.text, piece.level, ATOM)
+        text = self.dialect.batch(text, piece.rank, self.first, piece.batchless)
         return _Piece(text, ATOM, [*piece.reads], piece.name, piece.rank)
 
     def _stretched(self, piece: _Piece, trailing: int, leading: int) -> _Piece:
@@ -284,7 +307,7 @@ class _Forward:
             text = self.dialect.trailing(text, piece.rank + (not piece.batchless), trailing)
         else:
             text = self.dialect.leading(text, not piece.batchless, leading)
-        return _Piece(text, ATOM, [*piece.reads], piece.name, piece.rank, piece.batchless)
+        return _Piece(text, ATOM, [*piece.reads], piece.name, piece.rank, piece.batchless, piece.single)
 
     # --- where it goes ---
 
@@ -356,7 +379,7 @@ class _Forward:
 
     def _bind(self, ref: Ref, name: str, piece: _Piece) -> None:
         self.holder[name] = ref
-        self.pieces[ref] = _Piece(name, ATOM, [ref], name, piece.rank, piece.batchless, piece.fresh, True)
+        self.pieces[ref] = _Piece(name, ATOM, [ref], name, piece.rank, piece.batchless, piece.single, piece.fresh, True)
 
     def _free(self, *wanted: str) -> str:
         """The first of the wanted names that holds nothing anybody still reads."""
@@ -447,6 +470,14 @@ def _lengths(plan: ClassPlan, dialect: Dialect) -> dict[str, int]:
             if is_list(node.children):
                 found[dialect.member(path)] = len(node.children)
     return found
+
+
+def _single(piece: _Piece) -> _Piece:
+    """With a batch axis of one example."""
+    if not piece.batchless:
+        return piece
+    text = f"{wrap(piece.text, piece.level, ATOM)}[None]"
+    return _Piece(text, ATOM, [*piece.reads], piece.name, piece.rank, single=True)
 
 
 def _own_names(step: Coded) -> list[str]:

@@ -1,20 +1,23 @@
 """What the tables of all backends have in common: how arguments are written, and what every framework writes alike."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
 from archdsl.language.expr import ATOM, POWER, PRODUCT, SUM
-from archdsl.language.ops import arithmetic, linear, merge
+from archdsl.language.ops import arithmetic, constant, linear, merge
 from archdsl.language.ops.axes import Spatial
 from archdsl.language.ops.op import Op
 from archdsl.language.ops.pattern import parse_pattern
 from archdsl.language.types import Dim, TensorType, dim
 
 __all__ = [
-    "ARITHMETIC", "Types", "args", "function", "joined", "letters", "module", "nested", "same", "sized", "together",
+    "ARITHMETIC", "Types", "args", "function", "indices", "joined", "letters", "module", "nested", "progression",
+    "same", "sized", "together",
 ]  # fmt: skip
 
 Types = tuple[TensorType, ...]
+_SHORT = 12  # of a list of indices
 
 # What the sides of an operator must at least bind as (see `Code.text`).
 _MARKS = {"+": ("s", "s"), "-": ("s", "p"), "*": ("p", "p"), "/": ("p", "u"), "**": ("a", "u")}
@@ -100,6 +103,54 @@ def nested(name: str, count: int) -> str:
     for i in range(1, count):
         text = f"{name}({text}, {{{i}}})"
     return text
+
+
+def progression(count: str, op: constant.Arange) -> tuple[str, dict[str, Value], int]:
+    """How numbers of equal steps are written, given how those from 0 in steps of 1 are: text, values, level.
+
+    >>> progression("count({n})", constant.Arange(Dim(5), Dim(1), Dim(2)))[0]
+    'count({n}) * {step!u} + {start!p}'
+    """
+    values: dict[str, Value] = {"n": op.n}
+    text, level = count, ATOM
+    if op.step != 1 or op.step.expr is not None:
+        text, level = f"{text} * {{step!u}}", PRODUCT
+        values["step"] = op.step
+    if op.start < 0 and op.start.expr is None:
+        text, level = f"{text} - {{start}}", SUM
+        values["start"] = -op.start
+    elif op.start != 0 or op.start.expr is not None:
+        text, level = f"{text} + {{start!p}}", SUM
+        values["start"] = op.start
+    return text, values, level
+
+
+def indices(found: Sequence[int]) -> str:
+    """A list of numbers as people write it: in full where it is short, else as loops where it has a rhythm.
+
+    >>> indices([3, 0, 1]), indices([*range(20)])
+    ('[3, 0, 1]', '[*range(20)]')
+    >>> indices([i - j + 6 for i in range(7) for j in range(7)])
+    '[6 + i - j for i in range(7) for j in range(7)]'
+    """
+    count = len(found)
+    whole = f"[{', '.join(map(str, found))}]"
+    if count <= _SHORT:
+        return whole
+    if len({*found}) == 1:
+        return f"[{found[0]}] * {count}"
+    step = found[1] - found[0]
+    run = next((n for n in range(1, count) if found[n] != found[0] + n * step), count)
+    if run == count:
+        ends = [found[0], found[-1] + (1 if step > 0 else -1), step]
+        return f"[*range({', '.join(map(str, ends[found[0] == 0 and step == 1 : 3 - (step == 1)]))})]"
+    rows, outer = divmod(count, run)[0], found[run % count] - found[0]
+    rhythm = [found[0] + i * outer + j * step for i in range(rows) for j in range(run)]
+    if rhythm != [*found]:
+        return whole
+    terms = [*([str(found[0])] if found[0] else []), *(f"{n}*{name}" for n, name in ((outer, "i"), (step, "j")) if n)]
+    text = f" {' + '.join(terms)}".replace("+ -", "- ").replace(" 1*", " ").strip()
+    return f"[{text} for i in range({rows}) for j in range({run})]"
 
 
 def _operator(symbol: str, fresh: bool) -> Emitter:

@@ -61,7 +61,7 @@ class ClassWriter(MemberWriter):
         """A size of an input in the forward pass; the batch is no axis."""
 
     @abstractmethod
-    def batch(self, text: str, rank: int, like: str) -> str:
+    def batch(self, text: str, rank: int, like: str, batchless: bool) -> str:
         """See `Dialect`."""
 
     @abstractmethod

@@ -23,7 +23,7 @@ __all__ = [
 
 Kind = Literal[
     "int", "number", "float", "bool", "text", "word", "words", "spatial", "ints", "range", "axis", "count", "counts",
-    "tensor", "any",
+    "tensor", "numbers", "any",
 ]  # fmt: skip
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _WANTED: Final[dict[Kind, str]] = {
@@ -33,6 +33,7 @@ _WANTED: Final[dict[Kind, str]] = {
     "tensor": "a tensor",
     "count": "a count such as `epochs(5)` or `steps(64K)`",
     "counts": "a list of counts such as `epochs(60)` or `64K`", "any": "any value",
+    "numbers": "a list of numbers, or of such lists of one length",
 }  # fmt: skip
 _PARTS: Final[dict[Kind, Kind]] = {
     "spatial": "int",
@@ -83,6 +84,7 @@ class Parameter:
         `word`, `words`                  one of the texts of `words`, or a tuple of them
         `spatial`                        a whole number for all spatial axes or one for each: up to three
         `ints`                           a whole number or a list of them
+        `numbers`                        a list of numbers, or of such lists, all of one shape
         `range`                          two numbers, the smaller first, kept as floats
         `axis`                           a whole number, from the end where negative, or axis names as in "h w"
         `count`, `counts`                a Count, where a whole number stands for steps; a list of them
@@ -200,6 +202,8 @@ def fit(p: Parameter, value: object) -> Any:
     Misfit(why='word', value='mirror', others=())
     """
     part = _PARTS.get(p.kind)
+    if p.kind == "numbers":
+        return Misfit("kind", value) if not isinstance(value, tuple) or _shape(value) is None else value
     if isinstance(value, str) and p.words and p.kind != "words":
         return _one(p, "word", value)
     if part is None:
@@ -212,6 +216,16 @@ def fit(p: Parameter, value: object) -> Any:
     if wrong := [v for v in found if isinstance(v, Misfit)]:
         return replace(wrong[0], others=tuple(wrong[1:]))
     return Misfit("kind", value) if p.kind == "range" and found[0] > found[1] else found
+
+
+def _shape(value: object) -> tuple[int, ...] | None:
+    """The lengths of lists in lists of numbers; None where they differ, or where there is something else in them."""
+    if not isinstance(value, tuple):
+        is_number = isinstance(value.value if isinstance(value, Dim) else value, int | float | Fraction)
+        return () if is_number and not isinstance(getattr(value, "value", value), bool) else None
+    shapes = {_shape(part) for part in value}
+    inner = shapes.pop() if len(shapes) == 1 else None
+    return None if inner is None else (len(value), *inner)
 
 
 def _one(p: Parameter, kind: Kind, value: object) -> Any:

@@ -3,18 +3,33 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
 from archdsl.code.names import Names
 from archdsl.code.python import literal
-from archdsl.code.table import ARITHMETIC, Types, args, function, joined, letters, module, nested, same, sized, together
+from archdsl.code.table import (
+    ARITHMETIC,
+    Types,
+    args,
+    function,
+    indices,
+    joined,
+    letters,
+    module,
+    nested,
+    progression,
+    same,
+    sized,
+    together,
+)
 from archdsl.graph.graph import Node
 from archdsl.language.expr import PRODUCT
 from archdsl.language.ops import (
     act,
     arithmetic,
     attend,
+    constant,
     conv,
     learned,
     linear,
@@ -193,6 +208,34 @@ def noise(op: regularize.Dropout | regularize.DropPath, types: Types) -> Code:
     return module(Layer("layers.Dropout", (*sized(p=op.p), *args(noise_shape=(examples, None)))))
 
 
+# --- given tensors, in the type of numbers of what the network reads ---
+
+
+def filled(name: str) -> Emitter:
+    def emit(op: constant.Zeros | constant.Ones, types: Types) -> Code:
+        listed = rotated(op.shape_) if isinstance(op.shape_, tuple) else (op.shape_,)
+        return Code(f"ops.{name}({{shape}}, dtype={{like}}.dtype)", values={"shape": listed}, batchless=True)
+
+    return emit
+
+
+def arange(op: constant.Arange, types: Types) -> Code:
+    text, values, level = progression("ops.cast(ops.arange({n}), {like}.dtype)", op)
+    return Code(text, values=values, level=level, batchless=True)
+
+
+def const(op: constant.Const, types: Types) -> Code:
+    values = _channels_last(op.values)
+    return Code("ops.array({values}, dtype={like}.dtype)", values={"values": values}, batchless=True)
+
+
+def _channels_last(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Lists in lists with the first axis as the last."""
+    if not isinstance(values[0], tuple):
+        return values
+    return tuple(_channels_last(column) for column in zip(*values, strict=True))
+
+
 # --- stateless ---
 
 
@@ -360,6 +403,24 @@ def slice_(op: shape.Slice, types: Types) -> Code:
     return Code(f"{{0!a}}[{':, ' * axis or '..., '}{start}:{stop}]", values={"a": op.a, "b": op.b})
 
 
+def take(op: shape.Take, types: Types) -> Code:
+    axis = last(axis_of(op.name, op.axis, types[0]))
+    return Code(f"ops.take({{0}}, {indices([int(i) for i in op.indices])}, axis={axis})")
+
+
+def roll(op: shape.Roll, types: Types) -> Code:
+    """Keras's is along one axis."""
+    text = "{0}"
+    for axis in op.axes(types[0]):
+        text = f"ops.roll({text}, {{shift}}, axis={last(axis)})"
+    return Code(text, values={"shift": op.shift})
+
+
+def unfold(op: shape.Unfold, types: Types) -> Code:
+    more = args(strides=(same(op.stride), 1), padding=(same(op.pads), 0), dilation=(same(op.dilation), 1))
+    return Code("as_windows({0}, {args})", args=(*sized(kernel=same(op.k)), *more))
+
+
 def flatten(op: shape.Flatten, types: Types) -> Code:
     sizes = types[0].shape[1:]
     if all(size == 1 and size.expr is None for size in sizes):
@@ -473,6 +534,8 @@ EMIT: dict[type[Op], Emitter] = {
     arithmetic.Exp: function("ops.exp"),
     arithmetic.Log: function("ops.log"),
     arithmetic.Abs: function("ops.abs"),
+    arithmetic.Sin: function("ops.sin"),
+    arithmetic.Cos: function("ops.cos"),
     arithmetic.Clip: clip,
     merge.Maximum: extreme("maximum"),
     merge.Minimum: extreme("minimum"),
@@ -486,6 +549,13 @@ EMIT: dict[type[Op], Emitter] = {
     shape.Flatten: flatten,
     shape.Split: split,
     shape.Slice: slice_,
+    shape.Take: take,
+    shape.Roll: roll,
+    shape.Unfold: unfold,
+    constant.Zeros: filled("zeros"),
+    constant.Ones: filled("ones"),
+    constant.Arange: arange,
+    constant.Const: const,
     attend.RelAttention: rel_attention,
     attend.RelLogits: lambda op, types: module(Layer("RelativeLogits", sized(height=op.h, width=op.w))),
     regularize.Dropout: noise,

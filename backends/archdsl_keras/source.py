@@ -106,8 +106,9 @@ class KerasClass(ClassWriter):
     def size(self, entry: str, axis: int, rank: int) -> str:
         return f"ops.shape({entry})[{axis}]" if axis else f"{entry}.shape[-1]"
 
-    def batch(self, text: str, rank: int, like: str) -> str:
-        return f"ops.repeat({text}[None], ops.shape({like})[0], axis=0)"
+    def batch(self, text: str, rank: int, like: str, batchless: bool) -> str:
+        one = f"{text}[None]" if batchless else text
+        return f"ops.repeat({one}, ops.shape({like})[0], axis=0)"
 
     def trailing(self, text: str, rank: int, axes: int) -> str:
         """Only vectors have fewer axes than what they meet; without a batch they fit as they are."""

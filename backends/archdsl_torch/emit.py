@@ -5,12 +5,27 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl.code.code import Arg, Code, Emitter, Layer, Value
-from archdsl.code.table import ARITHMETIC, Types, args, function, joined, letters, module, nested, same, sized, together
+from archdsl.code.table import (
+    ARITHMETIC,
+    Types,
+    args,
+    function,
+    indices,
+    joined,
+    letters,
+    module,
+    nested,
+    progression,
+    same,
+    sized,
+    together,
+)
 from archdsl.language.expr import PRODUCT
 from archdsl.language.ops import (
     act,
     arithmetic,
     attend,
+    constant,
     conv,
     learned,
     linear,
@@ -133,6 +148,27 @@ def param(op: learned.Param, types: Types) -> Code:
     return Code("{self}", None, stateful=True, member=Layer("nn.Parameter", args(start)), batchless=True)
 
 
+# --- given tensors: in the type of numbers, and on the device, of what the network reads ---
+
+
+def filled(name: str) -> Emitter:
+    def emit(op: constant.Zeros | constant.Ones, types: Types) -> Code:
+        listed = op.shape_ if isinstance(op.shape_, tuple) else (op.shape_,)
+        return Code(f"{{like}}.{name}({{shape}})", values={"shape": listed}, batchless=True)
+
+    return emit
+
+
+def arange(op: constant.Arange, types: Types) -> Code:
+    text, values, level = progression("torch.arange({n}, device={like}.device, dtype={like}.dtype)", op)
+    return Code(text, values=values, level=level, batchless=True)
+
+
+def const(op: constant.Const, types: Types) -> Code:
+    text = "torch.tensor({values}, device={like}.device, dtype={like}.dtype)"
+    return Code(text, values={"values": op.values}, batchless=True)
+
+
 # --- stateless ---
 
 
@@ -251,6 +287,24 @@ def slice_(op: shape.Slice, types: Types) -> Code:
     if not start and not stop:
         return Code("{0}")
     return Code(f"{{0!a}}[{':, ' * axis}{start}:{stop}]", values={"a": op.a, "b": op.b})
+
+
+def take(op: shape.Take, types: Types) -> Code:
+    axis = axis_of(op.name, op.axis, types[0]) + 1
+    return Code(f"{{0!a}}[{':, ' * axis}{indices([int(i) for i in op.indices])}]")
+
+
+def roll(op: shape.Roll, types: Types) -> Code:
+    axes = op.axes(types[0])
+    shift = (op.shift,) * len(axes) if len(axes) > 1 else op.shift
+    return Code(f"{{0!a}}.roll({{shift}}, {one_or_tuple(axes)})", values={"shift": shift})
+
+
+def unfold(op: shape.Unfold, types: Types) -> Code:
+    """PyTorch's has all windows in a row."""
+    more = args(dilation=(same(op.dilation), 1), padding=(same(op.pads), 0), stride=(same(op.stride), 1))
+    text = "F.unfold({0}, {args}).unflatten(2, ({h}, -1))"
+    return Code(text, args=(*sized(kernel=same(op.k)), *more), values={"h": op.shape(types[0]).shape[1]})
 
 
 def flatten(op: shape.Flatten, types: Types) -> Code:
@@ -386,6 +440,8 @@ EMIT: dict[type[Op], Emitter] = {
     arithmetic.Exp: function("torch.exp"),
     arithmetic.Log: function("torch.log"),
     arithmetic.Abs: function("torch.abs"),
+    arithmetic.Sin: function("torch.sin"),
+    arithmetic.Cos: function("torch.cos"),
     arithmetic.Clip: clip,
     merge.Maximum: extreme("maximum", "min"),
     merge.Minimum: extreme("minimum", "max"),
@@ -399,6 +455,13 @@ EMIT: dict[type[Op], Emitter] = {
     shape.Flatten: flatten,
     shape.Split: split,
     shape.Slice: slice_,
+    shape.Take: take,
+    shape.Roll: roll,
+    shape.Unfold: unfold,
+    constant.Zeros: filled("new_zeros"),
+    constant.Ones: filled("new_ones"),
+    constant.Arange: arange,
+    constant.Const: const,
     attend.RelAttention: rel_attention,
     attend.RelLogits: lambda op, types: module(
         Layer("RelativeLogits", sized(dim=types[0].shape[1], height=op.h, width=op.w))

@@ -68,7 +68,7 @@ class TorchClass(ClassWriter):
     def size(self, entry: str, axis: int, rank: int) -> str:
         return f"{entry}.shape[{axis + 1}]"
 
-    def batch(self, text: str, rank: int, like: str) -> str:
+    def batch(self, text: str, rank: int, like: str, batchless: bool) -> str:
         return f"{text}.expand({like}.shape[0], {', '.join(['-1'] * rank)})"
 
     def trailing(self, text: str, rank: int, axes: int) -> str:

@@ -18,7 +18,7 @@ from archdsl.language.ops.axes import axes_of, axis_of
 from archdsl.language.ops.op import Op
 from archdsl.language.types import TensorType, dim
 
-__all__ = ["RULES", "interpret", "weight_shapes"]
+__all__ = ["GIVEN", "RULES", "interpret", "weight_shapes"]
 
 Shapes = dict[str, tuple[int, ...]]
 Tensor = Any  # an array of NumPy or a tensor of PyTorch
@@ -87,11 +87,10 @@ def interpret(graph: Graph, weights: Weights, *inputs: Tensor) -> tuple[Tensor, 
 def _body(graph: Graph, weights: Weights, prefix: str, inputs: tuple[Tensor, ...], lent: Paths) -> tuple[Tensor, ...]:
     paths = {name: lent.get(name, prefix + name) for name in graph.shares}
     values = {entry.name: (x,) for entry, x in zip(graph.entries, inputs, strict=True)}
-    batch = len(inputs[0])
     for node in graph:
         if node.name not in values:
             path = paths[node.shared] if node.shared else prefix + node.name
-            values[node.name] = _node(graph, node, weights, path, values, batch, paths)
+            values[node.name] = _node(graph, node, weights, path, values, inputs[0], paths)
     return tuple(values[ref.node][ref.output] for ref in graph.outputs)
 
 
@@ -101,7 +100,7 @@ def _node(
     weights: Weights,
     path: str,
     values: dict[str, tuple[Tensor, ...]],
-    batch: int,
+    like: Tensor,
     paths: Paths,
 ) -> tuple[Tensor, ...]:
     refs = graph.inputs(node.name)
@@ -111,20 +110,22 @@ def _node(
     if isinstance(node.op, Select | Input):
         return given
     types = tuple(graph.type_of(ref) for ref in refs.values())
-    return _target(node.op, weights, path, given, types, batch, paths)
+    return _target(node.op, weights, path, given, types, like, paths)
 
 
 def _target(
-    target: Target, weights: Weights, path: str, given: tuple[Tensor, ...], types: Types, batch: int, paths: Paths
+    target: Target, weights: Weights, path: str, given: tuple[Tensor, ...], types: Types, like: Tensor, paths: Paths
 ) -> tuple[Tensor, ...]:
     if isinstance(target, Call):
         return _body(target.body, weights, f"{path}.", given, _lent(target, paths))
     if isinstance(target, Chain):
         for i, item, shapes in _items(target, types):
-            given = _target(item, weights, f"{path}.{i}", given, shapes, batch, paths)
+            given = _target(item, weights, f"{path}.{i}", given, shapes, like, paths)
         return given
-    if target.name == "param":
-        return (_library(weights[path]).broadcast_to(weights[path], (batch, *weights[path].shape)),)
+    if not target.ports:
+        np_ = _library(like)
+        made = weights[path] if target.name == "param" else np_.asarray(GIVEN[target.name](target), dtype=like.dtype)
+        return (np_.broadcast_to(made, (len(like), *made.shape)),)
     own = {key: weights[f"{path}.{key}"] for key in (*target.weights(*types), *target.state(*types))}
     found = RULES[target.name](target, own, *_of_one_rank(target, given))
     return found if isinstance(found, tuple) else (found,)
@@ -142,6 +143,14 @@ def _of_one_rank(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 Rule = Callable[..., Any]
+
+# What reads no tensor, as arrays of NumPy.
+GIVEN: dict[str, Rule] = {
+    "zeros": lambda op: np.full(op.shape().sizes, 0.0),
+    "ones": lambda op: np.full(op.shape().sizes, 1.0),
+    "arange": lambda op: np.array([float(op.start.value + i * op.step.value) for i in range(int(op.n))]),
+    "const": lambda op: np.array(op.values, dtype=float),
+}
 
 
 def _library(x: Tensor) -> Any:
@@ -373,6 +382,24 @@ def _pad(op: Any, w: Weights, x: Tensor) -> Tensor:
     return x
 
 
+def _unfold(op: Any, w: Weights, x: Tensor) -> Tensor:
+    k, stride, dilation, pads = (_spread(value, x) for value in (op.k, op.stride, op.dilation, op.pads))
+    seen = _windows(_framed(x, [(n, n) for n in pads]), k, stride, dilation)
+    return seen.reshape(len(x), -1, *seen.shape[3:])
+
+
+def _take(op: Any, w: Weights, x: Tensor) -> Tensor:
+    axis = axis_of(op.name, op.axis, _type(x)) + 1
+    return _library(x).concatenate([_cut(x, axis, int(i), int(i) + 1) for i in op.indices], axis)
+
+
+def _roll(op: Any, w: Weights, x: Tensor) -> Tensor:
+    for axis in _dims(op, x):
+        size = x.shape[axis]
+        x = x[(slice(None),) * axis + ([(i - int(op.shift)) % size for i in range(size)],)]
+    return x
+
+
 def _pad_channels(op: Any, w: Weights, x: Tensor) -> Tensor:
     np_ = _library(x)
     return np_.concatenate([x, np_.zeros((len(x), int(op.c) - x.shape[1], *x.shape[2:]), dtype=x.dtype)], 1)
@@ -555,6 +582,11 @@ RULES: dict[str, Rule] = {
     "exp": lambda op, w, x: _library(x).exp(x),
     "log": lambda op, w, x: _library(x).log(x),
     "abs": lambda op, w, x: _library(x).where(x < 0, -x, x),
+    "sin": lambda op, w, x: _library(x).sin(x),
+    "cos": lambda op, w, x: _library(x).cos(x),
+    "take": _take,
+    "roll": _roll,
+    "unfold": _unfold,
     "clip": lambda op, w, x: _limited(op.min, op.max, x),
     "with_number": _with_number,
 }

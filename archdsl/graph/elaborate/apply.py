@@ -29,7 +29,7 @@ from archdsl.language.errors.values import BadCall, NegativeRepeat, NotATensor, 
 from archdsl.language.expr import Expr
 from archdsl.language.ops.merge import Together
 from archdsl.language.ops.op import Op, Reject, Shape
-from archdsl.language.ops.shape import Split
+from archdsl.language.ops.shape import Split, Take
 from archdsl.language.schema import missing, parameters
 from archdsl.language.source import Span
 from archdsl.language.types import POISON, Dim, Poison, TensorType
@@ -102,7 +102,11 @@ def make_op(body: Body, template: ApplyOp, span: Span) -> Op | None:
     }
     if op.extra:
         values[op.extra] = tuple((n, b.value) for n, b in template.args.items() if n not in fields)
-    return op(**values)
+    made = op(**values)
+    if isinstance(made, Take):
+        for index in made.indices:
+            body.decided(index)  # generated code has the list alone
+    return made
 
 
 def _side_inputs(template: ApplyOp) -> dict[str, Tensor]:

@@ -64,7 +64,7 @@ def call_function(name: str, args: Sequence[Value], keywords: dict[str, Value], 
             if x.value < 0:
                 raise Misuse(name, "a number that is not negative", describe(x), 0)
             return calculated("**", x, Fraction(1, 2))
-        case "exp" | "log" | "log2":
+        case "exp" | "log" | "log2" | "sin" | "cos":
             return _transcendental(name, _number(name, _only(name, args), 0))
         case _:
             return _rounded(name, args, keywords)
@@ -119,7 +119,9 @@ def _extreme(name: str, args: Sequence[Value]) -> Dim:
 
 
 def _transcendental(name: str, x: Dim) -> Dim:
-    """`exp`, `log`, `log2`: exact where the result is rational, else to 15 digits."""
+    """`exp`, `log`, `log2`, `sin`, `cos`: exact where the result is rational, else to 15 digits."""
+    if name in ("sin", "cos"):
+        return dim(digits({"sin": math.sin, "cos": math.cos}[name](x.value)))
     if name == "exp":
         if not -LARGEST_EXPONENT <= x.value <= LARGEST_EXPONENT:
             raise Misuse(name, f"a number between -{LARGEST_EXPONENT} and {LARGEST_EXPONENT}", describe(x), 0)

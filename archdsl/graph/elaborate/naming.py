@@ -17,7 +17,7 @@ __all__ = ["FUNCTIONS", "VOCABULARY", "name_applications", "name_expression", "s
 FUNCTIONS = frozenset(
     [
         "range", "zip", "enumerate", "len", "min", "max", "sum", "abs", "round", "floor", "ceil", "sqrt", "exp", "log",
-        "log2",
+        "log2", "sin", "cos",
     ]
 )  # fmt: skip
 # Words of the language, where no name of the author's hides them; an op may be added at any time.

@@ -5,7 +5,7 @@ from archdsl.language.diagnostics import Error
 __all__ = [
     "AxesUnlike", "AxisMissing", "ConcatMismatch", "EvenKernel", "GridTooLarge", "GroupsDoNotDivide", "LimitsCross",
     "MatmulMismatch", "NothingPasses", "PaddingTooLarge", "PatternInvalid", "PatternMismatch", "PatternReorders",
-    "ShapeMismatch", "SizeTooSmall", "SizesDoNotAdd", "SliceOutside", "TooManyParts", "WhichSetting",
+    "ShapeMismatch", "SizeTooSmall", "SizesDoNotAdd", "SliceOutside", "TakenOutside", "TooManyParts", "WhichSetting",
     "WindowTooLarge", "WrongInput", "ZerosUnsaid",
 ]  # fmt: skip
 
@@ -447,3 +447,21 @@ class AxesUnlike(Error):
     title = "`{name}` of `{op}` is a list for {given} axes, and {found} has {axes} beside its channels"
     label = "{given} given"
     help = "give one number, which is for all axes, or a list of {axes}"
+
+
+class TakenOutside(Error):
+    """`take` is given an index that its axis does not have, or none at all.
+
+    Indices count from 0, and none counts from the end.
+
+        wrong: in -> take([0, 64])       # in has 64 channels
+        right: in -> take([0, 63])
+    """
+
+    index: str
+    number: int
+
+    code = "E0232"
+    title = "`take`: {index} of an axis of {number}"
+    label = "the axis has {number}"
+    help = "indices are at least 0 and below {number}"

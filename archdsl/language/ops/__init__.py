@@ -4,6 +4,7 @@ from archdsl.language.ops import (
     act,
     arithmetic,
     attend,
+    constant,
     conv,
     learned,
     linear,
@@ -16,6 +17,6 @@ from archdsl.language.ops import (
 )
 from archdsl.language.ops.op import OPS, Op, Reject, make
 
-THEMES = (conv, linear, norm, act, arithmetic, pool, merge, resize, shape, attend, regularize, learned)
+THEMES = (conv, linear, norm, act, arithmetic, pool, merge, resize, shape, attend, regularize, learned, constant)
 
 __all__ = ["OPS", "THEMES", "Op", "Reject", "make"]

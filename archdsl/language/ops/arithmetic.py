@@ -12,7 +12,7 @@ from archdsl.language.ops.op import Op, Reject, op
 from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
-__all__ = ["Abs", "Clip", "Exp", "Log", "Pow", "Sqrt"]
+__all__ = ["Abs", "Clip", "Cos", "Exp", "Log", "Pow", "Sin", "Sqrt"]
 
 MOST = 64  # of an exponent
 
@@ -62,6 +62,20 @@ class Log(Rule):
 @op
 class Abs(Rule):
     """Every number without its sign."""
+
+    keeps_input = True
+
+
+@op
+class Sin(Rule):
+    """The sine of every number."""
+
+    keeps_input = True
+
+
+@op
+class Cos(Rule):
+    """The cosine of every number."""
 
     keeps_input = True
 

@@ -9,9 +9,19 @@ from archdsl.language.ops.op import Op, Reject, Shape, op, sizes
 from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
-__all__ = ["Param", "Scale"]
+__all__ = ["Param", "Scale", "of_sizes"]
 
 MOST_AXES = 8
+
+
+def of_sizes(op: str, sizes: Dim | tuple[Dim, ...]) -> TensorType:
+    """The type of a tensor that is told its sizes. Raises Reject (E0201)."""
+    listed = sizes if isinstance(sizes, tuple) else (sizes,)
+    if not 0 < len(listed) <= MOST_AXES:
+        advice = f"give it the size of each axis: `{op}([c, 1, 1])`" if op != "const" else "merge axes with `reshape`"
+        at = "shape" if op != "const" else "values"
+        raise Reject(WrongInput(op, f"1 to {MOST_AXES} axes", f"{len(listed)}", advice), at)
+    return TensorType(listed)
 
 
 @op
@@ -34,18 +44,7 @@ class Param(Op):
     examples: ClassVar = [([], {"shape": (4, 1, 1)}, (4, 1, 1)), ([], {"shape": 4, "init": "normal"}, (4,))]
 
     def shape(self, *x: TensorType) -> TensorType:
-        listed = self.shape_ if isinstance(self.shape_, tuple) else (self.shape_,)
-        if not 0 < len(listed) <= MOST_AXES:
-            raise Reject(
-                WrongInput(
-                    self.name,
-                    f"1 to {MOST_AXES} axes",
-                    f"{len(listed)}",
-                    "give it the size of each axis: `param([c, 1, 1])`",
-                ),
-                "shape",
-            )
-        return TensorType(listed)
+        return of_sizes(self.name, self.shape_)
 
     def weights(self, *x: TensorType) -> Mapping[str, Shape]:
         return {"": sizes(self.shape_)}

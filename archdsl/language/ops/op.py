@@ -149,7 +149,7 @@ def _stored(kind: str, value: Any) -> Any:
     if isinstance(value, float):
         value = Fraction(str(value))
     if isinstance(value, (tuple, list)):
-        return tuple(dim(v) for v in value)
+        return tuple(_stored("number", v) for v in value)
     return value if value is None or isinstance(value, str) or kind == "tensor" else dim(value)
 
 

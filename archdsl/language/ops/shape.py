@@ -2,14 +2,22 @@
 
 from typing import ClassVar
 
-from archdsl.language.errors.shapes import SizesDoNotAdd, SliceOutside, TooManyParts, WhichSetting
-from archdsl.language.ops.axes import Axis, axis_of, divide
+from archdsl.language.errors.shapes import (
+    EvenKernel,
+    SizesDoNotAdd,
+    SliceOutside,
+    TakenOutside,
+    TooManyParts,
+    WhichSetting,
+)
+from archdsl.language.ops.axes import Axis, Spatial, axes_of, axis_of, by, divide, each, image, spread
+from archdsl.language.ops.conv import slide
 from archdsl.language.ops.op import Op, Reject, op
 from archdsl.language.ops.pattern import Regrouping, permute_plan, reshape_plan
 from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType
 
-__all__ = ["Flatten", "Permute", "Reshape", "Slice", "Split"]
+__all__ = ["Flatten", "Permute", "Reshape", "Roll", "Slice", "Split", "Take", "Unfold"]
 
 MOST_PARTS = 1024
 
@@ -152,3 +160,105 @@ class Slice(Op):
         if not self.a < self.b <= whole:
             raise Reject(SliceOutside(int(self.a), int(self.b), int(whole)), labels=((0, str(x)),))
         return x.with_shape(*x.shape[:axis], self.b - self.a, *x.shape[axis + 1 :])
+
+
+@op
+class Take(Op):
+    """What stands at these indices along `axis` (the channels), in this order: `take([2, 0, 0])`.
+
+    Indices are numbers of the language, from 0; one may stand there several times. One alone leaves an axis of size 1.
+
+    Errors: E0232 (no such index, or none at all), E0208 (no such axis).
+    """
+
+    index: Dim | tuple[Dim, ...] = parameter("ints", low=0)
+    axis: Axis = parameter("axis", 0)
+
+    examples: ClassVar = [
+        ((4, 5, 6), {"index": (3, 0, 0, 1, 2, 2)}, (6, 5, 6)),
+        ((4, 5, 6), {"index": 2, "axis": "w"}, (4, 5, 1)),
+        ((4, 6), {"index": (1, 3, 5), "axis": 1}, (4, 3)),
+    ]
+
+    @property
+    def indices(self) -> tuple[Dim, ...]:
+        """All of them."""
+        return self.index if isinstance(self.index, tuple) else (self.index,)
+
+    def shape(self, x: TensorType) -> TensorType:
+        axis = axis_of(self.name, self.axis, x)
+        whole = int(x.shape[axis])
+        outside = next((i for i in self.indices if i >= whole), None)
+        if outside is not None or not self.indices:
+            found = "no index" if outside is None else f"index {outside}"
+            raise Reject(TakenOutside(found, whole), "index", ((0, str(x)),))
+        return x.with_shape(*x.shape[:axis], len(self.indices), *x.shape[axis + 1 :])
+
+
+@op
+class Roll(Op):
+    """Everything `shift` places further along `axis`; what falls off the end comes back at the start.
+
+    A negative `shift` goes the other way. `axis` may be several: `roll(-3, axis="h w")`.
+
+    Errors: E0208 (no such axis).
+    Source: as windows that are shifted Liu et al. 2021 (arXiv:2103.14030).
+    """
+
+    shift: Dim = parameter("int")
+    axis: Axis = parameter("axis", 0)
+
+    examples: ClassVar = [
+        ((4, 5, 6), {"shift": -2, "axis": "h w"}, (4, 5, 6)),
+        ((4, 5), {"shift": 7}, (4, 5)),
+        ((4, 5, 6), {"shift": 1, "axis": 1}, (4, 5, 6)),
+    ]
+
+    def axes(self, x: TensorType) -> tuple[int, ...]:
+        """The axes that are rolled."""
+        return axes_of(self.name, self.axis, x)
+
+    def shape(self, x: TensorType) -> TensorType:
+        self.axes(x)
+        return x
+
+
+@op
+class Unfold(Op):
+    """What each window of an image sees, as channels: [c, h, w] -> [c*kh*kw, h', w'].
+
+    The channels of the input vary slowest, then rows and columns of the window: `reshape("(c k) h w -> c k h w", k=9)`
+    takes them apart. Windows slide as those of `conv`: left out, `padding` is dilation*(k//2) zeros for odd windows,
+    and an even one must say it. h' = floor((h + 2*padding - dilation*(k-1) - 1) / stride) + 1, w' alike.
+    Window, stride, padding and dilation are an int or [height, width].
+
+    Params: none.  MACs: 0.
+    Errors: E0201 (no image), E0205 (even window), E0207 (window larger than the image), E0230 (a list for other axes).
+    Source: as involution Li et al. 2021 (arXiv:2103.06255).
+    """
+
+    k: Spatial = parameter("spatial", low=1)
+    stride: Spatial = parameter("spatial", 1, low=1)
+    padding: Spatial | None = parameter("spatial", low=0, auto=True)
+    dilation: Spatial = parameter("spatial", 1, low=1)
+
+    examples: ClassVar = [
+        ((4, 5, 6), {"k": 3}, (36, 5, 6)),
+        ((2, 9, 8), {"k": (3, 2), "stride": (2, 3), "padding": (0, 1), "dilation": (2, 1)}, (12, 3, 3)),
+        ((3, 4, 4), {"k": 2, "stride": 2, "padding": 0}, (12, 2, 2)),
+    ]
+
+    @property
+    def pads(self) -> Spatial:
+        """Zeros on either side, by axis."""
+        return spread(lambda k, d: d * (k // 2), self.k, self.dilation) if self.padding is None else self.padding
+
+    def shape(self, x: TensorType) -> TensorType:
+        c, *size = image(self.name, x)
+        k, stride, dilation = (each(self, n, getattr(self, n), x) for n in ("k", "stride", "dilation"))
+        if self.padding is None and any(int(n) % 2 == 0 for n in k):
+            raise Reject(EvenKernel(self.name, by(k), max(map(int, k)) // 2), "k")
+        window = tuple(d * (n - 1) + 1 for n, d in zip(k, dilation, strict=True))
+        return x.with_shape(
+            c * k[0] * k[1], *slide(self.name, tuple(size), window, stride, each(self, "padding", self.pads, x))
+        )

@@ -20,6 +20,7 @@ LAYERS = {
     "PaddedConv": "conv",
     "PaddedConvTranspose": "conv",
     "rearrange": "shape",
+    "as_windows": "shape",
     "wide_softmax": "norm",
     "relative_table": "attend",
     "reflect": "resize",

@@ -5,7 +5,9 @@ from math import prod
 
 from keras import layers, ops
 
-__all__ = ["Flatten", "rearrange"]
+from archdsl_keras.layers.axes import pair
+
+__all__ = ["Flatten", "as_windows", "rearrange"]
 
 
 class Flatten(layers.Flatten):
@@ -33,3 +35,22 @@ def rearrange(x, pattern, /, **sizes):
     x = ops.transpose(x, (0, *(1 + before.index(name) for name in after)))
     merged = (prod(sizes[name] for name in names) for names in right[1:])
     return ops.reshape(x, (-1, *merged))
+
+
+def as_windows(x, size, strides=1, padding=0, dilation=1):
+    """What each window sees as its channels: those of the image vary slowest.
+
+    There are `padding` zeros on either side.
+    """
+    size, strides, dilation = pair(size), pair(strides), pair(dilation)
+    x = ops.pad(x, ((0, 0), *((n, n) for n in pair(padding)), (0, 0)))
+    spans = zip(ops.shape(x)[1:3], size, dilation, strict=True)
+    ends = [n - d * (k - 1) for n, k, d in spans]
+    seen = [
+        x[:, i : i + ends[0] : strides[0], j : j + ends[1] : strides[1]]
+        for i in range(0, size[0] * dilation[0], dilation[0])
+        for j in range(0, size[1] * dilation[1], dilation[1])
+    ]
+    stacked = ops.stack(seen, axis=-1)
+    channels = x.shape[-1] * len(seen)
+    return ops.reshape(stacked, (-1, *ops.shape(stacked)[1:3], channels))
