@@ -14,6 +14,7 @@ from archdsl.graph.elaborate.values import (
     Tensor,
     Value,
     describe,
+    holds_tensor,
     is_template,
     is_tensor_list,
     show,
@@ -145,8 +146,8 @@ def _divided(
     for arg, value in values:
         if arg.name is not None:
             rest.append((arg, value))
-        elif gives and (isinstance(value, Tensor) or is_tensor_list(value)):
-            tensors.append(value)
+        elif gives and (isinstance(value, Tensor) or is_tensor_list(value) or (value == () and "*" in func.op.ports)):
+            tensors.append(value)  # type: ignore[arg-type]  # of a list without any, none
         elif gives and value is POISON:
             continue
         elif isinstance(value, Tensor):
@@ -157,9 +158,10 @@ def _divided(
                 _report_tensor_in_op(body, node, func.op, values)
         elif is_template(value) and value != ():
             _report_op_in_op(body, node, func.op, values, value)
-        elif gives and not parameters(func.op):
-            what = f"`{func.op.name}` takes tensors, and this is {describe(value)}"
-            body.report(BadCall(what, "numbers meet tensors in operators: `a + 1`"), arg.value.span)
+        elif gives and (holds_tensor(value) or not parameters(func.op)):
+            what = f"`{func.op.name}` takes tensors and lists of tensors, and this is {describe(value)}"
+            hint = "lists in a list are joined by `+`, numbers meet tensors in operators"
+            body.report(BadCall(what, hint), arg.value.span)
         else:
             rest.append((arg, value))
     return tensors, rest
