@@ -30,6 +30,8 @@ _PATTERNS: dict[str, dict[int, list[tuple[str, dict[str, int]]]]] = {
     },
 }  # fmt: skip
 _WHOLE = {"groups": (1, 2, 4), "heads": (1, 2), "dk": (2, 4), "dv": (2, 4), "a": (0, 1), "b": (2, 3), "c": (1, 4, 6, 8)}
+# What must stand before an op, so that it has a value for whatever comes, and none that grows beyond all bounds.
+_BEFORE = {"sqrt": "clip(min=0.5)", "log": "clip(min=0.5)", "pow": "clip(min=0.5)", "exp": "tanh"}
 _LIMIT = 6000  # numbers a tensor may have: tests stay quick
 
 
@@ -51,6 +53,8 @@ def _setting(random: Random, s: Parameter, x: TensorType) -> Any:
             return random.choice((0, -1, x.rank - 1, *names.get(x.rank, ())))
         case "number":
             return random.choice((0.25, 0.5, 1 / 8))
+        case "ints":
+            return tuple(random.randrange(3) for _ in range(random.randint(1, 14)))
     return None
 
 
@@ -62,7 +66,9 @@ def _op(random: Random, x: TensorType) -> tuple[str, TensorType]:
     values: dict[str, Any] = {}
     if name in _PATTERNS:
         pattern, extras = random.choice(_PATTERNS[name][x.rank])
-        values = {"pattern": pattern} | ({"how": random.choice(("mean", "max", "sum"))} if name == "reduce" else {})
+        values = {"pattern": pattern} | (
+            {"how": random.choice(("mean", "max", "min", "sum", "var"))} if name == "reduce" else {}
+        )
         return _tried(cls, values | extras, x)
     for s in parameters(cls):
         if s.kind != "tensor" and (s.required or random.randint(0, 2) == 2):
@@ -81,7 +87,8 @@ def _tried(cls: type[Op], values: dict[str, Any], x: TensorType) -> tuple[str, T
     if not 0 < out.elements <= _LIMIT or out.rank > 4:
         raise Reject(None)  # type: ignore[arg-type]  # nobody shows it
     args = ", ".join(f"{name}={_written(value)}" for name, value in values.items())
-    return (f"{cls.name}({args})" if args else cls.name), out
+    text = f"{cls.name}({args})" if args else cls.name
+    return f"{_BEFORE[cls.name]} -> {text}" if cls.name in _BEFORE else text, out
 
 
 def _written(value: Any) -> str:

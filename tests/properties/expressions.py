@@ -79,7 +79,7 @@ KINDS = {  # kind of parameter: values that are legal wherever one of its kind i
     "part": ("1", "2", "4"),
     "widths": ("[4, 8]", "[8]", "[4, 4, 12]", "[4 * i for i in range(1, 3)]", "[3, 8, 5][1:]", "[2] * 2 + [6]"),
     "depth": ("0", "1", "2"),
-    "how": ('"mean"', '"max"', '"sum"'),
+    "how": ('"mean"', '"max"', '"sum"', '"min"', '"var"'),
     "ratio": RATIOS,
     "exact": ("0.25", "0.5", "3/4", "1", "1.0", "1.5", "2"),  # times a channel count that 4 divides is whole
     "ratios": ("[0.5]", "[0.3, 1]", "[1/3, 0.25, 2]", "[0.1 * i for i in range(1, 4)]"),
@@ -317,6 +317,9 @@ class Expressions:
             "maxpool(3, 1)", "avgpool(3, 1, padding=1, count_zeros=false)", f"dropout({rate})", f"droppath(p={rate})",
             f"leaky_relu({self.value('ratio', scope)})", f"elu({self.ratio(scope)})",
             f"pad(1) -> conv({c}, 3, padding=0)", "upsample(scale=2) -> maxpool(2)", "id", "[]",
+            "abs", "sin", "tanh -> exp", "abs -> pow(2)", f"clip(-1, {self.ratio(scope)})", "clip(max=0.5)",
+            f"roll({k}, axis={self.pick('0', chr(34) + 'h w' + chr(34))})", f"unfold(3) -> conv({c}, 1)",
+            f"take([{c} - 1, 0, 0]) -> conv({c}, 1)", f"take([0] * {c})",
             f"slice(0, {c} // 2 + {c} % 2) -> pad_channels({c})", f"pad_channels({c} + 1) -> slice(1, {c} + 1)",
             f"pad_channels({c} + {c} % 2) -> slice(0, {c})",
         ]  # fmt: skip
@@ -406,7 +409,20 @@ class Expressions:
 
     def _tensor(self, scope: Scope, depth: int) -> str:
         a = self.atom(scope, depth)
-        kinds = ["flow", "flow", "sum", "product", "choice", "concat", "number", "einsum", "small", "pair", "lists"]
+        kinds = [
+            "flow",
+            "flow",
+            "sum",
+            "product",
+            "choice",
+            "concat",
+            "number",
+            "einsum",
+            "small",
+            "pair",
+            "lists",
+            "given",
+        ]
         kind = self.pick(*kinds)
         if kind == "flow":
             return f"{a} -> {self.flow(scope, depth)}"
@@ -416,6 +432,15 @@ class Expressions:
                 f"{a} * 0.5", f"1 + {a}", f"1 - {a}", f"{a} / 2", f"2 * {a} - 1", f"{a} * {part}", f"{a} * {r}",
                 f"{a} / (1 + {r})", f"{r} - {a}", f"-{a}", f"{a} * {scope.channels} ** -0.5",
                 f"{a} * (1 / sqrt({scope.channels}))", f"{a} * round({r}, to=0.5)",
+            )  # fmt: skip
+        if kind == "given":
+            c = scope.channels
+            line = self.pick("w -> 1 1 w", "w -> 1 w 1")
+            size = "w" if line.endswith("1 w") else "h"
+            return self.pick(
+                f"{a} + ones([{c}, 1, 1])", f"{a} * (arange({c}) -> reshape(\"c -> c 1 1\"))",
+                f"{a} * (arange({scope.tensors[0]}.{size}, -1, 0.25) -> reshape(\"{line}\"))",
+                f"{a} + (concat(zeros([{c}, 1, 1]), const([[[1]], [[0.5]]])) -> slice(1, {c} + 1))",
             )  # fmt: skip
         if kind == "small" and scope.small:
             return f"{a} {self.pick('*', '+')} {scope.read(self.pick(*scope.small))}"
@@ -431,6 +456,11 @@ class Expressions:
             return f"concat({self.pick(f'{a}, {b}', f'[{a}, {b}]')}) -> conv({scope.channels}, 1)"
         if kind == "lists":
             return f"{a} + ({self._of_lists(scope, b)})" if self.chance() else f"{b} * ({self._of_lists(scope, a)})"
+        if kind == "sum" and self.chance():
+            return self.pick(f"sum([{a}, {b}, {a}])", f"sum({self.tensors(scope)})", f"maximum({a}, {b})",
+                             f"minimum({a}, {b}, {self.ratio(scope)})", f"({a} -> sigmoid) ** ({b} -> sigmoid)",
+                             f"maximum({a}, {self.ratio(scope)}) ** {self.ratio(scope)}",
+                             f"sqrt(abs({a}) + 1)", f"log(({a} * {a}) + 0.5)")  # fmt: skip
         if kind == "einsum":
             return f'einsum("c h w, c h w -> c h w", {a}, {b})'
         gates = [*self.formed("in"), *self.formed("many")]
