@@ -15,7 +15,7 @@ from archdsl.code.structure import Instruction, Leaf, Tree, is_list
 from archdsl.code.taps import TAP
 from archdsl.code.written import Built, ClassPlan, Val, Written, WrittenCode
 from archdsl.graph.graph import Ref
-from archdsl.language.expr import ATOM, CHOICE, OR, PRODUCT, SUM, UNARY
+from archdsl.language.expr import ATOM, CHOICE, OR, POWER, PRODUCT, SUM, UNARY
 
 __all__ = ["Dialect", "forward"]
 
@@ -29,6 +29,7 @@ _CALL = re.compile(r"\{self\}\((.*)\)")
 _WANTED = {"a": ATOM, "s": SUM, "p": PRODUCT, "u": UNARY}
 _ENDS = {"f": "{} ", "t": " {}"}  # of a slice: it has room beside its colon where either is not simple
 _SIMPLE = re.compile(r"-?\w+")
+_PLAIN = re.compile(r"-?[\w.]+(e-\d+)?")  # what stands close to `**`: names, their attributes, numbers
 
 
 class Dialect(Protocol):
@@ -273,6 +274,9 @@ class _Forward:
 
         if (call := _CALL.fullmatch(code.text)) and step.member is not None:
             return self.dialect.applied(step.member, _HOLE.sub(fill, call[1])), code.level
+        if code.level == POWER:
+            sides = [_HOLE.sub(fill, side) for side in code.text.split(" ** ")]
+            return ("**" if all(map(_PLAIN.fullmatch, sides)) else " ** ").join(sides), POWER
         text = _HOLE.sub(fill, _ROW.sub(row, code.text))
         text = text.replace("(, ", "(").replace(", )", ")").replace(self.dialect.idle, "")
         if code.inplace and not code.stateful and self._overwrites(step, inputs[0]):
