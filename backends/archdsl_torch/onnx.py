@@ -2,10 +2,10 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
-from itertools import islice
+from itertools import count, islice
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,7 @@ def _sample(graph: Graph, form: Form) -> Sample:
 
 def _exported(module: nn.Module, graph: Graph, sample: Sample, form: Form) -> onnx.ModelProto:
     opened = ({axis: name for axis, name in _AXES.items() if name in form.open},) * len(sample)
-    shown = isinstance(module, Shown)  # it takes all inputs as one tuple, and names no outputs
+    shown = isinstance(module, Shown)  # it takes all inputs as one tuple, and its outputs need no names
     with _quiet():
         program = torch.onnx.export(
             module,
@@ -144,12 +144,24 @@ def _exported(module: nn.Module, graph: Graph, sample: Sample, form: Form) -> on
             dynamo=True,
             opset_version=form.opset or OPSET,
             custom_translation_table=POOLS,
-            input_names=graph.input_names,
-            output_names=None if shown else _output_names(graph),
             dynamic_shapes=((opened,) if shown else opened) if opened[0] else None,
         )
     assert program is not None, "the exporter built on torch.export gives a program"
+    _name(program.model.graph, graph.input_names, () if shown else _output_names(graph))
     return program.model_proto
+
+
+def _name(made: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Give inputs and outputs their names; what the exporter calls so itself is called otherwise."""
+    ports = dict(zip((*made.inputs, *made.outputs), (*inputs, *outputs), strict=False))
+    values = {value for node in made for value in node.outputs} | {*made.initializers.values()}
+    taken = {value.name for value in values}
+    for value in values - ports.keys():
+        if value.name in {*inputs, *outputs}:
+            value.name = next(name for n in count(2) if (name := f"{value.name}_{n}") not in taken)
+            taken.add(value.name)
+    for value, name in ports.items():
+        value.name = name
 
 
 def _checked(module: nn.Module, graph: Graph, sample: Sample, form: Form) -> onnx.ModelProto:
@@ -213,7 +225,7 @@ def _difference(graph: Graph, network: nn.Module, session: Any, batch: int) -> f
     except (InvalidArgument, Fail, RuntimeException):  # the exporter fixed a size of an op
         return inf
     assert [y.shape for y in found] == [tuple(y.shape) for y in wanted]
-    return max(_relative(a.numpy(), b) for a, b in zip(wanted, found, strict=True))
+    return max(_relative(a.detach().numpy(), b) for a, b in zip(wanted, found, strict=True))
 
 
 def _relative(wanted: Any, found: Any) -> float:

@@ -47,10 +47,10 @@ def _probe(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, cotangent
     if cotangents is None:
         return Probe((), state=_step(network, graph, inputs, None)[1])
     with torch.no_grad():
-        outputs = tensors_of(network.eval()(*map(torch.from_numpy, inputs)))
+        outputs = tuple(map(_array, tensors_of(network.eval()(*map(torch.from_numpy, inputs)))))
     shown = _values(graph, tensors, inputs, outputs)
     gradients, state = _step(network, graph, inputs, cotangents)
-    return Probe(tuple(map(_array, outputs)), shown, gradients, state)
+    return Probe(outputs, shown, gradients, state)
 
 
 def values(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, paths: Sequence[str]) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _at_rest(layer: nn.Module, mode: bool = True) -> nn.Module:
     return layer
 
 
-def _values(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, outputs: tuple[Tensor, ...]) -> Spool:
+def _values(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, outputs: tuple[Array, ...]) -> Spool:
     """Of every node. The text with taps computes what the delivered one does."""
     network, names = _network(graph, tensors, inputs, tapped=True)
     spool = Spool()
@@ -102,7 +102,7 @@ def _values(graph: Graph, tensors: Mapping[str, Array], inputs: Inputs, outputs:
         again = tensors_of(network.eval()(*map(torch.from_numpy, inputs)))
     assert not taps.unseen, f"not shown: {taps.unseen}"
     for out, value in zip(outputs, again, strict=True):
-        check_same(_array(value), _array(out))
+        check_same(_array(value), out)
     return spool
 
 
