@@ -447,7 +447,7 @@ EMIT: dict[type[Op], Emitter] = {
     merge.Minimum: extreme("minimum", "max"),
     merge.Concat: concat,
     resize.Upsample: upsample,
-    resize.Sample: lambda op, types: Code("sample({0}, {1})" if op.grid else "sample_around({0}, {1})"),
+    resize.Sample: lambda op, types: Code("sample_at({0}, {1})" if op.grid else "sample_around({0}, {1})"),
     resize.Pad: pad,
     resize.PadChannels: pad_channels,
     shape.Reshape: rearrange,

@@ -28,7 +28,7 @@ LAYERS = {
     "resize_bilinear": "resize",
     "resize_nearest": "resize",
     "resize_linear": "resize",
-    "sample": "resize",
+    "sample_at": "resize",
     "sample_around": "resize",
     "fitted_pool": "pool",
     "Noise": "regularize",

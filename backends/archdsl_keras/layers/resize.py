@@ -13,8 +13,8 @@ __all__ = [
     "resize_bilinear",
     "resize_linear",
     "resize_nearest",
-    "sample",
     "sample_around",
+    "sample_at",
 ]
 
 
@@ -115,7 +115,7 @@ class LinearUpSampling(layers.Layer):
         return resize_linear(x, sizes, self.align_corners)
 
 
-def sample(x, grid):
+def sample_at(x, grid):
     """`x` read between its pixels at rows grid[..., 0] and columns grid[..., 1]."""
     height, width = ops.shape(x)[1:3]
     pixels = ops.reshape(x, (-1, height * width, x.shape[-1]))
@@ -138,4 +138,4 @@ def sample_around(x, offset):
     """`x` read so far from each of its pixels."""
     rows, columns = (ops.arange(n, dtype=x.dtype) for n in ops.shape(x)[1:3])
     own = ops.stack(ops.meshgrid(rows, columns, indexing="ij"), -1)
-    return sample(x, offset + own)
+    return sample_at(x, offset + own)

@@ -27,7 +27,7 @@ LAYERS = {
     "conv_taps": "conv",
     "padded_attention": "attend",
     "relative_terms": "attend",
-    "sample": "resize",
+    "sample_at": "resize",
     "sample_around": "resize",
     "split_heads": "attend",
 }

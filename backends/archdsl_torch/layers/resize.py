@@ -3,10 +3,10 @@
 import torch
 import torch.nn.functional as F
 
-__all__ = ["sample", "sample_around"]
+__all__ = ["sample_around", "sample_at"]
 
 
-def sample(x, grid):
+def sample_at(x, grid):
     """`x` read between its pixels at rows grid[:, 0] and columns grid[:, 1]."""
     # PyTorch counts from -1 to 1, from edge to edge.
     rows = (2 * grid[:, 0] + 1) / x.shape[2] - 1
@@ -17,4 +17,4 @@ def sample(x, grid):
 def sample_around(x, offset):
     """`x` read so far from each of its pixels."""
     ones = torch.ones_like(offset[:, 0])
-    return sample(x, offset + torch.stack((ones.cumsum(1), ones.cumsum(2)), 1) - 1)
+    return sample_at(x, offset + torch.stack((ones.cumsum(1), ones.cumsum(2)), 1) - 1)
