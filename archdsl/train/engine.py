@@ -307,14 +307,14 @@ def _check_outputs(graph: Graph, data: Data, given: bool) -> None:
 
 
 def _unmatched(graph: Graph, recipe: Recipe) -> Iterator[Diagnostic]:
-    """Losses of no output, and outputs without a loss."""
+    """Losses of no output; where there are none, outputs without a loss."""
     main, *sides = graph.results
-    said = {term.output or main for term in recipe.loss}
-    for i, term in enumerate(recipe.loss):
-        if (term.output or main) not in graph.results:
-            hint = nearest(term.output, graph.results) or f"its outputs: {listed(graph.results)}"
-            yield errors.LossOfNoOutput(term.output, hint).at(recipe.place(f"loss.{i}"))
-    for name in (main, *sides):
+    said = {term.output or main: f"loss.{i}" for i, term in enumerate(recipe.loss)}
+    for name, place in said.items():
+        if name not in graph.results:
+            hint = nearest(name, graph.results) or f"its outputs: {listed(graph.results)}"
+            yield errors.LossOfNoOutput(name, hint).at(recipe.place(place))
+    for name in graph.results if said.keys() <= set(graph.results) else ():
         if name not in said:
             side = name if name != main else sides[0] if sides else "aux"
             error = errors.OutputWithoutLoss(name, listed(graph.results), side)
