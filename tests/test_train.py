@@ -482,6 +482,8 @@ def test_models_that_read_no_images(tmp_path: Path) -> None:
     assert mistake(lambda: trained(tmp_path, spec=SPEC.replace("[1, 8, 8]", "[4, 8, 8]"))).code == "E0811"
     tokens = "model tiny(classes=10) {\n  input [64, 8]\n  head: gap -> dense(classes)\n}\n"
     assert mistake(lambda: trained(tmp_path, spec=tokens)).code == "E0811"
+    several = SIDED.replace("input [1, 8, 8]", "input image [1, 8, 8]\n  input other [4]").replace("in ->", "other ->")
+    assert mistake(lambda: trained(tmp_path, spec=several)).code == "E0889"
 
 
 def test_losses_and_outputs_that_disagree(tmp_path: Path) -> None:
@@ -500,8 +502,6 @@ def test_classes_that_disagree(tmp_path: Path) -> None:
     assert "end the model in `dense(classes)`" in mistake(lambda: trained(tmp_path, spec=fixed)).help
     maps = SPEC.replace("gap -> dense(classes)", "conv(classes, 1)")
     assert mistake(lambda: trained(tmp_path, spec=maps)).code == "E0813"
-    several = SIDED.replace("  head", "  input other [4]\n  head").replace("aux: in ->", "aux: other ->")
-    assert mistake(lambda: trained(tmp_path, spec=several)).code == "E0889"
     assert not list(tmp_path.iterdir())
 
 
