@@ -81,7 +81,7 @@ def test_memory_is_that_of_the_activations(backend: str) -> None:
     pytest.importorskip(backend)
     artifact = find_backend(backend).emit(elaborated(WIDE)[0])
     plain = replace(Settings(device="cpu"), **archdsl.proof.bench.PLAIN)
-    found = archdsl.proof.bench._peaks(artifact, (3, 128, 128), 8, plain)
+    found = archdsl.proof.bench._peaks(artifact, {"input": (3, 128, 128)}, 8, plain)
     assert found["infer"] is not None and found["train"] is not None
     assert LARGE < found["infer"] < 8 * LARGE and max(2 * LARGE, found["infer"]) < found["train"] < 16 * LARGE
 

@@ -270,7 +270,7 @@ def test_a_loss_is_a_sum_over_outputs() -> None:
         ("0 * cross_entropy", "0"),
         ("cross_entropy - a.cross_entropy", "cross_entropy - a.cross_entropy"),
         ("cross_entropy + aux.focal", "focal"),
-        ("relu(2) * cross_entropy", "relu"),
+        ("nothing * cross_entropy", "nothing"),
         ("cross_entropy -> a.cross_entropy", "a.cross_entropy"),
         ("in.c.cross_entropy", "in.c.cross_entropy"),
         ("none", "none"),

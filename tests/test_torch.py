@@ -62,7 +62,7 @@ def test_a_shipped_network_is_traced_copied_pickled_and_read(name: str) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=label)
 def test_every_op_computes_the_same_once_traced(case: Case) -> None:
-    graph, tensors, x, _ = numbers(case, "float32")
+    graph, tensors, (x,), _ = numbers(case, "float32")
     network = BACKEND.build(BACKEND.emit(graph))
     set_weights(network, graph, tensors)
     images = torch.from_numpy(x)

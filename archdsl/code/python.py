@@ -116,8 +116,8 @@ def show(expr: Expr, names: Callable[[str], str]) -> tuple[str, int]:
     if expr.op == "not":
         return f"not {wrap(*parts[0], COMPARE)}", NOT
     texts = [wrap(*part, row.least(place)) for place, part in enumerate(parts)]
-    if row.form == "prefix":
-        return row.text + texts[0], row.level
+    if row.form == "prefix":  # a power gets parentheses, as ruff has it
+        return row.text + wrap(texts[0], parts[0][1], ATOM if parts[0][1] == POWER else SUM), row.level
     is_tight = expr.op == "**" and all(_SIMPLE.fullmatch(text) for text in texts)  # as ruff has it
     return (expr.op if is_tight else f" {expr.op} ").join(texts), row.level
 

@@ -18,7 +18,10 @@ _OPS = {  # by what to write: their names elsewhere in small letters, without `_
     "`avgpool(size=7)`, or `gap` for a size of 1": "adaptiveavgpool adaptiveavgpooling adaptiveaveragepooling",
     "`maxpool(size=7)`, or `gmp` for a size of 1": "adaptivemaxpool adaptivemaxpooling",
     "`sample(grid=places)`": "gridsample spatialtransformer",
-    '`dropout(p, "c")`': "spatialdropout featuredropout",
+    '`dropout(p, "c")`': "dropout spatialdropout featuredropout",
+    "`wn_conv(c, k)`": "weightnorm weightnormalization weightnormalisation",
+    "`sn_conv(c, k)`": "spectralnorm spectralnormalization spectralnormalisation",
+    "`ws_conv(c, k)`": "weightstandardization weightstandardisation stdconv wsconv",
     "`avgpool(k, stride)`": "avgpool avgpooling averagepool averagepooling meanpool",
     "`maxpool(k, stride)`": "maxpool maxpooling",
     "`concat(a, b)`": "cat concatenate",
@@ -64,8 +67,8 @@ _OP_HERE = {name: here for here, names in _OPS.items() for name in names.split()
 def op_here(name: str) -> str:
     """`write …` for what is called `name` elsewhere, or an empty string.
 
-    >>> op_here("BatchNorm2d"), op_here("global_avg_pool"), op_here("stem")
-    ('write `bn`', 'write `gap`', '')
+    >>> op_here("BatchNorm2d"), op_here("global_avg_pool"), op_here("dropout2d"), op_here("stem")
+    ('write `bn`', 'write `gap`', 'write `dropout(p, "c")`', '')
     """
     here = _OP_HERE.get(re.sub(r"_|layer$|[123]d", "", name.lower()))
     return f"write {here}" if here else ""
