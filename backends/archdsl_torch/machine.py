@@ -107,7 +107,9 @@ class Machine:
     def laid_out(self, network: nn.Module) -> nn.Module:
         """The network in its layout, and compiled where the settings say so."""
         if self.channels_last and not self.sharded:  # parts of weights have to lie as they are
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for tensor in (*network.parameters(), *network.buffers()):
+                if tensor.dim() == 4:  # `Module.to` would take those of five axes too, and cannot
+                    tensor.data = tensor.contiguous(memory_format=torch.channels_last)
         if self.compile:
             _compile(network)
         return network
