@@ -105,7 +105,7 @@ def test_a_shipped_network_is_exported(name: str, tmp_path: Path) -> None:
     """ImageNet's networks see smaller images here."""
     graph, _ = api.elaborated(name)
     if graph.entries[0].types[0].rank == 3 and graph.entries[0].types[0].sizes[1] > 64:
-        graph, _ = api.elaborated(name, input="3x96x96" if name.startswith("inception") else "3x64x64")
+        graph, _ = api.elaborated(name, input="3x96x96" if name.startswith(("googlenet", "inception")) else "3x64x64")
     hold(graph, tmp_path / "net.onnx")
 
 
