@@ -466,7 +466,7 @@ class Expressions:
         gates = [*self.formed("in"), *self.formed("many")]
         if kind == "pair" and gates:
             gate = self.pick(*gates)
-            given = f"g={b}" if gate.form == "in" else f"xs=[{b}, {', '.join(scope.tensors[: self.often(2)])}]"
+            given = f"g={b}" if gate.form == "in" else f"xs=[{', '.join([b, *scope.tensors[: self.often(2)]])}]"
             return f"{a} -> {self.call(gate, scope, (given,))}"
         return f"{a} {self.pick('+', '-')} ({b} -> {self.flow(scope, 0, 1)})"
 
