@@ -317,7 +317,7 @@ class Expressions:
             "maxpool(3, 1)", "avgpool(3, 1, padding=1, count_zeros=false)", f"dropout({rate})", f"droppath(p={rate})",
             f"leaky_relu({self.value('ratio', scope)})", f"elu({self.ratio(scope)})",
             f"pad(1) -> conv({c}, 3, padding=0)", "upsample(scale=2) -> maxpool(2)", "id", "[]",
-            "abs", "sin", "tanh -> exp", "abs -> pow(2)", f"clip(-1, {self.ratio(scope)})", "clip(max=0.5)",
+            "abs", "tanh -> sin", "tanh -> exp", "abs -> pow(2)", f"clip(-1, {self.ratio(scope)})", "clip(max=0.5)",
             f"roll({k}, axis={self.pick('0', chr(34) + 'h w' + chr(34))})", f"unfold(3) -> conv({c}, 1)",
             f"take([{c} - 1, 0, 0]) -> conv({c}, 1)", f"take([0] * {c})",
             f"slice(0, {c} // 2 + {c} % 2) -> pad_channels({c})", f"pad_channels({c} + 1) -> slice(1, {c} + 1)",
