@@ -5,7 +5,10 @@ from chains import chained
 from hypothesis import strategies as st
 from writing import Draw, loosened
 
+from archdsl.api import find
 from archdsl.graph.elaborate import elaborate, load
+from archdsl.graph.graph import Graph
+from archdsl.language.diagnostics import SpecError
 from archdsl.language.source import Source
 
 __all__ = ["Spec", "loose_specs", "specs", "structured_specs"]
@@ -18,7 +21,17 @@ def structured_specs(depth: int = 2) -> st.SearchStrategy[Spec]:
 
 def _is_legal(spec: Spec) -> bool:
     program = load(Source("spec.arch", spec.text))
-    return all(elaborate(program, model).graph is not None for model in program.models)
+    graphs = [elaborate(program, model).graph for model in program.models]
+    return all(graph is not None and ("share(" not in spec.text or _is_written(graph)) for graph in graphs)
+
+
+def _is_written(graph: Graph) -> bool:
+    """Whether code can be generated: uses of a shared flow may be refused (E0702)."""
+    try:
+        find("torch").emit(graph)
+    except SpecError:
+        return False
+    return True
 
 
 def specs() -> st.SearchStrategy[Spec]:
