@@ -1,5 +1,6 @@
 """What `Settings` come to on this machine."""
 
+import atexit
 import os
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ from typing import Any, Self
 
 import lightning
 import torch
+import torch.distributed as dist
 from lightning.fabric import Fabric
 from lightning.fabric.strategies.ddp import DDPStrategy
 from lightning.fabric.strategies.model_parallel import ModelParallelStrategy
@@ -132,6 +134,8 @@ class Machine:
             strategy=self._strategy() if self.processes > 1 else "auto",
         )
         fabric.launch()
+        atexit.unregister(_part)
+        atexit.register(_part)  # once, and before Python ends: Gloo's threads abort a process that ends under them
         try:
             yield fabric
         except BaseException:
@@ -143,6 +147,12 @@ class Machine:
         if self.sharded:
             return ModelParallelStrategy(_shard, self.processes, 1, save_distributed_checkpoint=False)
         return DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+
+
+def _part() -> None:
+    """End what processes that train together have in common."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _shard(network: nn.Module, mesh: DeviceMesh) -> nn.Module:
