@@ -128,6 +128,7 @@ WRONG = {
     "equal_lists": doubled("[1]", "[X, X]", 40, "z: relu if X == X else bn"),
     "nested_ops": doubled("[relu]", "[X, X]", 60, "z: X"),
     "nested_flows": doubled("relu -> bn", "X -> X", 60, "z: X"),
+    "repeats_that_differ": model(f"a: maxpool(3, 2){' * 2' * 16}"),
     "nested_repeats": doubled("relu -> bn", "[(X -> X) * 2]", 60, "z: X"),
     "nested_shares": doubled("share(relu)", "share(X -> X)", 60, "z: X"),
     "nested_tensors": doubled("in", "[X, X]", 60, "z: concat(X)"),
@@ -267,6 +268,7 @@ def nested(times: int, part: str = "relu") -> str:
 FITS = {
     "repeat": model("a: (conv(8, 3) -> bn) * 1000"),
     "long_repeat": model("a: (conv(8, 3) -> bn) * 100_000"),
+    "repeats_alike": model(f"a: maxpool(3, 2){' * 2' * 12}"),
     "long_text": model(*(f"a{i}: relu" for i in range(3900))),
     "blocks": "".join(f"block b{i} {{ out = in -> conv(8, 3) }}\n" for i in range(900)) + model(
         *(f"a{i}: b{i}" for i in range(900))),

@@ -169,6 +169,11 @@ class Chain:
     def length(self) -> int:
         return sum(s.count for s in self.steps)
 
+    @cached_property
+    def levels(self) -> int:
+        """How many repeats and lists stand in one another here, this one among them."""
+        return 1 + max((s.target.levels for s in self.steps if isinstance(s.target, Chain)), default=0)
+
     @property
     def last(self) -> Op | Call:
         """What is applied last, however deep it stands."""

@@ -253,7 +253,7 @@ def _chain(body: Body, template: Repeat, type: TensorType, span: Span) -> tuple[
     times = _times(body, template)
     if times is None:
         return POISON
-    done, before = 0, type
+    done, before, stays = 0, type, False
     while done < times:
         body.session.spend("evaluation steps", 1, span)
         found = _target(body, template.item, type, span)
@@ -262,13 +262,14 @@ def _chain(body: Body, template: Repeat, type: TensorType, span: Span) -> tuple[
         target, after = found
         if target is None:
             break  # nothing, however often
-        count = times - done if after == type else 1  # what leaves its type as it is does so all the other times
+        stays = after == type
+        count = times - done if stays else 1  # what leaves its type as it is does so all the other times
         type = after
         _append(steps, target, count, type)
         done += count
     if times == 1 and before != type and template.times is not None:
         body.decided(template.times)  # what a second application would be is not known
-    return Chain(tuple(steps), template.times), _as_repeated(body, template, type, span)
+    return Chain(tuple(steps), template.times), type if stays else _as_repeated(body, template, type, span)
 
 
 def _as_repeated(body: Body, template: Repeat, type: TensorType, span: Span) -> TensorType:

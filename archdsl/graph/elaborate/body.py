@@ -28,6 +28,7 @@ BUDGETS = {
     "evaluation steps": 400_000,
     "list elements": 50_000,
     "levels of lists and flows": 200,
+    "levels of repeats": 12,  # a class is written in twice the time for each
     "nodes": 5_000,
     "nodes in one body": 5_000,
     "conditionals in one body": 500,
@@ -297,6 +298,8 @@ class Body:
     ) -> tuple[Tensor, ...]:
         """A node, named after `site`; its outputs."""
         self.session.spend("nodes", 1, span, len(inputs))
+        if isinstance(op, Chain):
+            self.session.limit("levels of repeats", op.levels, span)
         node = Node(self.name(site, _kind(op)), op, types, span, self.guards, shared)
         self.graph.add(node, {port: t.ref for port, t in inputs.items()})
         self.session.limit("nodes in one body", len(self.graph), span)
