@@ -131,7 +131,10 @@ def test_only_the_parser_knows_lark_and_only_the_graph_knows_networkx() -> None:
         assert users == [owner], f"{users} import {library}"
 
 
-ONE_BACKENDS = {"archdsl_torch": {"norms", "onnx", "onnx_int8", "onnx_pools"}, "archdsl_keras": {"framework", "hdf5"}}
+ONE_BACKENDS = {
+    "archdsl_torch": {"norms", "onnx", "onnx_int8", "onnx_pools"},
+    "archdsl_keras": {"framework", "hdf5", "order"},
+}
 
 
 def test_the_same_thing_stands_in_the_same_file_of_both_backends() -> None:

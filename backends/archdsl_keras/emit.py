@@ -44,6 +44,7 @@ from archdsl.language.ops.axes import Spatial, axes_of, axis_of
 from archdsl.language.ops.op import Op
 from archdsl.language.ops.pattern import Side, parse_pattern
 from archdsl.language.types import Dim, dim
+from archdsl_keras.order import After
 
 __all__ = ["EMIT", "as_layer", "rotated"]
 
@@ -564,6 +565,7 @@ EMIT: dict[type[Op], Emitter] = {
     regularize.DropPaths: lambda op, types: joined(Layer("DropPaths", sized(p=op.p)), len(types)),
     regularize.ShakeShake: lambda op, types: joined(Layer("ShakeShake"), 2),
     regularize.ShakeDrop: lambda op, types: module(Layer("ShakeDrop", sized(p=op.p))),
+    After: lambda op, types: joined(Layer("After"), 2),
     learned.Param: param,
     learned.Scale: lambda op, types: module(Layer("Scale", args(init=(op.init, dim(1))))),
 }

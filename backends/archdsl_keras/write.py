@@ -15,6 +15,7 @@ from archdsl.language.ops.op import Op
 from archdsl.language.types import TensorType
 from archdsl_keras.emit import EMIT, as_layer
 from archdsl_keras.layers import LAYERS, source
+from archdsl_keras.order import in_order
 from archdsl_keras.source import KerasClass, writer
 
 __all__ = ["emit"]
@@ -25,6 +26,7 @@ def emit(graph: Graph, tapped: bool = False) -> Artifact:
 
     tapped: have it show the value of every node, for `archdsl verify` (see `archdsl.code.taps`).
     """
+    graph = in_order(graph)
     module = _planned(graph)
     if loose := _loose(module.classes[-1]):
         module = _planned(gathered(graph, loose))

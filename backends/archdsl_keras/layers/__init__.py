@@ -32,6 +32,7 @@ LAYERS = {
     "sample_around": "resize",
     "fitted_pool": "pool",
     "Noise": "regularize",
+    "After": "model",
     "Attention2d": "attend",
     "AveragePooling": "pool",
     "AveragePooling2D": "pool",

@@ -5,7 +5,7 @@ import inspect
 import keras
 from keras import layers, ops
 
-__all__ = ["Block", "Chain", "Guest", "Network", "register"]
+__all__ = ["After", "Block", "Chain", "Guest", "Network", "register"]
 
 PACKAGE = "archdsl"  # a generated file has its own
 
@@ -54,6 +54,17 @@ class Guest(Block):
     @classmethod
     def from_config(cls, config):
         return cls(**keras.saving.deserialize_keras_object(config))
+
+
+class After(layers.Layer):
+    """Its first input, once the second is there.
+
+    Keras runs a model's layers in its own order, but statistics that stages share
+    have to move in that of the text.
+    """
+
+    def call(self, x, earlier):
+        return x
 
 
 class Chain(Block):
