@@ -224,14 +224,11 @@ def inputs_text(graph: Graph) -> str:
 
 
 def stage_words(graph: Graph) -> dict[str, str]:
-    """Each stage in the words of the spec: what stands after its label; for a value bound beside them, its flow.
+    """Each stage in the words of the spec: what stands after its label; a value bound beside them alike.
 
     >>> stage_words(tiny)["body"]
     'unit(8) * 2 -> unit(16, 2)'
     """
-    spans: dict[str, Span] = {}
-    for node in graph:
-        label, span = node.name.partition(".")[0], node.span
-        if span.source is graph.span.source and graph.span.start <= span.start and span.end <= graph.span.end:
-            spans[label] = spans[label].to(span) if label in spans else span
-    return {label: " ".join(span.text.split()) for label, span in (spans | graph.stage_spans).items()}
+    labels = dict.fromkeys(node.name.partition(".")[0] for node in graph if not isinstance(node.op, Input))
+    spans = {label: graph.spans[label] for label in (*labels, *graph.stages) if label in graph.spans}
+    return {label: " ".join(span.text.split()) for label, span in spans.items()}

@@ -242,7 +242,9 @@ def _complete(
     graph.outputs, graph.results = tuple(outputs.values()), tuple(outputs)
     graph = _without_unread(body.session.completed(graph, model.node.name_span))
     graph.stages = {n: v.ref for n, v in values.items() if v.ref.node in graph}
-    graph.stage_spans = {n: stages[n][0].value.span for n in graph.stages}
+    binds = (s for s in model.node.body if isinstance(s, ast.Bind))
+    graph.spans = {name.name: s.value.span for s in binds for name in s.names}
+    graph.spans |= {n: stages[n][0].value.span for n in graph.stages}
     graph.stage_docs = {n: s.doc for n, (s, _) in stages.items() if s.doc}
     settle(graph)
     if features is None:
