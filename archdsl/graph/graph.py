@@ -219,8 +219,8 @@ class Graph:
     defaults: how a parameter's default is written in the block's names, where it has a plain one.
     bound: numbers the author bound (`width = c/4`), as written, in order.
     outputs: what `out` is; several for a list. results: what a model calls them.
-    stages: a model's labels, each with its value; stage_docs: their comments. spans: where the text of a stage, or of what
-        is bound beside them, stands.
+    stages: a model's labels, each with its value; stage_docs: their comments. spans: where the text
+        of a stage, or of what is bound beside them, stands.
     asked: what was set from outside, as flags: `--set t=4 --input 3x32x32`, `--features stem,head`.
     statements: what its text names: bound names and labels.
     shares: what it shares, and what it is lent, by name.

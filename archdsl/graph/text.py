@@ -33,7 +33,6 @@ from archdsl.graph.graph import (
 from archdsl.language.ops.merge import WithNumber
 from archdsl.language.ops.op import Op
 from archdsl.language.schema import parameters, written
-from archdsl.language.source import Span
 from archdsl.language.types import Dim, TensorType
 
 __all__ = ["argument", "by_appearance", "guard_text", "inputs_text", "op_settings", "stage_words", "target_text",

@@ -268,9 +268,9 @@ def _in_torch(ordered: Named, network: Any, given: Given, cotangents: Sequence[A
     import torch
 
     x = keras.tree.map_structure(lambda array: torch.from_numpy(array.copy()).requires_grad_(), given)
-    total = _total(ordered(network(x, training=True)), cotangents)
-    variables = [v.value for v in network.trainable_variables]
     flat = keras.tree.flatten(x)
+    total = _total(ordered(network(x, training=True)), cotangents) + sum(0 * entry.sum() for entry in flat)
+    variables = [v.value for v in network.trainable_variables]
     found = torch.autograd.grad(total, [*flat, *variables], allow_unused=True, materialize_grads=True)
     return keras.tree.pack_sequence_as(x, found[: len(flat)]), list(found[len(flat) :])
 

@@ -159,8 +159,9 @@ def _step(
     state = {key: value for key, value in get_weights(network, graph).items() if not trainable[key]}
     if cotangents is None:
         return {}, state
-    ends = list(map(torch.from_numpy, cotangents))
-    found = torch.autograd.grad(outputs, [*given, *weights], ends, allow_unused=True, materialize_grads=True)
+    ends = [(y * torch.from_numpy(c)).sum() for y, c in zip(outputs, cotangents, strict=True)]
+    ends += [0 * x.sum() for x in given]  # an output may be a given tensor, which no gradient reaches
+    found = torch.autograd.grad(sum(ends), [*given, *weights], allow_unused=True, materialize_grads=True)  # type: ignore[arg-type]
     with torch.no_grad():
         for weight, gradient in zip(weights, found[len(given) :], strict=True):
             weight.copy_(gradient)
