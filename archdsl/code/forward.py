@@ -235,10 +235,10 @@ class _Forward:
     def _shown_as(self, step: Coded) -> str:
         """What a tap calls a value: its node, or the statement that is a line of modules, whose items are nodes.
 
-        What is called like the statement that was gathered round it has no other name than that.
+        What has the name of the statement that was gathered round it has no other one.
         """
         graph, member = self.plan.cls.graph, ".".join(step.member or ())
-        if graph.kind == "flow" and step.node == graph.block:
+        if graph.kind == "flow" and step.node in graph.stages:
             return ""
         return member if member and step.node.startswith(f"{member}.") else step.node
 

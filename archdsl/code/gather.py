@@ -67,6 +67,8 @@ def _add_flow(
         name = node.name.partition(".")[2] or label
         flow.add(replace(node, name=name), {p: inner[ref] for p, ref in model.inputs(node.name).items()})
         inner |= {Ref(node.name, i): Ref(name, i) for i in range(len(node.types))}
+        if node.name == label:
+            flow.stages = {label: Ref(name)}  # its path is the statement's
     names = (
         name for node in nodes for part, _ in parts(node.op) if isinstance(part, Call) for name in part.lent.values()
     )
