@@ -143,9 +143,12 @@ RECIPES = st.builds(
     optimizer=words("optimizer").map(agreeing),
     clip=st.none() | words("clip"),
     schedule=words("schedule"),
-    loss=st.lists(st.builds(Term, words("loss"), WEIGHTS, st.sampled_from(["", "aux"])), min_size=1, max_size=3).map(
-        tuple
-    ),
+    loss=st.lists(
+        st.builds(Term, words("loss"), WEIGHTS, st.sampled_from(["", "aux", "side"])),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda term: term.output,
+    ).map(tuple),
     batch=st.integers(2, 10**6),
     budget=st.builds(Count, st.integers(10**6, 10**12)) | epoch_counts(st.floats(500, 1e6) | st.integers(500, 10**6)),
     average=st.none() | words("average"),

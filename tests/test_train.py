@@ -492,6 +492,9 @@ def test_losses_and_outputs_that_disagree(tmp_path: Path) -> None:
     terms = Term(CrossEntropy()), Term(CrossEntropy(), 0.3, "aus")
     unknown = mistake(lambda: trained(tmp_path, replace(QUICK, loss=terms), SIDED))
     assert (unknown.code, unknown.help) == ("E0891", "did you mean `aux`?")
+    again = Term(CrossEntropy()), Term(CrossEntropy(), 0.3, "aux"), Term(CrossEntropy(), 1.0, "head")
+    twice = mistake(lambda: trained(tmp_path, replace(QUICK, loss=again), SIDED))
+    assert (twice.code, twice.message) == ("E0873", "the recipe contradicts itself: `head` has two losses")
     assert not list(tmp_path.iterdir())
 
 

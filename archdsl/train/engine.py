@@ -19,7 +19,7 @@ from archdsl.graph.places import places
 from archdsl.graph.text import to_text
 from archdsl.language.diagnostics import Diagnostic, Label, SpecError, listed, nearest, refuse, render
 from archdsl.language.errors import training as errors
-from archdsl.language.errors.recipes import NoData, NothingToTrain
+from archdsl.language.errors.recipes import Contradiction, NoData, NothingToTrain
 from archdsl.language.ops.norm import BatchNorm
 from archdsl.language.recipe import Recipe
 from archdsl.language.recipe.contradictions import Training, contradictions, notes
@@ -307,9 +307,12 @@ def _check_outputs(graph: Graph, data: Data, given: bool) -> None:
 
 
 def _unmatched(graph: Graph, recipe: Recipe) -> Iterator[Diagnostic]:
-    """Losses of no output; where there are none, outputs without a loss."""
+    """Losses of no output, or of one twice; where there are none, outputs without a loss."""
     main, *sides = graph.results
     said = {term.output or main: f"loss.{i}" for i, term in enumerate(recipe.loss)}
+    if len(said) < len(recipe.loss):  # as the main one, and by its name
+        why = f"`cross_entropy` alone is that of `{main}`"
+        yield Contradiction(f"`{main}` has two losses", why, "leave one of them out").at(recipe.place(said[main]))
     for name, place in said.items():
         if name not in graph.results:
             hint = nearest(name, graph.results) or f"its outputs: {listed(graph.results)}"

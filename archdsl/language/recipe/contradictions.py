@@ -36,6 +36,7 @@ def contradictions(recipe: Recipe, training: Training | None = None) -> Found:
     training: None where only the recipe is known; what depends on more is then left out.
     """
     yield from _twice(recipe)
+    yield from _losses(recipe)
     yield from _batch(recipe)
     yield from _optimizer(recipe)
     yield from _schedule(recipe, training.per_epoch(recipe) if training else None)
@@ -50,6 +51,15 @@ def _twice(recipe: Recipe) -> Found:
             why, fix = "the second one", "leave one of them out"
             yield f"augment.{i}", Contradiction(f"`{word.name}` stands in it twice", why, fix)
         seen[word.name] += 1
+
+
+def _losses(recipe: Recipe) -> Found:
+    seen: set[str] = set()
+    for i, term in enumerate(recipe.loss):
+        if term.output in seen:
+            what = f"`{term.output}` has two losses" if term.output else "the main output has two losses"
+            yield f"loss.{i}", Contradiction(what, "the second one", "leave one of them out; its weight can be larger")
+        seen.add(term.output)
 
 
 def _batch(recipe: Recipe) -> Found:
