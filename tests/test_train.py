@@ -192,9 +192,7 @@ BY_HAND = {
     "sgd": Recipe(optimizer=Sgd(0.3, 0.8, True, 0.1), schedule=Linear(Count(2))),
     "all weights decay": Recipe(optimizer=Sgd(0.3, 0.8, False, 0.1, "all"), schedule=StepDecay((Count(2),))),
     "clip": Recipe(optimizer=Sgd(0.3), schedule=Constant(), clip=Clip(0.2), loss=(Term(CrossEntropy(0.2)),)),
-    "sides": Recipe(
-        loss=(Term(CrossEntropy(0.1)), Term(CrossEntropy(), 0.3, "aux"), Term(CrossEntropy(), 0.5, "head"))
-    ),
+    "sides": Recipe(loss=(Term(CrossEntropy(0.1), 0.5, "head"), Term(CrossEntropy(), 0.3, "aux"))),
     "adam": Recipe(optimizer=Adam(0.02, 0.8, 0.95, 1e-3, 0.1), schedule=Cosine(final=0.2)),
     "adamw": Recipe(optimizer=AdamW(0.02, 0.8, 0.95, 1e-3, 0.1), schedule=Constant(), average=Ema(0.6)),
 }
