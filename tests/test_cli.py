@@ -227,7 +227,7 @@ def test_wrong_commands(run: Run, line: str, said: str) -> None:
 
 
 def test_help_has_examples_that_can_be_typed(run: Run) -> None:
-    assert run("--version").out == f"archdsl {__version__}\n"
+    assert run("--version").out == f"archdsl {__version__}, language 1.0\n"
     assert "archdsl show attention56" in run("--help").out
     for name in parser.COMMANDS:
         said = run(name, "--help").out

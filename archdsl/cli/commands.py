@@ -123,13 +123,13 @@ def ops(name: str | None) -> int:
     return 0
 
 
-def fmt(files: Sequence[str], check: bool) -> int:
+def fmt(files: Sequence[str], check: bool, upgrade: bool) -> int:
     changed: list[str] = []
     found: list[Diagnostic] = []
     for name in files:
         try:
             source = read_spec("-")[0] if name == "-" else read_source(name)
-            changed += _format(source, check)
+            changed += _format(source, check, upgrade)
         except SpecError as error:
             found += error.diagnostics
     for name in changed:
@@ -138,11 +138,11 @@ def fmt(files: Sequence[str], check: bool) -> int:
     return WRONG_SPEC if found or (check and changed) else 0
 
 
-def _format(source: Source, check: bool) -> list[str]:
-    """The name of the source in a list if its layout changes."""
+def _format(source: Source, check: bool, upgrade: bool) -> list[str]:
+    """The name of the source in a list if its text changes."""
     from archdsl.language.syntax.format import format_text
 
-    text = format_text(source)
+    text = format_text(source, upgrade)
     if not check and source.path is None:
         print_text(text, exact=True)
         return []
@@ -226,7 +226,8 @@ COMMANDS = {
         fmt,
         FILES,
         flag("--check", action="store_true", help="change nothing; exit 1 where something would"),
-        examples=("archdsl fmt net.arch", "archdsl fmt --check net.arch"),
+        flag("--upgrade", action="store_true", help="write the new names of what has been renamed, too"),
+        examples=("archdsl fmt net.arch", "archdsl fmt --check net.arch", "archdsl fmt --upgrade net.arch"),
     ),
     "zoo": Command(
         zoo,

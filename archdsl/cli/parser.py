@@ -9,7 +9,7 @@ from archdsl.cli.flags import Command
 from archdsl.cli.terminal import WrongCommand
 from archdsl.language.diagnostics import nearest
 from archdsl.language.printable import printable
-from archdsl.language.version import __version__
+from archdsl.language.version import LANGUAGE, __version__, version_text
 
 __all__ = ["COMMANDS", "command", "complete_parser", "parse"]
 
@@ -81,7 +81,9 @@ class _Parser(ArgumentParser):
 
 def _whole(filled: bool = False) -> ArgumentParser:
     parser = _Parser("archdsl", description=_ABOUT, epilog=_shown(_EXAMPLES))
-    parser.add_argument("--version", action="version", version=f"archdsl {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"archdsl {__version__}, language {version_text(LANGUAGE)}"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (_, summary) in COMMANDS.items():
         sub = commands.add_parser(name, help=summary)

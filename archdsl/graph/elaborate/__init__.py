@@ -21,6 +21,7 @@ from archdsl.language.errors.models import UnknownModel
 from archdsl.language.errors.names import UnknownName
 from archdsl.language.resources import library_part
 from archdsl.language.source import Source
+from archdsl.language.syntax.deprecated import today
 
 __all__ = ["Contract", "Elaborated", "Program", "elaborate", "load"]
 
@@ -58,7 +59,7 @@ def load(source: Source, used: Used | None = None) -> Program:
 def _load(source: Source, used: Used | None) -> Program:
     program = read_program(source, used=used)
     found = _resolved(program)
-    unknown = {d.span.text for d in found if d.code == UnknownName.code}
+    unknown = {today(d.span.text) for d in found if d.code == UnknownName.code}
     library = {name: part for name in sorted(unknown) if (part := library_part(name))}
     if library:  # what nothing else is called may be the library's without a `use`
         program = read_program(source, library, used)

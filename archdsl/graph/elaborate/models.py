@@ -22,6 +22,7 @@ from archdsl.language.errors.names import UnknownArgument, Unused
 from archdsl.language.schema import Parameter
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
+from archdsl.language.syntax.deprecated import today
 from archdsl.language.syntax.parse import parse_expression
 from archdsl.language.types import DTYPES, POISON, Dim, TensorType
 
@@ -92,7 +93,7 @@ def _setting(body: Body, source: Source) -> Value:
     if node is None or found:
         return POISON
     if unknown := resolve_expression(node, body.file.blocks):
-        bring_library(body.file, {d.span.text for d in unknown}, body.session.names)
+        bring_library(body.file, {today(d.span.text) for d in unknown}, body.session.names)
         unknown = resolve_expression(node, body.file.blocks)
     body.session.diagnostics += unknown
     body.session.keep.append(node)

@@ -18,6 +18,7 @@ from archdsl.language.resources import library_part, read_source, std_names, std
 from archdsl.language.schema import Parameter
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
+from archdsl.language.syntax.deprecated import modernised
 from archdsl.language.syntax.lexer import MAX_TOKENS
 from archdsl.language.syntax.parse import parse
 
@@ -123,7 +124,8 @@ class _Loader:
     def file(self, source: Source, chain: tuple[str, ...]) -> Scope:
         """A file with what it uses; `chain` are the files that led to it, itself last."""
         spec, found = parse(source)
-        self.diagnostics += found
+        spec, old = modernised(spec)
+        self.diagnostics += found + old
         scope = Scope(source, spec, torn=tuple(d.span.start for d in found))
         if found:  # a declaration that could not be read has a name all the same
             scope.failed.update(re.findall(r"\b(?:block|model)\s+(\w+)", source.text))

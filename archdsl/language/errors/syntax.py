@@ -3,12 +3,13 @@
 from archdsl.language.diagnostics import Error
 
 __all__ = [
-    "BadComprehension", "BadEscape", "BadExpect", "BadHeader", "BadInput", "BadNumber", "BadTarget", "BadUse",
-    "BracketsTooDeep", "ChainedComparison", "ElseWithoutIf", "EmptySpec", "EqualInExpression", "ExpressionTooDeep",
-    "ExtraBrace", "ExtraBracket", "ForeignSign", "ForeignWord", "IfWithoutElse", "Misplaced", "MissingArrow",
-    "MissingBrace", "MissingComma", "MissingOpenBrace", "MissingValue", "NotAStatement", "NotNeedsParentheses",
-    "NotText", "NumberTooLong", "OutsideDeclaration", "PositionalAfterKeyword", "SingleQuotes", "SourceTooLong",
-    "StrangeCharacter", "StrayBrace", "UnclosedBracket", "UnknownDeclaration", "UnterminatedString", "WrongBracket",
+    "BadComprehension", "BadEscape", "BadExpect", "BadHeader", "BadInput", "BadLanguage", "BadNumber", "BadTarget",
+    "BadUse", "BracketsTooDeep", "ChainedComparison", "ElseWithoutIf", "EmptySpec", "EqualInExpression",
+    "ExpressionTooDeep", "ExtraBrace", "ExtraBracket", "ForeignSign", "ForeignWord", "IfWithoutElse",
+    "LateLanguage", "Misplaced", "MissingArrow", "MissingBrace", "MissingComma", "MissingOpenBrace", "MissingValue",
+    "NotAStatement", "NotNeedsParentheses", "NotText", "NumberTooLong", "OtherLanguage", "OutsideDeclaration",
+    "PositionalAfterKeyword", "SingleQuotes", "SourceTooLong", "StrangeCharacter", "StrayBrace", "UnclosedBracket",
+    "UnknownDeclaration", "UnterminatedString", "WrongBracket",
 ]  # fmt: skip
 
 
@@ -680,3 +681,50 @@ class Misplaced(Error):
     help = "{hint}"
     found: str
     hint: str
+
+
+class BadLanguage(Error):
+    """A line `language` that does not say a version.
+
+    A file may begin with the version of the language that it was written for: two numbers and a point.
+
+        language 1        # wrong
+        language 1.0      # right
+    """
+
+    code = "E0041"
+    title = "this is not a version of the language"
+    help = "write `language 1.0`, or leave the line out"
+
+
+class LateLanguage(Error):
+    """A line `language` that does not stand first, or stands there twice.
+
+    It is said of the whole file: before every `use`, block and model.
+
+        use std.ran
+        language 1.0      # wrong
+
+        language 1.0      # right
+        use std.ran
+    """
+
+    code = "E0042"
+    title = "`language` is said once, before everything else"
+    help = "make it the first line of the file"
+
+
+class OtherLanguage(Error):
+    """The file was written for a version of the language that this archdsl does not read.
+
+    It reads all versions up to its own that begin with the same number: 1.4 reads what was written for 1.0. What a new
+    first number takes away was deprecated before, and `archdsl fmt --upgrade` of the version before rewrites it.
+
+        language 7.0      # wrong, for an archdsl of language 1.0
+    """
+
+    code = "E0043"
+    title = "the file is written for version {said} of the language; this archdsl reads {ours}"
+    help = "update archdsl (`pip install -U archdsl`), or leave the line out where nothing newer is used"
+    said: str
+    ours: str

@@ -139,3 +139,22 @@ class InfiniteAtZero(Error):
     help = "`clip(min=1e-6)` in its place, or `+ 1e-6` before this"
     op: str
     maker: str
+
+
+class Deprecated(Error):
+    """A word of the language has another name by now.
+
+    Both are read alike until the first number of the language's version changes (docs/language.md, "Versions").
+    `archdsl fmt --upgrade` writes the new ones.
+
+        archdsl fmt --upgrade net.arch
+    """
+
+    code = "W0108"
+    severity = "warning"
+    title = "`{old}` is called `{new}` since language {since}"
+    label = "its old name"
+    help = "`archdsl fmt --upgrade` writes the new one"
+    old: str
+    new: str
+    since: str

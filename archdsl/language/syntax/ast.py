@@ -11,12 +11,13 @@ from fractions import Fraction
 from typing import Any, TypeVar, dataclass_transform
 
 from archdsl.language.source import Span
+from archdsl.language.version import Version
 
 __all__ = [
     "Attr", "Binary", "Bind", "Block", "Bool", "BoolOp", "Call", "CallArg", "Clause", "Comment", "Compare",
-    "Expect", "Expr", "Flow", "IfElse", "Imported", "Index", "InputDecl", "ListComp", "ListExpr", "Missing", "Name",
-    "Node", "Number", "ParamDecl", "Slicing", "Spec", "Stage", "Stmt", "String", "Unary", "Use", "bound", "names",
-    "parts", "without_spans",
+    "Expect", "Expr", "Flow", "IfElse", "Imported", "Index", "InputDecl", "Language", "ListComp", "ListExpr",
+    "Missing", "Name", "Node", "Number", "ParamDecl", "Slicing", "Spec", "Stage", "Stmt", "String", "Unary", "Use",
+    "bound", "names", "parts", "without_spans",
 ]  # fmt: skip
 
 
@@ -246,6 +247,12 @@ class Imported(Node):
     alias: str
 
 
+class Language(Node):
+    """`language 1.0`: the version that a file was written for."""
+
+    version: Version
+
+
 class Use(Node):
     """`use std.ran (unit, attention)`, `use "blocks.arch"`: `path` is `std.ran`, or a file's.
 
@@ -271,7 +278,7 @@ class Spec(Node):
     tokens: how many words, numbers and signs it has, which its budgets grow with; comments count as one.
     """
 
-    items: tuple[Use | Block, ...]
+    items: tuple[Language | Use | Block, ...]
     comments: tuple[Comment, ...]
     tokens: int = field(default=0, compare=False)
 

@@ -1,5 +1,6 @@
 """The grammar's rules -> `ast` nodes: one method a rule, given what the rule's parts came to."""
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -37,6 +38,13 @@ class Builder:
     """Named after the rules and aliases of arch.lark. Every token is among the parts."""
 
     # --- declarations ---
+
+    def language(self, parts: Parts) -> ast.Language:
+        span = _over(parts[0], parts[-1])
+        if not re.fullmatch(r"\d{1,4}\.\d{1,4}", parts[1].text):
+            raise Mistake(errors.BadLanguage().at(parts[1].span))
+        major, minor = map(int, parts[1].text.split("."))
+        return ast.Language((major, minor), span=span)
 
     def use(self, parts: Parts) -> ast.Use:
         path: ast.String | ast.Name = parts[1]

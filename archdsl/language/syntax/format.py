@@ -7,9 +7,11 @@ from archdsl.language.diagnostics import SpecError
 from archdsl.language.expr import SUM
 from archdsl.language.source import Source, Span
 from archdsl.language.syntax import ast
+from archdsl.language.syntax.deprecated import upgraded
 from archdsl.language.syntax.expressions import Comments, Writer, written
 from archdsl.language.syntax.layout import Doc, render
 from archdsl.language.syntax.parse import parse
+from archdsl.language.version import version_text
 
 __all__ = ["WIDTH", "format_text"]
 
@@ -17,7 +19,7 @@ WIDTH = 100  # columns
 INDENT = 2
 
 
-def format_text(source: Source) -> str:
+def format_text(source: Source, upgrade: bool = False) -> str:
     """The text in the canonical layout; formatting that again changes nothing.
 
     Comments stay (one inside of a statement follows it where the layout has no place for it), and so do single blank
@@ -28,11 +30,15 @@ def format_text(source: Source) -> str:
     numbers and sizes has none: `conv(in.c/4, 1) * (n-1)`, but `out = (1 + M) * T`. Parentheses stay where they matter,
     and where they help: around `and` in `or`, and around a flow that is the first branch of a conditional.
 
+    upgrade: write the new names of what has been renamed, and today's version where one is said.
     Raises SpecError where the text cannot be read.
     """
     spec, diagnostics = parse(source)
     if diagnostics:
         raise SpecError(diagnostics)
+    if upgrade:
+        source = Source(source.name, upgraded(source, spec))
+        spec = parse(source)[0]
     text = _Formatter(source, spec, within=True).run()
     if not any(_within(comment, spec) for comment in spec.comments):
         return text
@@ -57,8 +63,8 @@ def _within(comment: ast.Comment, spec: ast.Spec) -> bool:
 class _Row:
     """What came from lines `first` to `last` of the text and begins a line of the output.
 
-    kind: `comment`, `use`, `block`, `bind`, `stage` or `other`. label: what is aligned in a run of binds or stages.
-    note: the comment behind it. apart: a blank line must follow, or a comment would document what is below.
+    kind: `comment`, `language`, `use`, `block`, `bind`, `stage` or `other`. label: what is aligned in a run of binds or
+    stages. note: the comment behind it. apart: a blank line must follow, or a comment would document what is below.
     """
 
     first: int
@@ -84,7 +90,13 @@ class _Formatter:
         rows: list[_Row] = []
         for item in self.items:
             rows += self.above(item.span.start)
-            rows.append(self.use(item) if isinstance(item, ast.Use) else self.block(item))
+            match item:
+                case ast.Language():
+                    rows.append(self.row(item.span, "language", f"language {version_text(item.version)}"))
+                case ast.Use():
+                    rows.append(self.use(item))
+                case ast.Block():
+                    rows.append(self.block(item))
         rows += self.above(len(self.source.text) + 1)
         return "".join(f"{line}\n" for line in _lines(rows, 0))
 
@@ -216,7 +228,7 @@ def _gaps(rows: Sequence[_Row]) -> list[bool]:
     gaps = [False] * len(rows)
     for i in range(1, len(rows)):
         before = rows[i - 1]
-        gaps[i] = rows[i].first - before.last > 1 or before.apart or before.kind == "block"
+        gaps[i] = rows[i].first - before.last > 1 or before.apart or before.kind in {"language", "block"}
         if rows[i].kind == "block":
             top = i
             while top > 0 and not gaps[top] and rows[top - 1].kind == "comment":

@@ -56,7 +56,7 @@ _WORDS = {
 }  # fmt: skip
 _SOFT = {
     "use": "USE", "block": "KIND", "model": "KIND", "recipe": "KIND", "input": "INPUT", "output": "OUTPUT",
-    "expect": "EXPECT",
+    "expect": "EXPECT", "language": "LANGUAGE",
 }  # fmt: skip
 _CONTINUES_AFTER = frozenset({"OPERATOR", "SIGN", "COMPARE", "COLON", "EQUAL", "NOT"})
 _CONTINUES_BEFORE = frozenset({"OPERATOR", "SIGN", "COMPARE"})

@@ -22,13 +22,14 @@ _LONGEST = 24  # characters of the reader's text that a sentence repeats
 
 
 def misread(rule: str, tokens: Sequence[Token], at: int) -> Diagnostic:
-    """The diagnostic for a piece read as `rule` (`use`, `head`, `statement`, `expression`) that fails at a token.
+    """The diagnostic for a piece read as `rule` (`language`, `use`, `head`, `statement`, …) that fails at a token.
 
     at: index into tokens; their number where the end came too early.
     """
     place = _Place(tokens, at)
     return (
         _foreign(place)
+        or (errors.BadLanguage().at(place.span) if rule == "language" else None)
         or (_use(place) if rule == "use" else None)
         or (_head(place) if rule == "head" else None)
         or (_statement(place) if rule == "statement" else None)
@@ -67,8 +68,8 @@ def outside(tokens: Sequence[Token]) -> Diagnostic:
     word = tokens[0].text
     if word in WORDS and (len(tokens) < 2 or tokens[1].type != "EQUAL"):
         return errors.ForeignWord(word, WORDS[word]).at(tokens[0].span)
-    near = nearest(word, (*_KINDS, "use"))
-    if near and len(tokens) > 1 and tokens[1].type in {"NAME", "STRING"}:
+    near = nearest(word, (*_KINDS, "use", "language"))
+    if near and len(tokens) > 1 and tokens[1].type in {"NAME", "STRING", "NUMBER"}:
         return errors.UnknownDeclaration(word, near).at(tokens[0].span)
     return errors.OutsideDeclaration().at(_whole(tokens))
 

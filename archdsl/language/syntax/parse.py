@@ -18,6 +18,7 @@ from archdsl.language.syntax.build import Builder
 from archdsl.language.syntax.climb import Mistake
 from archdsl.language.syntax.lexer import Piece, Token, lex
 from archdsl.language.syntax.mistakes import braced, misread, outside, salvage, unknown_declaration
+from archdsl.language.version import LANGUAGE, version_text
 
 __all__ = ["MAX_LEVELS", "parse", "parse_expression"]
 
@@ -48,7 +49,7 @@ def parse_expression(source: Source) -> tuple[ast.Expr | None, list[Diagnostic]]
         return None, lexed.diagnostics
     tokens = [token for piece in lexed.pieces for token in (*piece.tokens, piece.stop) if token]
     for token in tokens:
-        if token.text.isalpha() and token.type in {"KIND", "USE", "INPUT", "OUTPUT", "EXPECT"}:
+        if token.text.isalpha() and token.type in {"KIND", "LANGUAGE", "USE", "INPUT", "OUTPUT", "EXPECT"}:
             token.type = "NAME"
     try:
         if not tokens:
@@ -85,7 +86,7 @@ class _Reader:
 
     comments: dict[int, ast.Comment]
     diagnostics: list[Diagnostic]
-    items: list[ast.Use | ast.Block] = field(default_factory=list)
+    items: list[ast.Language | ast.Use | ast.Block] = field(default_factory=list)
     open: _Open | None = None
     stray: int = 0
     astray: bool = False
@@ -113,6 +114,8 @@ class _Reader:
         first = piece.tokens[0] if piece.tokens else None
         if first and (first.type == "KIND" or stop == "LBRACE"):
             self.begin(piece, first, stop)
+        elif first and first.type == "LANGUAGE":
+            self.language(piece)
         elif first and first.type == "USE":
             self.astray = False
             use = self.read("use", piece)
@@ -122,6 +125,17 @@ class _Reader:
             self.astray = True
         if not self.open and piece.stop:
             self.extra(piece.stop)
+
+    def language(self, piece: Piece) -> None:
+        self.astray = False
+        said = self.read("language", piece)
+        if not isinstance(said, ast.Language):
+            return
+        if self.items:
+            self.report(errors.LateLanguage().at(said.span))
+        elif said.version[0] != LANGUAGE[0] or said.version > LANGUAGE:
+            self.report(errors.OtherLanguage(*map(version_text, (said.version, LANGUAGE))).at(said.span))
+        self.items.append(said)
 
     def extra(self, brace: Token) -> None:
         if brace.type == "LBRACE":
@@ -262,7 +276,7 @@ def _grammar() -> Lark:
         grammar(),
         parser="lalr",
         lexer=_Tokens,
-        start=["use", "head", "statement", "expression"],
+        start=["language", "use", "head", "statement", "expression"],
         transformer=cast(Any, Builder()),
         keep_all_tokens=True,
         maybe_placeholders=False,
