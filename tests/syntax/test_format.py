@@ -53,3 +53,11 @@ def test_the_layout() -> None:
 def test_what_cannot_be_read_is_not_formatted() -> None:
     with pytest.raises(SpecError, match="E0023"):
         format_text(Source("test.arch", "block a { out = in -> bn relu }"))
+
+
+def test_signs_need_no_parentheses() -> None:
+    """As many as an expression may have levels, which is more than brackets may be deep."""
+    text = f"model m {{\n  input [3]\n  a: conv({'-' * 110}4, 1)\n}}\n"
+    once = format_text(Source("test.arch", text))
+    assert format_text(Source("test.arch", once)) == once
+    assert format_text(Source("test.arch", "model m {\n  a = -(-(-4))\n}\n")) == "model m {\n  a = ---4\n}\n"

@@ -121,7 +121,7 @@ class Writer:
             case ast.Unary(op="not", value=inner):
                 return ("not ", self.expr(inner, NOT, tight))
             case ast.Unary(op=op, value=inner):
-                return (op, self.expr(inner, UNARY + 1, tight))
+                return (op, self.expr(inner, UNARY, tight))
             case ast.Compare(op=op, left=left, right=right):
                 first = self.expr(left, COMPARE + 1, tight)
                 return (first, f" {op} ", self.expr(right, COMPARE + 1, tight))
