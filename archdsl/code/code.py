@@ -58,6 +58,7 @@ class Code:
         its `args`, other words are its `values`; `{0!a}` asks for an atom (`{0!a}.mean()`), `{0!s}` for something that
         binds at least as a sum, `{0!p}` as a product, `{0!u}` tighter than a product; `{a!f}:{b!t}` is from where to
         where a slice goes.
+    shared: its application where all inputs but the first are the same for all examples; these have no batch then.
     level: how tightly the text binds.
     layer: the module that does the same; `stateful` where only the module will do (weights, or a mode).
     member: the module that `{self}` is where that is not `layer`, because it alone is not the op.
@@ -73,6 +74,7 @@ class Code:
 
     text: str
     layer: Layer | None = None
+    shared: str = ""
     stateful: bool = False
     member: Layer | None = None
     before: tuple[tuple[str, Layer], ...] = ()

@@ -244,8 +244,9 @@ class _Forward:
 
     def _formatted(self, step: Coded, written: WrittenCode, inputs: list[_Piece]) -> tuple[str, int]:
         code = written.code
-        once = self._is_single(step, code, inputs)
+        once, shares = self._is_single(step, code, inputs), self._shares(code, inputs)
         shown = [p if code.elementwise else _single(p) if once else self._with_batch(p) for p in inputs]
+        shown[1:] = map(_alone, inputs[1:]) if shares else shown[1:]
         if any(code.trailing) or any(code.leading):
             shown = [self._stretched(p, *n) for p, *n in zip(shown, code.trailing, code.leading, strict=True)]
 
@@ -277,7 +278,7 @@ class _Forward:
         if code.level == POWER:
             sides = [_HOLE.sub(fill, side) for side in code.text.split(" ** ")]
             return ("**" if all(map(_PLAIN.fullmatch, sides)) else " ** ").join(sides), POWER
-        text = _HOLE.sub(fill, _ROW.sub(row, code.text))
+        text = _HOLE.sub(fill, _ROW.sub(row, code.shared if shares else code.text))
         text = text.replace("(, ", "(").replace(", )", ")").replace(self.dialect.idle, "")
         if code.inplace and not code.stateful and self._overwrites(step, inputs[0]):
             text = f"{text[:-1]}, {code.inplace.name}={literal(code.inplace.value)})"
@@ -295,6 +296,11 @@ class _Forward:
         if self.dialect.tapped or code.stateful or code.member is not None or len(step.ranks) > 1:
             return False
         return bool(inputs) and all(p.batchless or p.single for p in inputs)
+
+    def _shares(self, code: Code, inputs: Sequence[_Piece]) -> bool:
+        """Whether an op meets a batch with what is the same for all examples, and has a way to write that."""
+        first, *others = [p.batchless or p.single for p in inputs] or [True]
+        return bool(code.shared) and all(others) and not first and not self.dialect.tapped
 
     def _with_batch(self, piece: _Piece) -> _Piece:
         if not piece.batchless and not piece.single:
@@ -482,6 +488,14 @@ def _single(piece: _Piece) -> _Piece:
         return piece
     text = f"{wrap(piece.text, piece.level, ATOM)}[None]"
     return _Piece(text, ATOM, [*piece.reads], piece.name, piece.rank, single=True)
+
+
+def _alone(piece: _Piece) -> _Piece:
+    """What is the same for all examples, without a batch axis."""
+    if piece.batchless:
+        return piece
+    text = f"{wrap(piece.text, piece.level, ATOM)}[0]"
+    return _Piece(text, ATOM, [*piece.reads], piece.name, piece.rank, batchless=True)
 
 
 def _own_names(step: Coded) -> list[str]:

@@ -91,7 +91,7 @@ def convolution(op: conv.Conv, types: Types) -> Code:
     channels, n = types[0].c, axes(types)
     if op.weight:
         own = args(strides=(same(op.stride), 1), padding=(same(op.pads), 0), dilation_rate=(same(op.dilation), 1))
-        return Code("conv_each({0}, {1}, {args})", args=(*own, *args(groups=(op.groups, 1))), fresh=True)
+        return Code("conv_each({0}, {1}, {args})", shared="conv_with({0}, {1}, {args})", args=own, fresh=True)
     slides = args(strides=(same(op.stride), 1), padding=(same(op.pads), 0))
     rest = args(use_bias=(op.bias, False), dilation_rate=(same(op.dilation), 1))
     skips = not _is_one(op.stride) and not _is_one(op.dilation)
@@ -156,7 +156,12 @@ def group_norm(op: norm.GroupNorm, types: Types) -> Code:
 def standardize(op: norm.Standardize, types: Types) -> Code:
     """Keras's layer normalisation does it as well, but its PyTorch half only along the last axis."""
     axis = along(op.axes(types[0]), types[0].rank)
-    return module(Layer("Standardize", (*sized(axis=axis), *args(epsilon=(op.eps, EPS)))))
+    eps = args(epsilon=(op.eps, EPS))
+    return Code(
+        f"standardize_along({{0}}, {written(axis)}, {{args}})",
+        Layer("Standardize", (*sized(axis=axis), *eps)),
+        args=eps,
+    )
 
 
 def prelu(op: act.PRelu, types: Types) -> Code:

@@ -66,7 +66,9 @@ def convolution(op: conv.Conv, types: Types) -> Code:
     if op.weight:
         own = args(stride=(same(op.stride), 1), padding=(same(op.pads), 0), dilation=(same(op.dilation), 1))
         settings = (*own, *args(groups=(op.groups, 1)))
-        return Code(f"conv_each(F.conv{axes(types)}d, {{0}}, {{1}}, {{args}})", args=settings, fresh=True)
+        conv = f"F.conv{axes(types)}d"
+        each, shared = f"conv_each({conv}, {{0}}, {{1}}, {{args}})", f"{conv}({{0}}, {{1}}, {{args}})"
+        return Code(each, shared=shared, args=settings, fresh=True)
     stride = Arg(same(op.stride), "stride", 1, positional=True)
     more = args(
         padding=(same(op.pads), 0), dilation=(same(op.dilation), 1), groups=(op.groups, 1), bias=(op.bias, True)
@@ -323,7 +325,8 @@ def dropout(op: regularize.Dropout, types: Types) -> Code:
 
 def standardize(op: norm.Standardize, types: Types) -> Code:
     found = tuple(dim(a + 1) for a in op.axes(types[0]))
-    return module(Layer("Standardize", args(found, eps=(op.eps, EPS))))
+    settings = args(found, eps=(op.eps, EPS))
+    return Code("standardize_along({0}, {args})", Layer("Standardize", settings), args=settings)
 
 
 def l2norm(op: norm.L2Norm, types: Types) -> Code:

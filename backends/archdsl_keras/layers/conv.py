@@ -19,6 +19,7 @@ __all__ = [
     "PaddedConvTranspose",
     "StridedDilatedConv2D",
     "conv_each",
+    "conv_with",
 ]
 
 
@@ -267,7 +268,25 @@ class Conv3DTranspose(PaddedConvTranspose, layers.Conv3DTranspose):
     """The adjoint of a convolution over three axes."""
 
 
-def conv_each(x, kernel, strides=1, padding=0, dilation_rate=1, groups=1):
+def conv_with(x, kernel, strides=1, padding=0, dilation_rate=1):
+    """A convolution of all examples with one kernel: (in, …, out)."""
+    windows = kernel.shape[1:-1]
+    steps, zeros, rates = (
+        for_axes(value, len(windows)) for value in (strides, padding, dilation_rate)
+    )
+    x = ops.pad(x, ((0, 0), *((n, n) for n in zeros), (0, 0)))
+    kernel = ops.moveaxis(kernel, 0, -2)
+    kept = (slice(None), *(slice(None, None, step) for step in steps))
+    if prod(windows) == 1:
+        # What is not read goes first: else TensorFlow's gradient (2.21, on
+        # processors) overwrites memory.
+        return ops.conv(x[kept], kernel)
+    if max(rates) > 1:  # Keras refuses strides then
+        return ops.conv(x, kernel, dilation_rate=rates)[kept]
+    return ops.conv(x, kernel, steps)
+
+
+def conv_each(x, kernel, strides=1, padding=0, dilation_rate=1):
     """A convolution of each example with kernels of its own: (batch, in, …, out).
 
     Each tap of the kernel is a product of matrices.
@@ -280,6 +299,7 @@ def conv_each(x, kernel, strides=1, padding=0, dilation_rate=1, groups=1):
     around = zip(ops.shape(x)[1:-1], windows, steps, rates, strict=True)
     sizes = [(n - rate * (k - 1) - 1) // step + 1 for n, k, step, rate in around]
     inner, outer = kernel.shape[1], kernel.shape[-1]
+    groups = x.shape[-1] // inner
     found = 0
     for n in range(prod(windows)):
         taps = [n // prod(windows[i + 1 :]) % k for i, k in enumerate(windows)]

@@ -3,7 +3,13 @@
 import keras
 from keras import layers, ops
 
-__all__ = ["BatchNorm", "Standardize", "l2_normalize", "wide_softmax"]
+__all__ = [
+    "BatchNorm",
+    "Standardize",
+    "l2_normalize",
+    "standardize_along",
+    "wide_softmax",
+]
 
 
 class BatchNorm(layers.Layer):
@@ -42,6 +48,14 @@ class BatchNorm(layers.Layer):
         return ops.cast(x, self.compute_dtype)
 
 
+def standardize_along(x, axis, epsilon=1e-5):
+    """`x` with mean 0 and variance 1 along `axis`."""
+    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    centred = wide - ops.mean(wide, axis, keepdims=True)
+    variance = ops.mean(ops.square(centred), axis, keepdims=True)
+    return ops.cast(centred * ops.rsqrt(variance + epsilon), x.dtype)
+
+
 class Standardize(layers.Layer):
     """To mean 0 and variance 1 along `axis`, with nothing learned."""
 
@@ -51,10 +65,7 @@ class Standardize(layers.Layer):
         self.epsilon = epsilon
 
     def call(self, x):
-        wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        centred = wide - ops.mean(wide, self.axis, keepdims=True)
-        variance = ops.mean(ops.square(centred), self.axis, keepdims=True)
-        return ops.cast(centred * ops.rsqrt(variance + self.epsilon), x.dtype)
+        return standardize_along(x, self.axis, self.epsilon)
 
 
 def l2_normalize(x, axis, epsilon=1e-12):

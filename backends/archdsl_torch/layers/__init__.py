@@ -30,6 +30,7 @@ LAYERS = {
     "sample_at": "resize",
     "sample_around": "resize",
     "split_heads": "attend",
+    "standardize_along": "norm",
 }
 
 

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-__all__ = ["LayerNormChannels", "Standardize"]
+__all__ = ["LayerNormChannels", "Standardize", "standardize_along"]
 
 
 class LayerNormChannels(nn.LayerNorm):
@@ -10,6 +10,13 @@ class LayerNormChannels(nn.LayerNorm):
 
     def forward(self, x):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def standardize_along(x, dim, eps=1e-5):
+    """`x` with mean 0 and variance 1 along `dim`."""
+    centred = x - x.mean(dim, keepdim=True)
+    variance = centred.square().mean(dim, keepdim=True)
+    return centred * (variance + eps).rsqrt()
 
 
 class Standardize(nn.Module):
@@ -21,6 +28,4 @@ class Standardize(nn.Module):
         self.eps = eps
 
     def forward(self, x):
-        centred = x - x.mean(self.dim, keepdim=True)
-        variance = centred.square().mean(self.dim, keepdim=True)
-        return centred * (variance + self.eps).rsqrt()
+        return standardize_along(x, self.dim, self.eps)

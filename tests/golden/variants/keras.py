@@ -36,6 +36,14 @@ def pair(value):
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
+def standardize_along(x, axis, epsilon=1e-5):
+    """`x` with mean 0 and variance 1 along `axis`."""
+    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    centred = wide - ops.mean(wide, axis, keepdims=True)
+    variance = ops.mean(ops.square(centred), axis, keepdims=True)
+    return ops.cast(centred * ops.rsqrt(variance + epsilon), x.dtype)
+
+
 def resize_bilinear(x, size):
     """`x` with `size` rows and columns, read between its pixels.
 
@@ -219,22 +227,6 @@ class Network(keras.Model):
 
 
 @register
-class Standardize(layers.Layer):
-    """To mean 0 and variance 1 along `axis`, with nothing learned."""
-
-    def __init__(self, axis, epsilon=1e-5, **kwargs):
-        super().__init__(**kwargs)
-        self.axis = axis
-        self.epsilon = epsilon
-
-    def call(self, x):
-        wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        centred = wide - ops.mean(wide, self.axis, keepdims=True)
-        variance = ops.mean(ops.square(centred), self.axis, keepdims=True)
-        return ops.cast(centred * ops.rsqrt(variance + self.epsilon), x.dtype)
-
-
-@register
 class Basic(Block):
     def __init__(self, c, **kwargs):
         super().__init__(**kwargs)
@@ -294,12 +286,8 @@ class AttentionResnext(Block):
 class Spatial(Block):
     """mask activation f3"""
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.standardize = Standardize((1, 2), name="standardize")
-
     def call(self, x):
-        return ops.sigmoid(self.standardize(x))
+        return ops.sigmoid(standardize_along(x, (1, 2)))
 
 
 @register

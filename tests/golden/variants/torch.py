@@ -13,18 +13,11 @@ from torch import nn
 __all__ = ["Variants"]
 
 
-class Standardize(nn.Module):
-    """To mean 0 and variance 1 along `dim`, with nothing learned."""
-
-    def __init__(self, dim, eps=1e-5):
-        super().__init__()
-        self.dim = dim
-        self.eps = eps
-
-    def forward(self, x):
-        centred = x - x.mean(self.dim, keepdim=True)
-        variance = centred.square().mean(self.dim, keepdim=True)
-        return centred * (variance + self.eps).rsqrt()
+def standardize_along(x, dim, eps=1e-5):
+    """`x` with mean 0 and variance 1 along `dim`."""
+    centred = x - x.mean(dim, keepdim=True)
+    variance = centred.square().mean(dim, keepdim=True)
+    return centred * (variance + eps).rsqrt()
 
 
 def init_weights(module):
@@ -92,12 +85,8 @@ class AttentionResnext(nn.Module):
 class Spatial(nn.Module):
     """mask activation f3"""
 
-    def __init__(self):
-        super().__init__()
-        self.standardize = Standardize((2, 3))
-
     def forward(self, x):
-        return torch.sigmoid(self.standardize(x))
+        return torch.sigmoid(standardize_along(x, (2, 3)))
 
 
 class AttentionResnextGroups2(nn.Module):
