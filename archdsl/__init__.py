@@ -3,6 +3,7 @@
     check(spec)     what is wrong with it
     compile(spec)   readable source for a framework
     load(spec)      the built network
+    lift(network)   the spec of a framework's network
 
 The same as the command line (`archdsl --help`). Importing this imports nothing else: what a function needs is
 loaded when it is called.
@@ -11,11 +12,11 @@ loaded when it is called.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archdsl.api import check, compile, load
+    from archdsl.api import check, compile, lift, load
     from archdsl.language.diagnostics import SpecError
     from archdsl.language.version import __version__ as __version__
 
-__all__ = ["SpecError", "check", "compile", "load"]
+__all__ = ["SpecError", "check", "compile", "lift", "load"]
 
 _HOMES = {"SpecError": "archdsl.language.diagnostics", "__version__": "archdsl.language.version"}
 

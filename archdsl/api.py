@@ -7,7 +7,7 @@ Settings replace a model's parameters, as `--set` does; `input` replaces its inp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,9 @@ from archdsl.language.source import Source
 
 if TYPE_CHECKING:
     from archdsl.graph.elaborate import Program
+    from archdsl.lift import Imported, Model
 
-__all__ = ["MissingExtra", "check", "compile", "elaborated", "exports", "find", "load", "needs", "open_model"]
+__all__ = ["MissingExtra", "check", "compile", "elaborated", "exports", "find", "lift", "load", "needs", "open_model"]
 
 Spec = str | Path | Source
 Settings = Mapping[str, object]
@@ -125,6 +126,46 @@ def load(
     backend = find(artifact.backend)
     with needs(backend.extra):
         return backend.build(artifact)
+
+
+def lift(network: Any, input: Sequence[int] | None = None, name: str | None = None, source: str | None = None) -> Imported:
+    """The spec of a network of a framework, its text and where each weight comes from, held against the network.
+
+    network: an `nn.Module`.  input: its sizes without the batch, `(3, 224, 224)`; else as the network says, or the first
+    of 3x224x224 and 3x32x32 that it takes.  name: of the model, else after its class.  source: what a comment says that
+    it was read from.
+    Raises SpecError where something has no equal in the language, MissingExtra where the framework is not installed.
+    """
+    from archdsl.lift import bring
+    from archdsl.lift.source import refuse, said
+
+    called = source or type(network).__name__
+    with needs("torch"):
+        found = _read_by_any(network)
+    if found is None:
+        refuse(called, f"it gives a {type(network).__name__}", "the factory has to return a network: an `nn.Module`")
+    tries = [tuple(input)] if input is not None else [found.size] if found.size else [(3, 224, 224), (3, 32, 32)]
+    for last, size in enumerate(tries, 1 - len(tries)):
+        doc = f"Read from {called}, a {type(network).__name__}."
+        try:
+            return bring(called, found, [size], name or type(network).__name__, doc)
+        except (SpecError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            if not last:
+                shown = "x".join(map(str, size))
+                refuse(called, f"with an input of {shown} it raised {said(error)}", "say what it takes: `--input 1x28x28`")
+    raise AssertionError
+
+
+def _read_by_any(network: Any) -> Model | None:
+    from archdsl.train.abilities import LIFT, ability
+
+    for name in backends():
+        backend = find_backend(name)
+        if backend.lift is not None and (found := ability(backend, LIFT)(network)) is not None:
+            return found
+    return None
 
 
 def find(name: str) -> Backend:

@@ -14,7 +14,7 @@ WINGS: list[set[str]] = [  # from the ground up; those of one floor know nothing
     {"graph"},
     {"code"},
     {"weights"},
-    {"data"},
+    {"data", "lift"},
     {"show"},
     {"train"},
     {"proof"},
@@ -132,7 +132,7 @@ def test_only_the_parser_knows_lark_and_only_the_graph_knows_networkx() -> None:
 
 
 ONE_BACKENDS = {
-    "archdsl_torch": {"norms", "onnx", "onnx_int8", "onnx_pools"},
+    "archdsl_torch": {"lift", "norms", "onnx", "onnx_int8", "onnx_pools", "recognise", "trace"},
     "archdsl_keras": {"framework", "hdf5", "order"},
 }
 

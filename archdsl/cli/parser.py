@@ -25,6 +25,7 @@ COMMANDS = {
     "masks": ("evaluate", "draw the attention masks of an image over it"),
     "runs": ("runs", "list and compare runs"),
     "bench": ("bench", "time a model, in inference and in training, and measure its memory"),
+    "import": ("lift", "read a PyTorch model into a spec that computes the same"),
     "convert": ("weights", "write weights for another framework: torch, keras, onnx"),
     "export": ("weights", "write the best weights of a run as a network that others run: onnx"),
     "verify": ("verify", "compare what backends compute: values, gradients, running statistics"),

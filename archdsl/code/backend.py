@@ -93,7 +93,7 @@ class Backend:
     The rest is optional; without it the commands that need it say that the backend cannot do this.
     get_weights: (network, graph) -> weights and running statistics by graph key, in the layouts of `Op.weights`.
     set_weights: (network, graph, tensors) -> None; every key of the graph is there, in its shape.
-    probe, values, train, knows, memory, logits, bench: each the name of a module that has a function of that name,
+    probe, values, train, knows, memory, logits, bench, lift: each the name of a module that has a function of that name,
         imported when it is asked for; `archdsl.train.abilities` says what the functions take and give.
     prepare: is called before such a module is imported.
     exports: what `archdsl convert --to` and `archdsl export --to` can write with it, by name.
@@ -114,6 +114,7 @@ class Backend:
     memory: str | None = None
     logits: str | None = None
     bench: str | None = None
+    lift: str | None = None
     prepare: Callable[[], object] = lambda: None
     exports: Mapping[str, Export] = field(default_factory=dict)
     probes: Mapping[str, str] = field(default_factory=dict)

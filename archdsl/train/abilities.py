@@ -18,12 +18,13 @@ from archdsl.language.later import Array, NDArray, Pixels, np
 from archdsl.language.recipe import LINES, Recipe, Word
 from archdsl.language.recipe.words import Early, Grey, LabelNoise, StandardizeImages, Subset
 from archdsl.language.source import Source
+from archdsl.lift import Model
 from archdsl.train.form import Form
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 
-__all__ = ["ABOUT", "BENCH", "KNOWS", "LOGITS", "MEMORY", "PROBE", "READ", "TRAIN", "VALUES", "WRITE", "WRITE_FORM",
-           "Ability", "Infers", "Knows", "Probes", "Reads", "Shows", "Tells", "TellsMemory", "Times", "Trains",
+__all__ = ["ABOUT", "BENCH", "KNOWS", "LIFT", "LOGITS", "MEMORY", "PROBE", "READ", "TRAIN", "VALUES", "WRITE", "WRITE_FORM",
+           "Ability", "Infers", "Knows", "Lifts", "Probes", "Reads", "Shows", "Tells", "TellsMemory", "Times", "Trains",
            "Writes", "WritesForm", "ability", "unknown_words"]  # fmt: skip
 
 F = TypeVar("F")
@@ -85,6 +86,12 @@ class Times(Protocol):
     ) -> Trial: ...
 
 
+class Lifts(Protocol):
+    """A network as `archdsl import` reads it; None where it is none of this framework."""
+
+    def __call__(self, network: Any, /) -> Model | None: ...
+
+
 class Writes(Protocol):
     """Write the file `path`; what the user is to hear of it.
 
@@ -129,7 +136,7 @@ class Ability(Generic[F]):
 
 
 TRAIN, KNOWS, MEMORY = Ability[Trains]("train"), Ability[Knows]("knows"), Ability[TellsMemory]("memory")
-LOGITS, BENCH = Ability[Infers]("logits"), Ability[Times]("bench")
+LOGITS, BENCH, LIFT = Ability[Infers]("logits"), Ability[Times]("bench"), Ability[Lifts]("lift")
 PROBE, VALUES = Ability[Probes]("probe"), Ability[Shows]("values")
 WRITE, WRITE_FORM = Ability[Writes]("write"), Ability[WritesForm]("write")
 ABOUT, READ = Ability[Tells]("about"), Ability[Reads]("read")

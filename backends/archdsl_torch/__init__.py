@@ -13,13 +13,14 @@ from archdsl_torch.write import emit
 
 if TYPE_CHECKING:  # mypy holds each function that is named below against what it has to be
     from archdsl.train import abilities as to
-    from archdsl_torch import bench, files, infer, machine, onnx, probe, train
+    from archdsl_torch import bench, files, infer, lift, machine, onnx, probe, train
 
     _TRAIN: to.Trains = train.train
     _KNOWS: to.Knows = train.knows
     _MEMORY: to.TellsMemory = machine.memory
     _LOGITS: to.Infers = infer.logits
     _BENCH: to.Times = bench.bench
+    _LIFT: to.Lifts = lift.lift
     _PROBE: to.Probes = probe.probe
     _VALUES: to.Shows = probe.values
     _WRITE: to.Writes = files.write
@@ -52,6 +53,7 @@ BACKEND = Backend(
     memory="archdsl_torch.machine",
     logits="archdsl_torch.infer",
     bench="archdsl_torch.bench",
+    lift="archdsl_torch.lift",
     prepare=_let_threads_sleep,
     exports={
         "torch": Export((".safetensors",), "torch", "archdsl_torch.files", state_names),
