@@ -21,7 +21,7 @@ from archdsl.language.source import Source
 
 if TYPE_CHECKING:
     from archdsl.graph.elaborate import Program
-    from archdsl.lift import Imported, Model
+    from archdsl.lifting import Imported, Model
 
 __all__ = ["MissingExtra", "check", "compile", "elaborated", "exports", "find", "lift", "load", "needs", "open_model"]
 
@@ -128,16 +128,18 @@ def load(
         return backend.build(artifact)
 
 
-def lift(network: Any, input: Sequence[int] | None = None, name: str | None = None, source: str | None = None) -> Imported:
+def lift(
+    network: Any, input: Sequence[int] | None = None, name: str | None = None, source: str | None = None
+) -> Imported:
     """The spec of a network of a framework, its text and where each weight comes from, held against the network.
 
-    network: an `nn.Module`.  input: its sizes without the batch, `(3, 224, 224)`; else as the network says, or the first
-    of 3x224x224 and 3x32x32 that it takes.  name: of the model, else after its class.  source: what a comment says that
-    it was read from.
+    network: an `nn.Module`.  input: its sizes without the batch, `(3, 224, 224)`; else as the network says, or the
+    first of 3x224x224 and 3x32x32 that it takes.  name: of the model, else after its class.  source: what it was
+    read from, for a comment.
     Raises SpecError where something has no equal in the language, MissingExtra where the framework is not installed.
     """
-    from archdsl.lift import bring
-    from archdsl.lift.source import refuse, said
+    from archdsl.lifting import bring
+    from archdsl.lifting.source import refuse, said
 
     called = source or type(network).__name__
     with needs("torch"):
@@ -154,7 +156,9 @@ def lift(network: Any, input: Sequence[int] | None = None, name: str | None = No
         except Exception as error:
             if not last:
                 shown = "x".join(map(str, size))
-                refuse(called, f"with an input of {shown} it raised {said(error)}", "say what it takes: `--input 1x28x28`")
+                refuse(
+                    called, f"with an input of {shown} it raised {said(error)}", "say what it takes: `--input 1x28x28`"
+                )
     raise AssertionError
 
 

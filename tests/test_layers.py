@@ -14,7 +14,7 @@ WINGS: list[set[str]] = [  # from the ground up; those of one floor know nothing
     {"graph"},
     {"code"},
     {"weights"},
-    {"data", "lift"},
+    {"data", "lifting"},
     {"show"},
     {"train"},
     {"proof"},

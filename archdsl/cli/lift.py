@@ -10,9 +10,11 @@ from archdsl.cli.terminal import WrongCommand, check_ours, note, print_text, rep
 __all__ = ["COMMANDS"]
 
 
-def import_(source: str, output: str, weights: str | None, input: tuple[int, ...] | None, name: str | None, force: bool) -> int:
+def import_(
+    source: str, output: str, weights: str | None, input: tuple[int, ...] | None, name: str | None, force: bool
+) -> int:
     """Nothing is written unless the spec was held against the model and found the same."""
-    from archdsl.lift import made_by
+    from archdsl.lifting import made_by
     from archdsl.weights import describe, pack
 
     if weights is not None and not weights.endswith(".safetensors"):
@@ -50,7 +52,11 @@ def _size(text: str) -> tuple[int, ...]:
 COMMANDS = {
     "import": Command(
         import_,
-        flag("source", metavar="SOURCE", help="package.module:factory or file.py:factory, with arguments where it takes some"),
+        flag(
+            "source",
+            metavar="SOURCE",
+            help="package.module:factory or file.py:factory, with arguments where it takes some",
+        ),
         flag("-o", "--output", metavar="FILE", default="-", help="where to put the spec"),
         flag("--weights", metavar="FILE", help="write the model's weights too, by the paths of the spec: .safetensors"),
         flag("--input", type=_size, metavar="CxHxW", help="the size of the input; as the model says, if not given"),

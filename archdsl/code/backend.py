@@ -93,8 +93,8 @@ class Backend:
     The rest is optional; without it the commands that need it say that the backend cannot do this.
     get_weights: (network, graph) -> weights and running statistics by graph key, in the layouts of `Op.weights`.
     set_weights: (network, graph, tensors) -> None; every key of the graph is there, in its shape.
-    probe, values, train, knows, memory, logits, bench, lift: each the name of a module that has a function of that name,
-        imported when it is asked for; `archdsl.train.abilities` says what the functions take and give.
+    probe, values, train, knows, memory, logits, bench, lift: each the name of a module that has a function of that
+        name, imported when it is asked for; `archdsl.train.abilities` says what the functions take and give.
     prepare: is called before such a module is imported.
     exports: what `archdsl convert --to` and `archdsl export --to` can write with it, by name.
     probes: further columns of `archdsl verify`, by name: modules that have a `probe`.

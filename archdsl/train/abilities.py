@@ -18,14 +18,16 @@ from archdsl.language.later import Array, NDArray, Pixels, np
 from archdsl.language.recipe import LINES, Recipe, Word
 from archdsl.language.recipe.words import Early, Grey, LabelNoise, StandardizeImages, Subset
 from archdsl.language.source import Source
-from archdsl.lift import Model
+from archdsl.lifting import Model
 from archdsl.train.form import Form
 from archdsl.train.record import Result, Run
 from archdsl.train.settings import Settings
 
-__all__ = ["ABOUT", "BENCH", "KNOWS", "LIFT", "LOGITS", "MEMORY", "PROBE", "READ", "TRAIN", "VALUES", "WRITE", "WRITE_FORM",
-           "Ability", "Infers", "Knows", "Lifts", "Probes", "Reads", "Shows", "Tells", "TellsMemory", "Times", "Trains",
-           "Writes", "WritesForm", "ability", "unknown_words"]  # fmt: skip
+__all__ = [
+    "ABOUT", "BENCH", "KNOWS", "LIFT", "LOGITS", "MEMORY", "PROBE", "READ", "TRAIN", "VALUES", "WRITE",
+    "WRITE_FORM", "Ability", "Infers", "Knows", "Lifts", "Probes", "Reads", "Shows", "Tells", "TellsMemory",
+    "Times", "Trains", "Writes", "WritesForm", "ability", "unknown_words",
+]  # fmt: skip
 
 F = TypeVar("F")
 Tensors = Mapping[str, Array]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.graph.graph import Graph
-from archdsl.lift import Held, Lifted, NoEqual, NoEquals, Weight, written
+from archdsl.lifting import Held, Lifted, NoEquals, Weight, written
 from archdsl.weights import keys
 from archdsl_torch.build import build
 from archdsl_torch.trace import outputs_of, trace
@@ -30,7 +30,7 @@ def lift(network: Any) -> Model | None:
 
 
 class Model:
-    """A module as `archdsl.lift.Model` wants it."""
+    """A module as `archdsl.lifting.Model` wants it."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
@@ -144,7 +144,9 @@ def _move(module: nn.Module, read: set[str], sizes: Sizes) -> None:
 @contextmanager
 def _forgetting(module: nn.Module) -> Iterator[None]:
     """Running statistics are those of the last batch."""
-    kept = {m: m.momentum for m in module.modules() if hasattr(m, "running_mean") and hasattr(m, "momentum")}
+    kept: dict[Any, Any] = {
+        m: m.momentum for m in module.modules() if hasattr(m, "running_mean") and hasattr(m, "momentum")
+    }
     for m in kept:
         m.momentum = 1.0
     try:

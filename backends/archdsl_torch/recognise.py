@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from archdsl.lift.layout import Laid
-from archdsl.lift.scribe import Scribe
+from archdsl.lifting.layout import Laid
+from archdsl.lifting.scribe import Scribe
 
 __all__ = ["FUNCTIONS", "IGNORED", "Silent"]
 
@@ -19,14 +19,25 @@ class Silent(Exception):
     """What a refusal came before is not refused again."""
 
 
+class Reader(Protocol):
+    """Who reads a model: names of weights and buffers and the tensors that are computed beside, by identity."""
+
+    names: dict[int, str]
+    buffers: dict[int, str]
+    known: dict[int, Tensor]
+
+    def laid(self, tensor: Tensor) -> Laid: ...
+
+
 Rule = Callable[..., Any]
+F = TypeVar("F", bound=Rule)
 FUNCTIONS: dict[str, Rule] = {}
 IGNORED = {"get shape", "size", "dim", "get device", "get dtype", "get is_cuda", "get requires_grad", "numel",
            "get ndim", "is_floating_point", "get is_nested", "stride", "get layout"}  # fmt: skip
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
-    def keep(function: Rule) -> Rule:
+def rule(*names: str) -> Callable[[F], F]:
+    def keep(function: F) -> F:
         FUNCTIONS.update(dict.fromkeys(names, function))
         return function
 
@@ -41,7 +52,9 @@ def number(value: Any) -> Any:
 
 
 def pair(value: Any, n: int) -> list[int]:
-    return [int(v) for v in value] * (n if len(value) == 1 else 1) if isinstance(value, list | tuple) else [int(value)] * n
+    return (
+        [int(v) for v in value] * (n if len(value) == 1 else 1) if isinstance(value, list | tuple) else [int(value)] * n
+    )
 
 
 def short(values: Sequence[int]) -> Any:
@@ -54,18 +67,22 @@ def short(values: Sequence[int]) -> Any:
 
 @rule("contiguous", "clone", "to", "float", "type", "detach", "type_as", "half", "cuda", "cpu", "double", "get data",
       "alias", "requires_grad_", "channels_last", "native_dropout", "as_subclass", "fuse_modules")  # fmt: skip
-def same(s: Scribe, r: Any, out: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Laid:
+def same(s: Scribe, r: Reader, out: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Laid:
     return r.laid(x)
 
 
 @rule("dropout", "dropout_", "alpha_dropout", "feature_dropout")
-def dropout(s: Scribe, r: Any, out: Tensor, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Laid:
+def dropout(
+    s: Scribe, r: Reader, out: Tensor, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Laid:
     x = r.laid(input)
     return s.same("dropout", x, {"p": number(p)}) if p else x
 
 
 @rule("dropout1d", "dropout2d", "dropout3d")
-def dropout_channels(s: Scribe, r: Any, out: Tensor, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Laid:
+def dropout_channels(
+    s: Scribe, r: Reader, out: Tensor, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Laid:
     x = r.laid(input)
     return s.same("dropout", s.planes(x), {"p": number(p), "axis": "c"}) if p else x
 
@@ -74,69 +91,69 @@ def dropout_channels(s: Scribe, r: Any, out: Tensor, input: Tensor, p: float = 0
 
 
 @rule("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as")
-def view(s: Scribe, r: Any, out: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Laid:
+def view(s: Scribe, r: Reader, out: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Laid:
     return s.whole(r.laid(x)).viewed(tuple(out.shape))
 
 
 @rule("squeeze", "unsqueeze", "unsqueeze_", "squeeze_")
-def squeezed(s: Scribe, r: Any, out: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Laid:
+def squeezed(s: Scribe, r: Reader, out: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Laid:
     return view(s, r, out, x)
 
 
 @rule("permute")
-def permute(s: Scribe, r: Any, out: Tensor, x: Tensor, *dims: Any, **kwargs: Any) -> Laid:
+def permute(s: Scribe, r: Reader, out: Tensor, x: Tensor, *dims: Any, **kwargs: Any) -> Laid:
     order = kwargs.get("dims", dims[0] if dims and isinstance(dims[0], list | tuple | torch.Size) else dims)
     return r.laid(x).permuted([d % x.dim() for d in order])
 
 
 @rule("transpose", "swapaxes", "swapdims", "transpose_")
-def transpose(s: Scribe, r: Any, out: Tensor, x: Tensor, dim0: int, dim1: int) -> Laid:
+def transpose(s: Scribe, r: Reader, out: Tensor, x: Tensor, dim0: int, dim1: int) -> Laid:
     order = list(range(out.dim()))
     order[dim0], order[dim1] = order[dim1], order[dim0]
     return r.laid(x).permuted(order)
 
 
 @rule("t", "get T", "get mT", "adjoint", "get H")
-def turned(s: Scribe, r: Any, out: Tensor, x: Tensor) -> Laid:
+def turned(s: Scribe, r: Reader, out: Tensor, x: Tensor) -> Laid:
     return transpose(s, r, out, x, -2, -1)
 
 
 @rule("movedim", "moveaxis")
-def movedim(s: Scribe, r: Any, out: Tensor, x: Tensor, source: Any, destination: Any) -> Laid:
+def movedim(s: Scribe, r: Reader, out: Tensor, x: Tensor, source: Any, destination: Any) -> Laid:
     order = torch.empty(tuple(range(2, 2 + x.dim())), device="meta").movedim(source, destination).shape
     return r.laid(x).permuted([n - 2 for n in order])
 
 
 @rule("expand", "expand_as", "broadcast_to")
-def expand(s: Scribe, r: Any, out: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Laid:
+def expand(s: Scribe, r: Reader, out: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Laid:
     laid = r.laid(x)
     more = out.dim() - len(laid.dims)
     return Laid(laid.port, laid.axes, ((),) * more + laid.dims, tuple(out.shape))
 
 
 @rule("repeat")
-def repeat(s: Scribe, r: Any, out: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Laid:
+def repeat(s: Scribe, r: Reader, out: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Laid:
     if any(n not in (1, m) and n != m for n, m in zip(x.shape[::-1], out.shape[::-1], strict=False)):
         s.refuse("`repeat`")
     return expand(s, r, out, x)
 
 
 @rule("pixel_shuffle")
-def pixel_shuffle(s: Scribe, r: Any, out: Tensor, x: Tensor, upscale_factor: int) -> Laid:
+def pixel_shuffle(s: Scribe, r: Reader, out: Tensor, x: Tensor, upscale_factor: int) -> Laid:
     b, c, h, w = x.shape
     f = upscale_factor
     return r.laid(x).viewed((b, c // f**2, f, f, h, w)).permuted((0, 1, 4, 2, 5, 3)).viewed(tuple(out.shape))
 
 
 @rule("pixel_unshuffle")
-def pixel_unshuffle(s: Scribe, r: Any, out: Tensor, x: Tensor, downscale_factor: int) -> Laid:
+def pixel_unshuffle(s: Scribe, r: Reader, out: Tensor, x: Tensor, downscale_factor: int) -> Laid:
     b, c, h, w = x.shape
     f = downscale_factor
     return r.laid(x).viewed((b, c, h // f, f, w // f, f)).permuted((0, 1, 3, 5, 2, 4)).viewed(tuple(out.shape))
 
 
 @rule("channel_shuffle", "native_channel_shuffle")
-def channel_shuffle(s: Scribe, r: Any, out: Tensor, x: Tensor, groups: int) -> Laid:
+def channel_shuffle(s: Scribe, r: Reader, out: Tensor, x: Tensor, groups: int) -> Laid:
     b, c, h, w = x.shape
     return r.laid(x).viewed((b, groups, c // groups, h, w)).permuted((0, 2, 1, 3, 4)).viewed(tuple(out.shape))
 
@@ -144,7 +161,7 @@ def channel_shuffle(s: Scribe, r: Any, out: Tensor, x: Tensor, groups: int) -> L
 # --- layers ---
 
 
-def learned(s: Scribe, r: Any, tensor: Tensor, what: str) -> str:
+def learned(s: Scribe, r: Reader, tensor: Tensor, what: str) -> str:
     """What the source calls a weight. Raises NoEqual for one that is computed."""
     name = r.names.get(id(tensor))
     if name is None:
@@ -152,13 +169,23 @@ def learned(s: Scribe, r: Any, tensor: Tensor, what: str) -> str:
     return name
 
 
-def weights(s: Scribe, r: Any, what: str, *tensors: Tensor | None) -> list[tuple[str, tuple[int, ...]]]:
+def weights(s: Scribe, r: Reader, what: str, *tensors: Tensor | None) -> list[tuple[str, tuple[int, ...]]]:
     return [(learned(s, r, t, what), tuple(t.shape)) for t in tensors if t is not None]
 
 
 @rule("conv1d", "conv2d", "conv3d")
-def conv(s: Scribe, r: Any, out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1,
-         padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Laid:  # fmt: skip
+def conv(
+    s: Scribe,
+    r: Reader,
+    out: Tensor,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Laid:
     n = weight.dim() - 2
     k, d = list(weight.shape[2:]), pair(dilation, n)
     if isinstance(padding, str):
@@ -175,27 +202,50 @@ def conv(s: Scribe, r: Any, out: Tensor, input: Tensor, weight: Tensor, bias: Te
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def conv_transpose(s: Scribe, r: Any, out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None,
-                   stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
-                   dilation: Any = 1) -> Laid:  # fmt: skip
+def conv_transpose(
+    s: Scribe,
+    r: Reader,
+    out: Tensor,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Laid:
     n = weight.dim() - 2
     if groups != 1 or any(pair(output_padding, n)) or {*pair(dilation, n)} != {1}:
         s.refuse("a transposed convolution with groups, output padding or dilation")
     settings = {"c": weight.shape[1], "k": short(list(weight.shape[2:])), "stride": short(pair(stride, n)),
                 "padding": short(pair(padding, n)), "bias": bias is not None}  # fmt: skip
-    return s.layer("conv_transpose", r.laid(input), settings, weights(s, r, "a convolution", weight, bias), tuple(out.shape))
+    return s.layer(
+        "conv_transpose", r.laid(input), settings, weights(s, r, "a convolution", weight, bias), tuple(out.shape)
+    )
 
 
 @rule("linear")
-def linear(s: Scribe, r: Any, out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Laid:
+def linear(s: Scribe, r: Reader, out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Laid:
     name = learned(s, r, weight, "a dense layer")
     return s.dense(r.laid(input), weight.shape[0], name, None if bias is None else learned(s, r, bias, "a dense layer"))
 
 
 @rule("batch_norm")
-def batch_norm(s: Scribe, r: Any, out: Tensor, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
-               weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False, momentum: float = 0.1,
-               eps: float = 1e-5, *more: Any) -> Laid:  # fmt: skip
+def batch_norm(
+    s: Scribe,
+    r: Reader,
+    out: Tensor,
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *more: Any,
+) -> Laid:
     if training or running_mean is None or running_var is None:
         s.refuse("a batch norm without running statistics")
     if weight is None or bias is None:
@@ -207,8 +257,17 @@ def batch_norm(s: Scribe, r: Any, out: Tensor, input: Tensor, running_mean: Tens
 
 
 @rule("layer_norm")
-def layer_norm(s: Scribe, r: Any, out: Tensor, input: Tensor, normalized_shape: Sequence[int],
-               weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5, *more: Any) -> Laid:  # fmt: skip
+def layer_norm(
+    s: Scribe,
+    r: Reader,
+    out: Tensor,
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    *more: Any,
+) -> Laid:
     if len(normalized_shape) != 1:
         s.refuse("a layer norm over several axes")
     if weight is None:
@@ -220,8 +279,17 @@ def layer_norm(s: Scribe, r: Any, out: Tensor, input: Tensor, normalized_shape: 
 
 
 @rule("group_norm")
-def group_norm(s: Scribe, r: Any, out: Tensor, input: Tensor, num_groups: int, weight: Tensor | None = None,
-               bias: Tensor | None = None, eps: float = 1e-5, *more: Any) -> Laid:  # fmt: skip
+def group_norm(
+    s: Scribe,
+    r: Reader,
+    out: Tensor,
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    *more: Any,
+) -> Laid:
     if weight is None or bias is None:
         s.refuse("a group norm without weight and bias")
     settings = {"groups": num_groups, "eps": number(eps)}
@@ -229,9 +297,20 @@ def group_norm(s: Scribe, r: Any, out: Tensor, input: Tensor, num_groups: int, w
 
 
 @rule("instance_norm")
-def instance_norm(s: Scribe, r: Any, out: Tensor, input: Tensor, running_mean: Any = None, running_var: Any = None,
-                  weight: Any = None, bias: Any = None, use_input_stats: bool = True, momentum: float = 0.1,
-                  eps: float = 1e-5, *more: Any) -> Laid:  # fmt: skip
+def instance_norm(
+    s: Scribe,
+    r: Reader,
+    out: Tensor,
+    input: Tensor,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *more: Any,
+) -> Laid:
     if running_mean is not None or not use_input_stats:
         s.refuse("an instance norm with running statistics")
     if weight is not None:
@@ -240,7 +319,7 @@ def instance_norm(s: Scribe, r: Any, out: Tensor, input: Tensor, running_mean: A
 
 
 @rule("prelu")
-def prelu(s: Scribe, r: Any, out: Tensor, input: Tensor, weight: Tensor) -> Laid:
+def prelu(s: Scribe, r: Reader, out: Tensor, input: Tensor, weight: Tensor) -> Laid:
     if weight.numel() != input.shape[1]:
         s.refuse("a PReLU with one slope for all channels")
     return s.normed("prelu", r.laid(input), {}, weights(s, r, "a PReLU", weight))
@@ -250,8 +329,18 @@ def prelu(s: Scribe, r: Any, out: Tensor, input: Tensor, weight: Tensor) -> Laid
 
 
 @rule("max_pool1d", "max_pool2d", "max_pool3d")
-def max_pool(s: Scribe, r: Any, out: Tensor, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
-             dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False) -> Laid:  # fmt: skip
+def max_pool(
+    s: Scribe,
+    r: Reader,
+    out: Tensor,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Laid:
     n = input.dim() - 2
     if {*pair(dilation, n)} != {1}:
         s.refuse("a max pool with dilation")
@@ -269,8 +358,18 @@ def _ceils(x: Tensor, k: list[int], stride: list[int], pads: list[int], asked: b
 
 
 @rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
-def avg_pool(s: Scribe, r: Any, out: Tensor, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0,
-             ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: Any = None) -> Laid:  # fmt: skip
+def avg_pool(
+    s: Scribe,
+    r: Reader,
+    out: Tensor,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: Any = None,
+) -> Laid:
     n = input.dim() - 2
     if divisor_override:
         s.refuse("an average pool with a divisor of its own")
@@ -285,16 +384,18 @@ def avg_pool(s: Scribe, r: Any, out: Tensor, input: Tensor, kernel_size: Any, st
 
 
 @rule("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
-def fitted_mean(s: Scribe, r: Any, out: Tensor, input: Tensor, output_size: Any) -> Laid:
+def fitted_mean(s: Scribe, r: Reader, out: Tensor, input: Tensor, output_size: Any) -> Laid:
     return _fitted(s, r, out, input, "avgpool", "mean")
 
 
 @rule("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
-def fitted_max(s: Scribe, r: Any, out: Tensor, input: Tensor, output_size: Any, return_indices: bool = False) -> Laid:
+def fitted_max(
+    s: Scribe, r: Reader, out: Tensor, input: Tensor, output_size: Any, return_indices: bool = False
+) -> Laid:
     return _fitted(s, r, out, input, "maxpool", "max")
 
 
-def _fitted(s: Scribe, r: Any, out: Tensor, x: Tensor, op: str, how: str) -> Laid:
+def _fitted(s: Scribe, r: Reader, out: Tensor, x: Tensor, op: str, how: str) -> Laid:
     size = list(out.shape[2:])
     if {*size} == {1}:
         return s.reduce(how, r.laid(x), range(2, x.dim()), True, tuple(out.shape))
@@ -304,9 +405,18 @@ def _fitted(s: Scribe, r: Any, out: Tensor, x: Tensor, op: str, how: str) -> Lai
 
 
 @rule("interpolate", "upsample")
-def interpolate(s: Scribe, r: Any, out: Tensor, input: Tensor, size: Any = None, scale_factor: Any = None,
-                mode: str = "nearest", align_corners: bool | None = None, recompute_scale_factor: Any = None,
-                antialias: bool = False) -> Laid:  # fmt: skip
+def interpolate(
+    s: Scribe,
+    r: Reader,
+    out: Tensor,
+    input: Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: Any = None,
+    antialias: bool = False,
+) -> Laid:
     if mode not in ("nearest", "bilinear", "linear", "trilinear") or antialias:
         s.refuse(f"`interpolate` with mode {mode}" + (" that smooths" if antialias else ""))
     if tuple(out.shape) == tuple(input.shape):
@@ -323,7 +433,9 @@ def interpolate(s: Scribe, r: Any, out: Tensor, input: Tensor, size: Any = None,
 
 
 @rule("pad")
-def pad(s: Scribe, r: Any, out: Tensor, input: Tensor, pad: Sequence[int], mode: str = "constant", value: Any = None) -> Laid:
+def pad(
+    s: Scribe, r: Reader, out: Tensor, input: Tensor, pad: Sequence[int], mode: str = "constant", value: Any = None
+) -> Laid:
     x = r.laid(input)
     sides = [(pad[2 * i], pad[2 * i + 1]) for i in range(len(pad) // 2)]  # the last axis first
     rank = input.dim()
@@ -347,7 +459,9 @@ def pad(s: Scribe, r: Any, out: Tensor, input: Tensor, pad: Sequence[int], mode:
     if len(spatial) == rank - 2 and len({*flat}) == 1:
         amounts = {"amount": flat[0]}
     else:
-        amounts = {name: n for pair, side in zip(names, spatial, strict=False) for name, n in zip(pair, side, strict=True) if n}
+        amounts = {
+            name: n for pair, side in zip(names, spatial, strict=False) for name, n in zip(pair, side, strict=True) if n
+        }
     kinds = {"constant": "zero", "reflect": "reflect", "replicate": "replicate"}
     if mode not in kinds:
         s.refuse(f"`pad` with mode {mode}")
@@ -369,7 +483,7 @@ SAME = {
 
 
 def _plain(op: str) -> Rule:
-    def told(s: Scribe, r: Any, out: Tensor, input: Tensor, inplace: bool = False) -> Laid:
+    def told(s: Scribe, r: Reader, out: Tensor, input: Tensor, inplace: bool = False) -> Laid:
         return s.same(op, r.laid(input))
 
     return told
@@ -379,7 +493,7 @@ FUNCTIONS.update({name: _plain(op) for name, op in SAME.items()})
 
 
 @rule("gelu")
-def gelu(s: Scribe, r: Any, out: Tensor, input: Tensor, approximate: str = "none") -> Laid:
+def gelu(s: Scribe, r: Reader, out: Tensor, input: Tensor, approximate: str = "none") -> Laid:
     x = r.laid(input)
     if approximate == "none":
         return s.same("gelu", x)
@@ -388,60 +502,64 @@ def gelu(s: Scribe, r: Any, out: Tensor, input: Tensor, approximate: str = "none
 
 
 @rule("leaky_relu", "leaky_relu_")
-def leaky_relu(s: Scribe, r: Any, out: Tensor, input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Laid:
+def leaky_relu(
+    s: Scribe, r: Reader, out: Tensor, input: Tensor, negative_slope: float = 0.01, inplace: bool = False
+) -> Laid:
     return s.same("leaky_relu", r.laid(input), {"slope": number(negative_slope)})
 
 
 @rule("elu", "elu_")
-def elu(s: Scribe, r: Any, out: Tensor, input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Laid:
+def elu(s: Scribe, r: Reader, out: Tensor, input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Laid:
     return s.same("elu", r.laid(input), {"alpha": number(alpha)})
 
 
 @rule("softplus")
-def softplus(s: Scribe, r: Any, out: Tensor, input: Tensor, beta: float = 1, threshold: float = 20) -> Laid:
+def softplus(s: Scribe, r: Reader, out: Tensor, input: Tensor, beta: float = 1, threshold: float = 20) -> Laid:
     if beta != 1:
         s.refuse("a softplus with beta")
     return s.same("softplus", r.laid(input))
 
 
 @rule("hardtanh", "hardtanh_")
-def hardtanh(s: Scribe, r: Any, out: Tensor, input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Laid:
+def hardtanh(
+    s: Scribe, r: Reader, out: Tensor, input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Laid:
     if (min_val, max_val) == (0, 6):
         return s.same("relu6", r.laid(input))
     return s.same("clip", r.laid(input), {"min": number(min_val), "max": number(max_val)})
 
 
 @rule("clamp", "clamp_", "clip", "clamp_min", "clamp_min_", "clamp_max")
-def clamp(s: Scribe, r: Any, out: Tensor, input: Tensor, min: Any = None, max: Any = None) -> Laid:
+def clamp(s: Scribe, r: Reader, out: Tensor, input: Tensor, min: Any = None, max: Any = None) -> Laid:
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         s.refuse("`clamp` by tensors")
     return s.same("clip", r.laid(input), {"min": number(min), "max": number(max)})
 
 
 @rule("pow", "pow_", "__pow__")
-def power(s: Scribe, r: Any, out: Tensor, input: Tensor, exponent: Any) -> Laid:
+def power(s: Scribe, r: Reader, out: Tensor, input: Tensor, exponent: Any) -> Laid:
     if isinstance(exponent, Tensor):
         s.refuse("a power whose exponent is a tensor")
     return s.same("pow", r.laid(input), {"p": number(exponent)})
 
 
 @rule("square")
-def square(s: Scribe, r: Any, out: Tensor, input: Tensor) -> Laid:
+def square(s: Scribe, r: Reader, out: Tensor, input: Tensor) -> Laid:
     return s.same("pow", r.laid(input), {"p": 2})
 
 
 @rule("rsqrt")
-def rsqrt(s: Scribe, r: Any, out: Tensor, input: Tensor) -> Laid:
+def rsqrt(s: Scribe, r: Reader, out: Tensor, input: Tensor) -> Laid:
     return s.same("pow", r.laid(input), {"p": Fraction(-1, 2)})
 
 
 @rule("neg", "__neg__")
-def negative(s: Scribe, r: Any, out: Tensor, input: Tensor) -> Laid:
+def negative(s: Scribe, r: Reader, out: Tensor, input: Tensor) -> Laid:
     return s.number("*", r.laid(input), -1)
 
 
 @rule("logsigmoid")
-def logsigmoid(s: Scribe, r: Any, out: Tensor, input: Tensor) -> Laid:
+def logsigmoid(s: Scribe, r: Reader, out: Tensor, input: Tensor) -> Laid:
     return s.same("log", s.same("sigmoid", r.laid(input)))
 
 
@@ -449,24 +567,26 @@ def logsigmoid(s: Scribe, r: Any, out: Tensor, input: Tensor) -> Laid:
 
 
 @rule("softmax")
-def softmax(s: Scribe, r: Any, out: Tensor, input: Tensor, dim: int = -1, *more: Any, **kwargs: Any) -> Laid:
+def softmax(s: Scribe, r: Reader, out: Tensor, input: Tensor, dim: int = -1, *more: Any, **kwargs: Any) -> Laid:
     return s.along("softmax", r.laid(input), dim, {})
 
 
 @rule("log_softmax")
-def log_softmax(s: Scribe, r: Any, out: Tensor, input: Tensor, dim: int = -1, *more: Any, **kwargs: Any) -> Laid:
+def log_softmax(s: Scribe, r: Reader, out: Tensor, input: Tensor, dim: int = -1, *more: Any, **kwargs: Any) -> Laid:
     return s.same("log", softmax(s, r, out, input, dim))
 
 
 @rule("normalize")
-def normalize(s: Scribe, r: Any, out: Tensor, input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, *more: Any) -> Laid:
+def normalize(
+    s: Scribe, r: Reader, out: Tensor, input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, *more: Any
+) -> Laid:
     if p != 2:
         s.refuse("`normalize` by another norm than the Euclidean one")
     return s.along("l2norm", r.laid(input), dim, {"eps": number(eps)})
 
 
 @rule("roll")
-def roll(s: Scribe, r: Any, out: Tensor, input: Tensor, shifts: Any, dims: Any = None) -> Laid:
+def roll(s: Scribe, r: Reader, out: Tensor, input: Tensor, shifts: Any, dims: Any = None) -> Laid:
     x = r.laid(input)
     shifts, dims = (v if isinstance(v, list | tuple) else (v,) for v in (shifts, dims))
     for shift, dim in zip(shifts, dims, strict=True):
@@ -475,7 +595,9 @@ def roll(s: Scribe, r: Any, out: Tensor, input: Tensor, shifts: Any, dims: Any =
 
 
 def _reduced(how: str) -> Rule:
-    def told(s: Scribe, r: Any, out: Any, input: Tensor, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Any:
+    def told(
+        s: Scribe, r: Reader, out: Any, input: Tensor, dim: Any = None, keepdim: bool = False, **kwargs: Any
+    ) -> Any:
         dim = kwargs.get("axis", dim)
         if dim is None:
             s.refuse(f"`{how}` over the batch")
@@ -494,7 +616,7 @@ FUNCTIONS.update({name: _reduced(how) for name, how in {
 
 
 @rule("max", "min")
-def extreme(s: Scribe, r: Any, out: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
+def extreme(s: Scribe, r: Reader, out: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
     how = "max" if "max" in type(out).__name__ else "min"
     if args and isinstance(args[0], Tensor):
         s.refuse("`max` of two tensors")
@@ -505,7 +627,7 @@ def extreme(s: Scribe, r: Any, out: Any, input: Tensor, *args: Any, **kwargs: An
 
 
 @rule("chunk", "split", "unbind", "tensor_split", "split_with_sizes", "unsafe_chunk")
-def parts(s: Scribe, r: Any, out: Sequence[Tensor], x: Tensor, *args: Any, **kwargs: Any) -> list[Laid]:
+def parts(s: Scribe, r: Reader, out: Sequence[Tensor], x: Tensor, *args: Any, **kwargs: Any) -> list[Laid]:
     at = kwargs.get("dim", args[1] if len(args) > 1 else 0)
     if x.dim() > out[0].dim():  # unbind
         at = kwargs.get("dim", args[0] if args else 0) % x.dim()
@@ -516,7 +638,7 @@ def parts(s: Scribe, r: Any, out: Sequence[Tensor], x: Tensor, *args: Any, **kwa
 
 
 @rule("__getitem__")
-def item(s: Scribe, r: Any, out: Tensor, x: Tensor, index: Any) -> Laid:
+def item(s: Scribe, r: Reader, out: Tensor, x: Tensor, index: Any) -> Laid:
     index = list(index) if isinstance(index, tuple) else [index]
     real = sum(i is not None and i is not Ellipsis for i in index)
     if Ellipsis in [i for i in index if not isinstance(i, Tensor)]:
@@ -540,17 +662,17 @@ def item(s: Scribe, r: Any, out: Tensor, x: Tensor, index: Any) -> Laid:
 
 
 @rule("narrow")
-def narrow(s: Scribe, r: Any, out: Tensor, x: Tensor, dim: int, start: int, length: int) -> Laid:
+def narrow(s: Scribe, r: Reader, out: Tensor, x: Tensor, dim: int, start: int, length: int) -> Laid:
     return s.part(r.laid(x), dim % x.dim(), start, start + length)
 
 
 @rule("select")
-def select(s: Scribe, r: Any, out: Tensor, x: Tensor, dim: int, index: int) -> Laid:
+def select(s: Scribe, r: Reader, out: Tensor, x: Tensor, dim: int, index: int) -> Laid:
     return s.part(r.laid(x), dim % x.dim(), index % x.shape[dim], index % x.shape[dim] + 1).viewed(tuple(out.shape))
 
 
 @rule("index_select")
-def index_select(s: Scribe, r: Any, out: Tensor, x: Tensor, dim: int, index: Tensor) -> Laid:
+def index_select(s: Scribe, r: Reader, out: Tensor, x: Tensor, dim: int, index: Tensor) -> Laid:
     if id(index) not in r.known:
         s.refuse("an index that is computed")
     return s.taken(s.whole(r.laid(x)), dim % x.dim(), [int(i) for i in r.known[id(index)]])
@@ -566,7 +688,9 @@ SIGNS |= {f"{n}_": SIGNS[n] for n in ("add", "sub", "mul", "div")}
 
 
 def _signed(sign: str, turned: bool) -> Rule:
-    def told(s: Scribe, r: Any, out: Tensor, a: Any, b: Any = None, *, alpha: Any = 1, other: Any = None, **kwargs: Any) -> Laid:
+    def told(
+        s: Scribe, r: Reader, out: Tensor, a: Any, b: Any = None, *, alpha: Any = 1, other: Any = None, **kwargs: Any
+    ) -> Laid:
         b = other if b is None else b
         if kwargs or alpha != 1:
             s.refuse(f"`{sign}` with further settings")
@@ -582,24 +706,24 @@ FUNCTIONS.update({name: _signed(sign, name.startswith("__r") or name == "rsub") 
 
 
 @rule("cat", "concat", "concatenate")
-def cat(s: Scribe, r: Any, out: Tensor, tensors: Sequence[Tensor], dim: int = 0, **kwargs: Any) -> Laid:
+def cat(s: Scribe, r: Reader, out: Tensor, tensors: Sequence[Tensor], dim: int = 0, **kwargs: Any) -> Laid:
     return s.concat([r.laid(t) for t in tensors], kwargs.get("axis", dim))
 
 
 @rule("stack")
-def stack(s: Scribe, r: Any, out: Tensor, tensors: Sequence[Tensor], dim: int = 0) -> Laid:
+def stack(s: Scribe, r: Reader, out: Tensor, tensors: Sequence[Tensor], dim: int = 0) -> Laid:
     dim %= out.dim()
     laids = [s.whole(r.laid(t)) for t in tensors]
     return s.concat([x.viewed((*x.shape[:dim], 1, *x.shape[dim:])) for x in laids], dim)
 
 
 @rule("matmul", "bmm", "mm", "__matmul__")
-def matmul(s: Scribe, r: Any, out: Tensor, a: Tensor, b: Tensor) -> Laid:
+def matmul(s: Scribe, r: Reader, out: Tensor, a: Tensor, b: Tensor) -> Laid:
     return s.matmul(r.laid(a), r.laid(b))
 
 
 @rule("einsum")
-def einsum(s: Scribe, r: Any, out: Tensor, equation: str, *operands: Any) -> Laid:
+def einsum(s: Scribe, r: Reader, out: Tensor, equation: str, *operands: Any) -> Laid:
     tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
     if "." in equation or "->" not in equation:
         s.refuse("an `einsum` that does not name all axes")
@@ -607,8 +731,19 @@ def einsum(s: Scribe, r: Any, out: Tensor, equation: str, *operands: Any) -> Lai
 
 
 @rule("scaled_dot_product_attention")
-def attention(s: Scribe, r: Any, out: Tensor, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
-              dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False) -> Laid:  # fmt: skip
+def attention(
+    s: Scribe,
+    r: Reader,
+    out: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Laid:
     if is_causal or enable_gqa:
         s.refuse("attention that is causal or has groups of queries")
     q, k, v = (r.laid(t) for t in (query, key, value))

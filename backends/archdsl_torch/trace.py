@@ -7,7 +7,6 @@ Modules are seen as they are called and functions as PyTorch sees them, so what 
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archdsl.lift import NoEqual, Scribe
-from archdsl.lift.layout import Laid, LayoutFails, size
-from archdsl.lift.net import Port
+from archdsl.lifting import NoEqual, Scribe
+from archdsl.lifting.layout import Laid, LayoutFails, size
+from archdsl.lifting.net import Port
 from archdsl_torch.recognise import FUNCTIONS, IGNORED, Silent
 
 __all__ = ["Traced", "outputs_of", "trace"]
@@ -112,7 +111,7 @@ class _Reader(TorchFunctionMode):
             first = next((a for a in args if isinstance(a, Tensor)), None)
             laid = self.made.get(id(first)) if first is not None else None
             region.first = laid.port if laid is not None else None
-            region.plain = isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+            region.plain = type(module).__module__.startswith("torch.nn.")
             result = plain(module, *args, **kwargs)
             if first is not None and result is first and laid is not None and (p := _dropped(module)):
                 self.hold(first, self.scribe.same("droppath", laid, {"p": p}))
@@ -144,7 +143,7 @@ class _Reader(TorchFunctionMode):
                 laid = self.scribe.given(value[:1].numpy())
                 return Laid(laid.port, laid.axes, laid.dims, tuple(value.shape))
             return self.scribe.given(value.numpy())
-        self.scribe.refuse("a tensor that is no weight, buffer or value of the model")
+        raise NoEqual(self.scribe.module, "a tensor that is no weight, buffer or value of the model")
 
     # --- functions ---
 
@@ -152,7 +151,7 @@ class _Reader(TorchFunctionMode):
         kwargs = kwargs or {}
         name = _name(func)
         result = func(*args, **kwargs)
-        made = [t for t in _tensors(result)]
+        made = _tensors(result)
         if not made or name in IGNORED:
             return result
         given = [*_tensors(args), *_tensors(tuple(kwargs.values()))]
@@ -220,13 +219,15 @@ _CREATE = {"zeros", "ones", "full", "arange", "linspace", "tensor", "eye", "as_t
 
 
 def _on_cpu(kwargs: dict[str, Any], name: str, func: Any) -> dict[str, Any]:
-    return {"device": "cpu"} if name in _CREATE and name != "to" or "device" in kwargs else {}
+    return {"device": "cpu"} if (name in _CREATE and name != "to") or "device" in kwargs else {}
 
 
 def _real(value: Any, known: dict[int, Tensor]) -> Any:
     """Arguments with what is computed beside in the place of tensors without numbers."""
     if isinstance(value, Tensor):
-        return known.get(id(value), torch.empty(value.shape, dtype=value.dtype) if value.numel() < MOST_KNOWN else value)
+        return known.get(
+            id(value), torch.empty(value.shape, dtype=value.dtype) if value.numel() < MOST_KNOWN else value
+        )
     if isinstance(value, list | tuple):
         return type(value)(*(_real(v, known) for v in value)) if hasattr(value, "_fields") else type(value)(
             _real(v, known) for v in value)  # fmt: skip

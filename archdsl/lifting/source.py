@@ -95,5 +95,3 @@ def said(error: Exception) -> str:
     """What an exception says, on one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
-
-

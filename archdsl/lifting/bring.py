@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from archdsl.graph.elaborate import load
 from archdsl.graph.graph import Graph
-from archdsl.language.diagnostics import SpecError
+from archdsl.language.diagnostics import SpecError, refuse
 from archdsl.language.errors.lifting import LiftedDiffers, NoEqualHere
 from archdsl.language.source import Source
-from archdsl.lift.net import NoEqual, Weight
-from archdsl.lift.spec import Lifted
+from archdsl.lifting.net import NoEqual, Weight
+from archdsl.lifting.spec import Lifted
 from archdsl.weights import Origin, keys
 
 __all__ = ["Held", "Imported", "Model", "NoEquals", "bring"]
@@ -117,26 +117,26 @@ def _refused(found: Sequence[NoEqual], source: str) -> SpecError:
 
 
 def _read(source: str, text: str, name: str) -> Origin:
+    """The text as archdsl reads it."""
     program = load(Source(f"{name}.arch", text))
     found = [d for d in program.diagnostics if d.severity == "error"]
     model = next(iter(program.models), "")
-    if not found:
-        try:
-            return Origin.of(program, model, {}, None)
-        except SpecError as error:
-            found = list(error.diagnostics)
-    _differs(source, f"it would not be read: {found[0]}")
+    try:
+        refuse(found)
+        return Origin.of(program, model, {}, None)
+    except SpecError as error:
+        raise _different(source, f"it would not be read: {error.diagnostics[0]}") from None
 
 
 def _matched(source: str, graph: Graph, lifted: Lifted) -> dict[str, Weight]:
     """The weights of the graph, which stand in the order of its text as they were written."""
     wanted = keys(graph)
     if len(wanted) != len(lifted.weights):
-        _differs(source, f"it has {len(wanted)} weights, and the model {len(lifted.weights)} that are read")
+        raise _different(source, f"it has {len(wanted)} weights, and the model {len(lifted.weights)} that are read")
     found = dict(zip(wanted, lifted.weights, strict=True))
     for key, weight in found.items():
         if wanted[key].shape != weight.shape:
-            _differs(source, f"`{key}` is {wanted[key].shape}, and `{weight.name}` {weight.shape}")
+            raise _different(source, f"`{key}` is {wanted[key].shape}, and `{weight.name}` {weight.shape}")
     return found
 
 
@@ -144,13 +144,15 @@ def _compare(source: str, graph: Graph, held: Held) -> None:
     ours = sum(prod(weight.shape) for weight in keys(graph).values() if weight.trainable)
     read = held.parameters - sum(held.unread.values())
     if ours != read:
-        _differs(source, f"it has {ours:,} parameters, and the model {read:,} that are read")
+        raise _different(source, f"it has {ours:,} parameters, and the model {read:,} that are read")
     if not held.alive:
-        _differs(source, "its outputs are not finite, or do not depend on the input, so nothing can be said of them")
+        raise _different(
+            source, "its outputs are not finite, or do not depend on the input, so nothing can be said of them"
+        )
     if not held.outputs <= TOLERANCE:
-        _differs(source, f"outputs differ by {held.outputs:.1e} of the largest")
+        raise _different(source, f"outputs differ by {held.outputs:.1e} of the largest")
     if not held.gradients <= LOOSER * TOLERANCE:
-        _differs(source, f"gradients differ by {held.gradients:.1e} of the largest")
+        raise _different(source, f"gradients differ by {held.gradients:.1e} of the largest")
 
 
 def _promised(text: str, graph: Graph) -> str:
@@ -159,5 +161,5 @@ def _promised(text: str, graph: Graph) -> str:
     return f"{text.rstrip().removesuffix('}')}  expect params == {ours:_}\n}}\n"
 
 
-def _differs(source: str, what: str) -> NoReturn:
-    raise SpecError([LiftedDiffers(source, what).at(Source("source", source).span())])
+def _different(source: str, what: str) -> SpecError:
+    return SpecError([LiftedDiffers(source, what).at(Source("source", source).span())])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from archdsl.language.ops import OPS
@@ -13,21 +12,37 @@ from archdsl.language.schema import parameters
 from archdsl.language.source import Source
 from archdsl.language.syntax.format import format_text
 from archdsl.language.types import Dim
-from archdsl.lift.layout import Laid
-from archdsl.lift.literal import literal
-from archdsl.lift.net import Node, NoEqual, Port, Weight
-from archdsl.lift.outline import Body, Item, outline
-from archdsl.lift.phrase import WORDS, Apply, Flow, Hole, Named, Sign, Statement, _Listed, holes, phrased, shape_of, snake, steps_of
-from archdsl.lift.scribe import Scribe
-from archdsl.lift.solve import Param, solve
+from archdsl.lifting.layout import Laid
+from archdsl.lifting.literal import literal
+from archdsl.lifting.net import Node, NoEqual, Port, Weight
+from archdsl.lifting.outline import Body, outline, outputs_of
+from archdsl.lifting.phrase import (
+    WORDS,
+    Apply,
+    Flow,
+    Hole,
+    Listed,
+    Named,
+    Sign,
+    Statement,
+    holes,
+    phrased,
+    shape_of,
+    snake,
+    steps_of,
+)
+from archdsl.lifting.scribe import Scribe
+from archdsl.lifting.solve import Param, solve
 
 __all__ = ["Lifted", "written"]
 
 MOST_PARAMS = 8
-POSITIONAL = {"conv": 3, "conv_transpose": 3, "dense": 1, "maxpool": 2, "avgpool": 2, "groupnorm": 1, "dropout": 1, "droppath": 1,
-              "pow": 1, "split": 1, "slice": 2, "take": 1, "softmax": 1, "pad": 1, "clip": 2, "reshape": 1, "permute": 1, "unfold": 3,
-              "reduce": 2, "einsum": 1, "param": 1, "zeros": 1, "ones": 1, "const": 1, "pad_channels": 1, "leaky_relu": 1,
-              "elu": 1, "l2norm": 1, "standardize": 1, "roll": 1}  # fmt: skip
+POSITIONAL = {  # arguments of an op that are written without their names
+    "conv": 3, "conv_transpose": 3, "dense": 1, "maxpool": 2, "avgpool": 2, "groupnorm": 1, "dropout": 1, "droppath": 1,
+    "pow": 1, "split": 1, "slice": 2, "take": 1, "softmax": 1, "pad": 1, "clip": 2, "reshape": 1, "permute": 1,
+    "unfold": 3, "reduce": 2, "einsum": 1, "param": 1, "zeros": 1, "ones": 1, "const": 1, "pad_channels": 1,
+    "leaky_relu": 1, "elu": 1, "l2norm": 1, "standardize": 1, "roll": 1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,8 +55,8 @@ class Lifted:
 
 @dataclass(eq=False)
 class _Block:
-    """name: its own. params: what it takes. first: the body that its text is made of. exprs: what stands for each of its
-    open numbers.
+    """name: its own. params: what it takes. statements: of the body that its text is made of. exprs: what stands for
+    each of its open numbers.
     """
 
     name: str
@@ -129,8 +144,10 @@ class _Writer:
         rows = [self._holes(b) for b in group]
         labels = [hole.label for hole in rows[0]]
         columns = [tuple(row[i].value for row in rows) for i in range(len(labels))]
-        return solve(labels, columns, [self.scribe.channels.get(b.inputs[0]) for b in group], [self.scribe.channels.get(b.outputs[0]) for b in group],
-                     {*self.taken, *self.used})  # fmt: skip
+        channels = self.scribe.channels
+        given = [channels.get(b.inputs[0]) for b in group]
+        made = [channels.get(b.outputs[0]) for b in group]
+        return solve(labels, columns, given, made, {*self.taken, *self.used})
 
     def _block(self, cls: str, group: list[Body]) -> None:
         params, exprs = self._solved(group)
@@ -159,13 +176,9 @@ class _Writer:
     # --- text ---
 
     def _block_text(self, block: _Block) -> str:
-        params = ", ".join(p.name if p.default is None else f"{p.name}={literal(p.default)}" for p in block.params)
         texts = iter(block.exprs)
         lines = [f"{', '.join(s.names)} = {self._text(s.value, texts)}" for s in block.statements]
-        head = f"block {block.name}({params})" if params else f"block {block.name}"
-        body = self._signature(block)
-        lines = [re.sub(r"\bx(\d+)\b", r"x\1", line) for line in lines]
-        return "\n".join([f"# {block.doc}.", f"{body or head} {{", *lines, "}"])
+        return "\n".join([f"# {block.doc}.", f"{self._signature(block)} {{", *lines, "}"])
 
     def _signature(self, block: _Block) -> str:
         first = next(b for b in self.block_of if self.block_of[b] is block)
@@ -176,8 +189,7 @@ class _Writer:
     def _model_text(self) -> str:
         sizes = [node.settings["shape"] for node in self.scribe.inputs]
         statements, stage, lines = self.statements[self.model], None, list[str]()
-        inner = [s for s in statements]
-        for s in inner:
+        for s in statements:
             texts = iter([literal(hole.value) for hole in holes(s.value)])
             value = self._text(s.value, texts)
             is_param = isinstance(s.value, Apply) and isinstance(s.value.of, Node) and not s.value.of.inputs
@@ -203,8 +215,8 @@ class _Writer:
 
     def _named_end(self, port: Port, statements: list[Statement]) -> str:
         for s in statements:
-            item = s.value.step.of if isinstance(s.value, Flow) else getattr(s.value, "of", None)
-            outs = item.outputs if isinstance(item, Body) else tuple(Port(item, i) for i in range(item.outputs))
+            step = s.value.step if isinstance(s.value, Flow) else s.value
+            outs = outputs_of(step.of) if isinstance(step, Apply | Sign) else ()
             if port in outs:
                 return s.names[outs.index(port)]
         raise NoEqual("", "an output that is an input")
@@ -214,7 +226,7 @@ class _Writer:
         match value:
             case Named():
                 return value.name
-            case _Listed():
+            case Listed():
                 return f"[{', '.join(item.name for item in value.items)}]"
             case Hole():
                 return next(texts)
@@ -253,13 +265,15 @@ class _Writer:
             told = {p.name: next(texts) for p in block.params}
             given = [f"x{i + 2}={t}" for i, t in enumerate(tensors)]
             defaults = {p.name: literal(p.default) for p in block.params if p.default is not None}
-            shown = _arguments(told, defaults, 0 if tensors else 2)
+            shown = _arguments(told, defaults, 0 if tensors else 3)
             return f"{block.name}({', '.join([*given, *shown])})" if given or shown else block.name
         node = step.of
         told = {name: _setting(v, texts) for name, v in step.settings.items()}
         named = OPS[node.op]
         defaults = {p.name: _default(p.default) for p in parameters(named)}
-        shown = _arguments(told, defaults, POSITIONAL.get(node.op, 0))
+        order = [p.name for p in parameters(named)]
+        first = POSITIONAL.get(node.op, 0) if [*told][:1] == order[:1] else 0
+        shown = _arguments(told, defaults, first)
         if node.kind == "call":
             pattern = [shown.pop(0)] if node.op == "einsum" else []
             return f"{node.op}({', '.join([*pattern, *tensors, *shown])})"
@@ -296,7 +310,7 @@ def _wrapped(text: str, needed: bool) -> str:
 
 
 def _labels(model: Body) -> Any:
-    """What stage an item of the model belongs to: the first name of its module, or the second where the first has all."""
+    """What stage an item of the model belongs to: the first name of its module, or the second where many share it."""
     items = model.items
     paths = {id(i): [p for p in i.region.path.split(".") if p] for i in items}
     heads = [p[0] for p in paths.values() if p]
@@ -307,7 +321,7 @@ def _labels(model: Body) -> Any:
         path = paths[id(item)]
         if path:
             parts = path[:2] if path[0] in deep and len(path) > 1 else path[:1]
-            label = parts[-1] if not parts[-1].isdigit() else "".join(parts)
+            label = next(p for p in [*reversed(parts), "stage"] if not p.isdigit())
             current["label"] = snake(label) if not label[0].isdigit() else f"stage{label}"
         found[id(item)] = current["label"]
     return lambda item: found[id(item)]

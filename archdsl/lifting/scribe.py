@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from archdsl.lift.layout import Atom, Group, Laid, LayoutFails, atoms, flat, pattern, refined, size
-from archdsl.lift.net import Node, NoEqual, Port, Region, Weight
+from archdsl.lifting.layout import Atom, Group, Laid, atoms, flat, pattern, refined, size
+from archdsl.lifting.net import Node, NoEqual, Port, Region, Weight
 
 __all__ = ["Scribe"]
 
@@ -161,7 +161,9 @@ class Scribe:
 
     def whole(self, x: Laid) -> Laid:
         """The same with nothing stretched but over the batch."""
-        short = [i for i, (g, n) in enumerate(zip(x.dims, x.shape, strict=True)) if not g and n not in (1, self.batch.size)]
+        short = [
+            i for i, (g, n) in enumerate(zip(x.dims, x.shape, strict=True)) if not g and n not in (1, self.batch.size)
+        ]
         if not short:
             return x
         parts = {i: Atom(x.shape[i]) for i in short}
@@ -201,10 +203,15 @@ class Scribe:
         groups = [self._batchless(group) for group in x.dims]
         groups = [g for g, d in zip(groups, x.dims, strict=True) if g or self.batch not in d]
         filled = [g for g in groups if g]
-        if isinstance(x.port, Port) and sorted(map(id, flat(filled))) == sorted(map(id, flat(x.axes))):
-            if all(axis in filled for axis in x.axes):
-                return x
-        return self.lay(x, filled or [()])
+        same = sorted(map(id, flat(filled))) == sorted(map(id, flat(x.axes)))
+        if isinstance(x.port, Port) and same and all(axis in filled for axis in x.axes):
+            return x
+        order = {atom: place for place, atom in enumerate(flat(x.axes))}
+        return self.lay(x, sorted(filled, key=lambda g: order[g[0]]) or [()])
+
+    def _fresh(self, x: Laid) -> Laid:
+        """The same with atoms of its own: two readers of one tensor may have its axes in different places."""
+        return x.swapped({a: (Atom(a.size),) for a in flat(x.axes)})
 
     # --- layers ---
 
@@ -228,7 +235,9 @@ class Scribe:
             x = self.lay(x, [g for g in x.axes if g])
         return replace(x, port=self._node(op, "op", [x], settings or {}))
 
-    def normed(self, op: str, x: Laid, settings: Mapping[str, Any], weights: Sequence[tuple[str, Sequence[int]]]) -> Laid:
+    def normed(
+        self, op: str, x: Laid, settings: Mapping[str, Any], weights: Sequence[tuple[str, Sequence[int]]]
+    ) -> Laid:
         """A norm, or a factor a channel, over planes."""
         x = self.planes(x)
         return replace(x, port=self._node(op, "op", [x], settings, weights=tuple(self._weight(*w) for w in weights)))
@@ -287,6 +296,10 @@ class Scribe:
         new = tuple(g for i, g in enumerate(left) if keep or i not in gone)
         if not isinstance(x.port, Port):
             x = self.natural(x)
+        if not dropped:
+            if how in ("var", "std"):
+                self.refuse("a variance of one number")
+            return self._made(x.port, x.axes, new, shape)
         inside = [all(a in dropped for a in axis) and bool(axis) for axis in x.axes]
         rest = [() if whole else axis for axis, whole in zip(x.axes, inside, strict=True)]
         if 2 <= len(x.axes) <= 4 and inside == [False, *[True] * (len(x.axes) - 1)] and how in ("mean", "max"):
@@ -298,7 +311,9 @@ class Scribe:
         kept = tuple(g for g, before in zip(rest, x.axes, strict=True) if g or not before or keep)
         if not keep:
             names = pattern(x.axes, kept)[0]
-        return self._made(self._node("reduce", "op", [x], {"pattern": names, "how": how, **sizes}), kept or ((),), new, shape)
+        return self._made(
+            self._node("reduce", "op", [x], {"pattern": names, "how": how, **sizes}), kept or ((),), new, shape
+        )
 
     def part(self, x: Laid, dim: int, start: int, stop: int, step: int = 1) -> Laid:
         """`x[start:stop:step]` along an axis of the framework."""
@@ -371,7 +386,7 @@ class Scribe:
         """`x * 2`, or with `first` `2 * x`."""
         if not isinstance(x.port, Port):
             x = self.lay(x, [g for g in x.axes if g])
-        if sign in "+-" and number == 0 and not (first and sign == "-") or (sign in "*/" and number == 1 and not (
+        if (sign in "+-" and number == 0 and not (first and sign == "-")) or (sign in "*/" and number == 1 and not (
             first and sign == "/")):  # fmt: skip
             return x
         return replace(x, port=self._node(sign, "number", [x], {"number": _number(number), "first": first}))
@@ -379,14 +394,14 @@ class Scribe:
     def binary(self, sign: str, a: Laid, b: Laid) -> Laid:
         """`a + b`, each stretched to the other; also "maximum" and "minimum"."""
         for x, y, first in ((a, b, False), (b, a, True)):
-            if isinstance(y.port, _Known) and y.port.values.size == 1 and len(y.shape) <= len(x.shape):
-                if sign not in ("maximum", "minimum") and not isinstance(x.port, _Known):
-                    return self.number(sign, x, y.port.values.reshape(-1)[0], first)
+            one = isinstance(y.port, _Known) and y.port.values.size == 1 and len(y.shape) <= len(x.shape)
+            if one and sign not in ("maximum", "minimum") and not isinstance(x.port, _Known):
+                return self.number(sign, x, y.port.values.reshape(-1)[0], first)
         a, b, dims, shape = self._met(a, b)
         order = [a, b] if isinstance(a.port, Port) else [b, a]
         led = max(order, key=lambda x: len({*flat(x.axes)}))
         every = {*flat(a.axes), *flat(b.axes)}
-        goal = [g for g in led.axes]
+        goal = list(led.axes)
         if {*flat(led.axes)} != every or not isinstance(led.port, Port):
             goal = [g for d in dims if (g := self._batchless(d))]
         for x in (a, b):  # an axis of which one side has a part alone is taken apart
@@ -399,6 +414,7 @@ class Scribe:
 
     def _met(self, a: Laid, b: Laid) -> tuple[Laid, Laid, list[Group], list[int]]:
         """Both with the same atoms where they meet, and the axes of what comes out."""
+        b = self._fresh(b)
         rank = max(len(a.dims), len(b.dims))
         for i in range(1, rank + 1):
             if i <= min(len(a.dims), len(b.dims)) and a.dims[-i] and b.dims[-i]:
@@ -421,7 +437,9 @@ class Scribe:
         """x laid for an operation whose result has the axes `goal`, with ones where it is stretched."""
         own = {*flat(x.axes)}
         wanted = [tuple(m for m in axis if m in own) for axis in goal]
-        while len(wanted) > 1 and not wanted[-1] and len(goal) <= 3 and len([w for w in wanted if w]) <= 1 and wanted[0]:
+        while (
+            len(wanted) > 1 and not wanted[-1] and len(goal) <= 3 and len([w for w in wanted if w]) <= 1 and wanted[0]
+        ):
             wanted.pop()  # [c] counts as [c, 1, 1]
         if x.axes == tuple(goal) and isinstance(x.port, Port):
             return x
@@ -455,14 +473,11 @@ class Scribe:
         total = sum(x.shape[dim] for x in xs)
         new = atoms(total)
         port = self._node("concat", "call", ready, {"axis": order.index(dim)})
-        first = ready[0]
-        axes = [new if i == dim else self._batchless(first.dims[i]) for i in order]
-        dims = [new if i == dim else max((x.dims[i] for x in ready), key=len) for i in range(len(first.dims))]
-        dims = [new if i == dim else (led.dims[i] if self.batch in led.dims[i] else first.dims[i]) for i in range(len(dims))]
+        dims = [
+            new if i == dim else led.dims[i] or max((x.dims[i] for x in ready), key=len) for i in range(len(led.dims))
+        ]
         shape = [total if i == dim else max(x.shape[i] for x in xs) for i in range(len(dims))]
         axes = [new if i == dim else self._batchless(dims[i]) for i in order]
-        ready_names = {id(a) for a in flat(axes)}
-        assert ready_names >= {id(a) for a in flat(g for g in dims) if a is not self.batch}
         return self._made(port, axes, dims, shape)
 
     def matmul(self, a: Laid, b: Laid) -> Laid:
@@ -480,7 +495,7 @@ class Scribe:
         """Products summed over named axes of the framework, a letter each."""
         inputs, _, out = text.replace(" ", "").partition("->")
         sides = inputs.split(",")
-        xs = [self.whole(x) for x in xs]
+        xs = [self._fresh(self.whole(x)) for x in xs]
         groups: dict[str, Group] = {}
         for _ in range(2):  # the second time all are split alike
             for i, side in enumerate(sides):
@@ -511,14 +526,16 @@ class Scribe:
             laid.append(x)
             texts.append(" ".join(axis_names[g] for g in x.axes))
         dims = [groups[letter] for letter in out]
-        shape = [next(x.shape[s.index(letter)] for x, s in zip(xs, sides, strict=True)
-                      if letter in s and (x.dims[s.index(letter)] or not groups[letter])) for letter in out]  # fmt: skip
+        sizes = [0] * len(out)
+        for x, side in zip(xs, sides, strict=True):
+            for place, letter in enumerate(out):
+                if letter in side:
+                    sizes[place] = max(sizes[place], x.shape[side.index(letter)])
         axes = [g for d in dims if (g := self._batchless(d))]
         if any(g not in axis_names for g in axes) or not axes:
             self.refuse("a product over axes that the language cannot name")
         text = f"{', '.join(texts)} -> {' '.join(axis_names[g] for g in axes)}"
-        return self._made(self._node("einsum", "call", laid, {"pattern": text}), axes, dims, shape)
-
+        return self._made(self._node("einsum", "call", laid, {"pattern": text}), axes, dims, sizes)
 
 
 def _inside(region: Region, outer: Region) -> bool:

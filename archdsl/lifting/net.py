@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Node", "NoEqual", "Port", "Region", "Weight", "reached"]
+__all__ = ["NoEqual", "Node", "Port", "Region", "Weight", "reached"]
 
 
 class NoEqual(Exception):

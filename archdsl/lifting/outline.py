@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from archdsl.lift.net import Node, Port, Region, reached
+from archdsl.lifting.net import Node, Port, Region, reached
 
 __all__ = ["Body", "Item", "inputs_of", "outline", "outputs_of"]
 

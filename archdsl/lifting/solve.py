@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from archdsl.lift.literal import literal
+from archdsl.lifting.literal import literal
 
 __all__ = ["Param", "solve"]
 
@@ -20,7 +20,7 @@ Column = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter of a block. label: what kind of number it is. values: in each place. default: None where it has none."""
+    """A parameter of a block. label: what kind of number it is. values: in each place. default: where it has one."""
 
     name: str
     label: str
@@ -90,5 +90,9 @@ def _of(column: Column, known: Sequence[tuple[str, Column]]) -> str:
                 return name
             if ratio.denominator == 1:
                 return f"{ratio}*{name}"
-            return f"{name}/{ratio.denominator}" if ratio.numerator == 1 else f"{ratio.numerator}*{name}/{ratio.denominator}"
+            return (
+                f"{name}/{ratio.denominator}"
+                if ratio.numerator == 1
+                else f"{ratio.numerator}*{name}/{ratio.denominator}"
+            )
     return ""

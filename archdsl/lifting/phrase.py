@@ -1,4 +1,4 @@
-"""Bodies as statements: expressions whose numbers are still open, for bodies that differ in these to become one block."""
+"""Bodies as statements: expressions whose numbers are still open, so that bodies may become one block."""
 
 from __future__ import annotations
 
@@ -9,17 +9,32 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from archdsl.language.ops import OPS
-from archdsl.language.schema import parameters
-from archdsl.language.types import Dim
-from archdsl.lift.net import Node, Port
-from archdsl.lift.outline import Body, Item, inputs_of, outputs_of
+from archdsl.lifting.net import Node, Port
+from archdsl.lifting.outline import Body, Item, inputs_of, outputs_of
 
-__all__ = ["Apply", "Expr", "Flow", "Hole", "Named", "Sign", "Statement", "holes", "labelled", "phrased", "shape_of", "snake", "steps_of"]
+__all__ = [
+    "Apply",
+    "Expr",
+    "Flow",
+    "Hole",
+    "Listed",
+    "Named",
+    "Sign",
+    "Statement",
+    "holes",
+    "labelled",
+    "phrased",
+    "shape_of",
+    "snake",
+    "steps_of",
+]
 
-WORDS = {"in", "out", "if", "else", "for", "and", "or", "not", "true", "false", "use", "block", "model", "recipe", "input", "output",
-         "expect", "within", "of", "range", "zip", "enumerate", "len", "min", "max", "sum", "abs", "round", "floor",
-         "ceil", "sqrt", "exp", "log", "log2", "sin", "cos", "share", "c", "k", "n"}  # fmt: skip
+WORDS = {  # no name of a value
+    "in", "out", "if", "else", "for", "and", "or", "not", "true", "false", "use", "block", "model", "recipe", "input",
+    "output", "expect", "within", "of",
+    "range", "zip", "enumerate", "len", "min", "max", "sum", "abs", "round", "floor",
+    "ceil", "sqrt", "exp", "log", "log2", "sin", "cos", "share", "c", "k", "n", "image", "language",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,14 @@ class Sign:
     right: Expr | Hole
 
 
-Expr = Named | Flow | Sign | Apply
+@dataclass(eq=False)
+class Listed:
+    """Several outputs."""
+
+    items: list[Named]
+
+
+Expr = Named | Flow | Sign | Apply | Listed
 
 
 @dataclass(eq=False)
@@ -136,8 +158,8 @@ class _Phrases:
         if len(outputs) == 1 and self.done and self.done[-1].names == [self.named.get(outputs[0])]:
             self.done[-1].names = ["out"]
             return
-        listed = [Named(self.named[port]) for port in outputs]
-        self.done.append(Statement(["out"], listed[0] if len(listed) == 1 else _Listed(listed)))
+        listed: list[Named] = [Named(self.named[port]) for port in outputs]
+        self.done.append(Statement(["out"], Listed(listed) if len(listed) > 1 else listed[0]))
 
     def _consumer(self, item: Item) -> Item | None:
         """What alone reads the one output of an item."""
@@ -154,17 +176,13 @@ class _Phrases:
             return False
         port = outputs_of(item)[0]
         if isinstance(reader, Body) or reader.kind in ("op", "number"):
-            return inputs_of(reader)[0] == port and not self._crosses(item, reader)
-        return isinstance(item, Node) and self._small(item) and not self._crosses(item, reader)
-
-    def _crosses(self, item: Item, reader: Item) -> bool:
-        """Kept for statements whose order would matter; nothing of a spec depends on it."""
-        return False
+            return inputs_of(reader)[0] == port
+        return isinstance(item, Node) and self._small(item)
 
     def _small(self, item: Node) -> bool:
         """Whether an item is short enough to stand in a sum or a call."""
         sources = [self.maker.get(port) for port in item.inputs]
-        return not any(s is not None and self._inline(s) for s in sources) and item.kind != "call" or not item.inputs
+        return (not any(s is not None and self._inline(s) for s in sources) and item.kind != "call") or not item.inputs
 
     def _state(self, item: Item) -> None:
         value = self._made(item)
@@ -173,7 +191,9 @@ class _Phrases:
         if len(ports) == 1:
             names = [self.names.new(wanted)]
         else:
-            names = [self.names.new(f"{wanted}{i + 1}" if self.uses[p] else f"_{wanted}{i + 1}") for i, p in enumerate(ports)]
+            names = [
+                self.names.new(f"{wanted}{i + 1}" if self.uses[p] else f"_{wanted}{i + 1}") for i, p in enumerate(ports)
+            ]
         self.named.update(zip(ports, names, strict=True))
         self.done.append(Statement(names, value, self.stage_of(item) if self.stage_of else ""))
 
@@ -209,11 +229,6 @@ class _Phrases:
             left, right = map(self._read, item.inputs)
             return Sign(item, item.op, left, right)
         return Apply(item, labelled(settings), [self._read(p) for p in item.inputs])
-
-
-@dataclass(eq=False)
-class _Listed:
-    items: list[Named]
 
 
 def steps_of(value: Any) -> Iterator[Apply | Sign]:
@@ -264,7 +279,7 @@ def shape_of(value: Any, blocks: Mapping[Body, str]) -> str:
             return f"{shape_of(value.main, blocks)}->{shape_of(value.step, blocks)}"
         case Sign():
             return f"({shape_of(value.left, blocks)}{value.sign}{shape_of(value.right, blocks)})"
-        case _Listed():
+        case Listed():
             return f"[{','.join(item.name for item in value.items)}]"
         case Apply():
             name = blocks[value.of] if isinstance(value.of, Body) else value.of.op
