@@ -238,8 +238,11 @@ class Scribe:
     def normed(
         self, op: str, x: Laid, settings: Mapping[str, Any], weights: Sequence[tuple[str, Sequence[int]]]
     ) -> Laid:
-        """A norm, or a factor a channel, over planes."""
-        x = self.planes(x)
+        """A norm, or a factor a channel, over planes; a batch norm over whatever is merged with the batch, too."""
+        x = self.whole(x)
+        rest = self._batchless(flat(g for i, g in enumerate(x.dims) if i != 1))
+        merged = op == "bn" and self.batch in x.dims[0] and len(x.dims[0]) > 1
+        x = self.lay(x, [x.dims[1], rest]) if merged else self.planes(x)
         return replace(x, port=self._node(op, "op", [x], settings, weights=tuple(self._weight(*w) for w in weights)))
 
     def last_axis(self, op: str, x: Laid, settings: Mapping[str, Any],
@@ -443,7 +446,12 @@ class Scribe:
             wanted.pop()  # [c] counts as [c, 1, 1]
         if x.axes == tuple(goal) and isinstance(x.port, Port):
             return x
-        if len(wanted) == 1 and len(goal) > 1 and x.axes == (wanted[0], *[()] * (len(goal) - 1)):
+        if (
+            isinstance(x.port, Port)
+            and len(wanted) == 1
+            and len(goal) > 1
+            and x.axes == (wanted[0], *[()] * (len(goal) - 1))
+        ):
             return x
         if not wanted[0] and goal and goal[0] and sign not in "*/**":
             laid = self.lay(x, wanted)

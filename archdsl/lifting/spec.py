@@ -265,29 +265,29 @@ class _Writer:
             told = {p.name: next(texts) for p in block.params}
             given = [f"x{i + 2}={t}" for i, t in enumerate(tensors)]
             defaults = {p.name: literal(p.default) for p in block.params if p.default is not None}
-            shown = _arguments(told, defaults, 0 if tensors else 3)
+            shown = _arguments(told, defaults, [] if tensors else [*told][:3])
             return f"{block.name}({', '.join([*given, *shown])})" if given or shown else block.name
         node = step.of
         told = {name: _setting(v, texts) for name, v in step.settings.items()}
         named = OPS[node.op]
         defaults = {p.name: _default(p.default) for p in parameters(named)}
         order = [p.name for p in parameters(named)]
-        first = POSITIONAL.get(node.op, 0) if [*told][:1] == order[:1] else 0
-        shown = _arguments(told, defaults, first)
+        shown = _arguments(told, defaults, order[: POSITIONAL.get(node.op, 0)])
         if node.kind == "call":
             pattern = [shown.pop(0)] if node.op == "einsum" else []
             return f"{node.op}({', '.join([*pattern, *tensors, *shown])})"
         return f"{node.op}({', '.join(shown)})" if shown else node.op
 
 
-def _arguments(told: dict[str, str], defaults: dict[str, str], positional: int) -> list[str]:
-    """The arguments of a call, those left out that say what is so anyway."""
+def _arguments(told: dict[str, str], defaults: dict[str, str], bare: Sequence[str]) -> list[str]:
+    """The arguments of a call, those left out that say what is so anyway. bare: the first ones that need no name."""
     shown, still = [], True
     for place, (name, text) in enumerate(told.items()):
         if defaults.get(name) == text:
             still = False
             continue
-        shown.append(text if still and place < positional else f"{name}={text}")
+        still = still and place < len(bare) and bare[place] == name
+        shown.append(text if still else f"{name}={text}")
     return shown
 
 

@@ -655,6 +655,10 @@ def item(s: Scribe, r: Reader, out: Tensor, x: Tensor, index: Any) -> Laid:
                 laid = s.part(laid, dim, start, stop, step)
         elif isinstance(i, int):
             laid = s.part(laid, dim, i % n, i % n + 1)
+        elif isinstance(i, Tensor) and id(i) in r.known and not i.is_floating_point() and i.dtype != torch.bool:
+            if any(isinstance(other, Tensor) and other is not i for other in index):
+                s.refuse("an index of several tensors")
+            laid = s.taken(laid, dim, [int(m) % n for m in r.known[id(i)].reshape(-1)])
         else:
             s.refuse("an index that is a tensor")
         dim += 1
@@ -703,6 +707,11 @@ def _signed(sign: str, turned: bool) -> Rule:
 
 
 FUNCTIONS.update({name: _signed(sign, name.startswith("__r") or name == "rsub") for name, sign in SIGNS.items()})
+
+
+@rule("addcmul")
+def addcmul(s: Scribe, r: Reader, out: Tensor, input: Tensor, a: Tensor, b: Tensor, *, value: Any = 1) -> Laid:
+    return s.binary("+", r.laid(input), s.number("*", s.binary("*", r.laid(a), r.laid(b)), value))
 
 
 @rule("cat", "concat", "concatenate")

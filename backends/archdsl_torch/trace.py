@@ -161,7 +161,7 @@ class _Reader(TorchFunctionMode):
             rule = FUNCTIONS.get(name)
             if rule is None:
                 self.scribe.refuse(f"`{name}`")
-            told = rule(self.scribe, self, result, *args, **kwargs)
+            told = rule(self.scribe, self, result, *args, **{k: v for k, v in kwargs.items() if k != "out"})
             laids = list(told) if isinstance(told, list | tuple) else [told]
             for tensor, laid in zip(made, laids, strict=True):
                 self.hold(tensor, laid)
