@@ -227,7 +227,7 @@ def test_fractions_are_arguments() -> None:
         assert torch.equal(model.eval()(x), other.eval()(x)), f"{name}={value}"
 
 
-QUICK = ("lenet5", "mobilenetv2", "wrn16_8", "shufflenet", "squeezenet", "kth_aa_resnet34", "report2021_attention56")
+QUICK = ("lenet5", "mobilenetv2", "shufflenet", "kth_aa_resnet34", "report2021_attention56")
 
 
 @pytest.mark.more

@@ -77,6 +77,7 @@ def test_a_repeat_costs_as_often_as_it_is_there(flow: str, times: int) -> None:
 
 
 @given(structured_specs())
+@settings(max_examples=settings.default.max_examples // 3)
 def test_setting_a_repeat_renames_nothing(spec: Spec) -> None:
     """Paths come from the text: other repeats add weights to chains, and rename nothing."""
     assume(spec.settings and not re.search(r"\w > 1", spec.text))  # where nothing is decided by a count
