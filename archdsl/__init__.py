@@ -4,6 +4,7 @@
     compile(spec)   readable source for a framework
     load(spec)      the built network
     lift(network)   the spec of a framework's network
+    sizes(spec)     which sizes it takes, and its figures as formulas of them
 
 The same as the command line (`archdsl --help`). Importing this imports nothing else: what a function needs is
 loaded when it is called.
@@ -12,11 +13,11 @@ loaded when it is called.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archdsl.api import check, compile, lift, load
+    from archdsl.api import check, compile, lift, load, sizes
     from archdsl.language.diagnostics import SpecError
     from archdsl.language.version import __version__ as __version__
 
-__all__ = ["SpecError", "check", "compile", "lift", "load"]
+__all__ = ["SpecError", "check", "compile", "lift", "load", "sizes"]
 
 _HOMES = {"SpecError": "archdsl.language.diagnostics", "__version__": "archdsl.language.version"}
 

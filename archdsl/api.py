@@ -21,9 +21,12 @@ from archdsl.language.source import Source
 
 if TYPE_CHECKING:
     from archdsl.graph.elaborate import Program
+    from archdsl.graph.sizes import Family
     from archdsl.lifting import Imported, Model
 
-__all__ = ["MissingExtra", "check", "compile", "elaborated", "exports", "find", "lift", "load", "needs", "open_model"]
+__all__ = [
+    "MissingExtra", "check", "compile", "elaborated", "exports", "find", "lift", "load", "needs", "open_model", "sizes",
+]  # fmt: skip
 
 Spec = str | Path | Source
 Settings = Mapping[str, object]
@@ -200,6 +203,27 @@ def needs(extra: str) -> Iterator[None]:
         if (error.name or "archdsl").startswith("archdsl"):
             raise
         raise MissingExtra(f'this needs {error.name}, which is not installed: pip install "archdsl[{extra}]"') from None
+
+
+def sizes(
+    spec: Spec,
+    model: str | None = None,
+    settings: Settings | None = None,
+    input: str | None = None,
+    features: str | None = None,
+) -> Family:
+    """A model at all sizes of its inputs: which it takes, and its figures as formulas of them.
+
+    Raises SpecError where the spec is wrong at every size that was looked at.
+    """
+    from archdsl.graph.elaborate import elaborate
+    from archdsl.graph.sizes import family
+
+    program, name = open_model(spec, model)
+    result = elaborate(program, name, _texts(settings), input, features)
+    if not result.inputs:
+        raise SpecError(_in_order(result.diagnostics))
+    return family(program, name, result.inputs, _texts(settings), features)
 
 
 def _open(spec: Spec, model: str | None) -> tuple[Program, str | None]:

@@ -29,7 +29,8 @@ ROOMS: dict[str, list[set[str]]] = {  # inside a wing, likewise
         {"diagnostics"},
         {"errors"},
         {"expr"},
-        {"types", "resources", "version"},
+        {"traced", "resources", "version"},
+        {"types"},
         {"schema"},
         {"syntax", "ops", "recipe"},
     ],
@@ -39,7 +40,7 @@ ROOMS: dict[str, list[set[str]]] = {  # inside a wing, likewise
         {"passes"},
         {"elaborate"},
         {"cost", "build"},
-        {"contracts"},
+        {"contracts", "sizes"},
     ],
 }
 MOST_DOORS = 12

@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "command", "complete_parser", "parse"]
 COMMANDS = {
     "check": ("commands", "say everything that is wrong with specs"),
     "show": ("commands", "show a model's outputs, parameters, multiply-adds and memory"),
+    "sizes": ("sizes", "say which sizes a model takes, and its figures as formulas of them"),
     "draw": ("commands", "draw a model: svg and dot always, png and pdf where an engine can"),
     "compile": ("commands", "compile a model to readable source"),
     "train": ("training", "train a model on images; leave weights, metrics and all that made them in a folder"),

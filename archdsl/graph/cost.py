@@ -243,7 +243,7 @@ def params(graph: Graph) -> int:
     return totals[graph].params
 
 
-def cost(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer_states: int = 1) -> Cost:
+def cost(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer_states: int = 1, peaks: bool = True) -> Cost:
     """Count a model.
 
     Training memory is the activations that the backward pass needs (each kept tensor once, the batch
@@ -254,7 +254,8 @@ def cost(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer_states:
     precision), or float64 where `dtype` is. What an op needs only while it runs (workspaces, layout
     copies) is left out: it is the framework's choice. An index of max pooling counts as one number.
 
-    batch: examples, at least 1. dtype: one of `DTYPES`. Raises ValueError for others.
+    batch: examples, at least 1. dtype: one of `DTYPES`. Raises ValueError for others. peaks: whether the memory of
+    inference is wanted; without it, less is decided by sizes.
 
     >>> cost(tiny).params, cost(tiny).macs
     (2882, 108192)
@@ -263,7 +264,7 @@ def cost(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer_states:
     """
     found: dict[Graph, BodyCost] = {}
     for body in bodies(graph):
-        found[body] = _body_cost(body, found)
+        found[body] = _body_cost(body, found, peaks)
     return _whole(graph, found, batch, dtype, optimizer_states)
 
 
@@ -294,12 +295,11 @@ def _kept_in_all(graph: Graph, whole: BodyCost) -> int:
 Origins = Mapping[str, tuple[Ref, ...]]
 
 
-def _body_cost(body: Graph, known: Mapping[Graph, BodyCost]) -> BodyCost:
+def _body_cost(body: Graph, known: Mapping[Graph, BodyCost], peaks: bool) -> BodyCost:
     nodes = _counts(body, lambda call: known[call.body].total)
     origins = _origins(body, known)
-    return BodyCost(
-        sum(nodes.values(), Price()), nodes, _kept_body(body, known, origins), _peak_body(body, known, origins)
-    )
+    peak = _peak_body(body, known, origins) if peaks else 0
+    return BodyCost(sum(nodes.values(), Price()), nodes, _kept_body(body, known, origins), peak)
 
 
 def _counts(body: Graph, of_call: Callable[[Call], Price]) -> dict[str, Price]:

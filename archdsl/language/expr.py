@@ -80,6 +80,8 @@ class Operator:
 
 
 def _quotient(a: Number, b: Number) -> Number:
+    if isinstance(a, int) and isinstance(b, int) and a % b == 0:
+        return a // b
     return _whole(Fraction(a) / b)
 
 
@@ -420,7 +422,7 @@ def number_text(value: Number) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if type(value) is int or value.denominator == 1:
-        return str(int(value))
+        return str(value)
     for digits in range(1, 9):
         if (value * 10**digits).denominator == 1:
             return f"{float(value):.{digits}f}"

@@ -104,6 +104,11 @@ class Dim:
         return number_text(self.value)
 
     @property
+    def plain(self) -> int:
+        """The whole number that it is, for texts alone: no `Trace` hears of it, so nothing may depend on it."""
+        return int.__int__(cast(int, self.value))
+
+    @property
     def is_int(self) -> bool:
         return self.value.denominator == 1 and not isinstance(self.value, bool)
 
@@ -224,7 +229,7 @@ class TensorType:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The plain numbers of the shape."""
-        return tuple(int(d) for d in self.shape)
+        return tuple(cast(int, d.value) for d in self.shape)
 
     def with_shape(self, *shape: Dim | int) -> TensorType:
         """The same dtype in another shape."""

@@ -22,6 +22,7 @@ from archdsl.language.errors.names import UnknownName
 from archdsl.language.resources import library_part
 from archdsl.language.source import Source
 from archdsl.language.syntax.deprecated import today
+from archdsl.language.types import TensorType
 
 __all__ = ["Contract", "Elaborated", "Program", "elaborate", "load"]
 
@@ -33,6 +34,7 @@ _FRAMES = 100_000  # 256 nested bodies of 100 nested brackets; Python's own fram
 class Elaborated:
     """A model's graph, None where it has errors, and everything that was found.
 
+    inputs: their types, as far as they are known.
     steps: what the file has taken so far. spent: whether a budget is gone, so that no other model has any left.
     """
 
@@ -41,6 +43,7 @@ class Elaborated:
     contracts: tuple[Contract, ...] = field(default=())
     steps: int = 0
     spent: bool = False
+    inputs: Mapping[str, TensorType] = field(default_factory=dict)
 
 
 def load(source: Source, used: Used | None = None) -> Program:
@@ -88,11 +91,12 @@ def elaborate(
     input: str | None = None,
     features: str | None = None,
     steps: int = 0,
+    opened: Mapping[str, TensorType] | None = None,
 ) -> Elaborated:
     """The graph of `model`, with parameters set (`{"t": "4"}`, texts in the language), another input ("3x32x32", or
     "image=3x64x64,meta=12") and other outputs ("stem,head").
 
-    steps: what of the file's budget has been taken before.
+    steps: what of the file's budget has been taken before. opened: types of inputs by name, in place of any other.
 
     >>> program = load(Source("net.arch", "model net(n=2) { input [3]; head: dense(n) }"))
     >>> str(elaborate(program, "net", {"n": "5"}).graph["head"].types[0])
@@ -106,7 +110,7 @@ def elaborate(
         source = Source("--model", model)
         hint = nearest(model, program.models) or f"it has {listed(program.models) or 'no models'}"
         return Elaborated(None, (*found, UnknownModel(model, program.main.source.name, hint).at(source.span())))
-    session = Session(program.names, elaborate_block, budgets(program.tokens), steps)
+    session = Session(program.names, elaborate_block, budgets(program.tokens), steps, opened=opened or {})
     graph: Graph | None = None
     contracts: tuple[Contract, ...] = ()
     with _deep_recursion(), _no_collection(), suppress(Abort):
@@ -117,7 +121,12 @@ def elaborate(
     assert graph is not None or failed, "a model failed and nobody said why"
     steps = session.spent["evaluation steps"]
     return Elaborated(
-        None if failed else graph, tuple(found), contracts, steps, steps > session.budgets["evaluation steps"]
+        None if failed else graph,
+        tuple(found),
+        contracts,
+        steps,
+        steps > session.budgets["evaluation steps"],
+        session.inputs,
     )
 
 

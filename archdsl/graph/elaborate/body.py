@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -92,12 +92,15 @@ class Session:
 
     keep: trees from outside the program, alive as long as `names` speaks of them by their `id`.
     budgets: see `budgets`. steps: what earlier runs over the same file have taken.
+    opened: types of the model's inputs, in place of all others. inputs: those that entered.
     """
 
     names: dict[int, str]
     elaborate_block: Callable[..., Any]
     budgets: dict[str, int] = field(default_factory=lambda: budgets(0))
     steps: int = 0
+    opened: Mapping[str, TensorType] = field(default_factory=dict)
+    inputs: dict[str, TensorType] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     bodies: dict[Any, Any] = field(default_factory=dict)
     stack: list[Active] = field(default_factory=list)

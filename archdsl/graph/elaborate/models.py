@@ -119,11 +119,14 @@ def _enter(body: Body, model: Declared, override: str | None) -> bool:
         return False
     ok = True
     for name, statement in zip(names, declared, strict=True):
-        type = _replaced(body, given[name]) if name in given else _declared(body, statement)
+        type = body.session.opened.get(name)
+        if type is None:
+            type = _replaced(body, given[name]) if name in given else _declared(body, statement)
         if type is None or name in body.scope:
             ok = False
             continue
         entered = body.enter(name, type, statement.span)
+        body.session.inputs[name] = type
         if statement.name:
             body.bind(name, entered, "input", statement.name.span)
         body.scope.setdefault("in", entered)

@@ -121,8 +121,9 @@ def _power(body: Body, node: ast.Binary, left: Dim, right: Dim) -> Value:
 
 
 def _checked(body: Body, node: ast.Binary, result: Dim, left: Dim, right: Dim) -> Value:
-    value = Fraction(result.value)
-    if abs(value.numerator) >= _LARGEST or value.denominator >= _LARGEST:
+    value = result.value
+    top = value if isinstance(value, int) else value.numerator
+    if abs(top) >= _LARGEST or value.denominator >= _LARGEST:
         return body.report(NumberTooLarge("this number", "2^63"), node.span)
     if isinstance(result.value, Fraction):
         origin = Division(node, left, right) if node.op == "/" else left.origin or right.origin

@@ -9,7 +9,7 @@ from archdsl.language.errors.warnings import NaiveWouldNotFit
 from archdsl.language.ops.axes import divide, image
 from archdsl.language.ops.op import Op, Reject, Shape, op
 from archdsl.language.schema import parameter
-from archdsl.language.types import Dim, TensorType
+from archdsl.language.types import Dim, TensorType, dim
 
 __all__ = ["RelAttention", "RelLogits"]
 
@@ -110,13 +110,15 @@ class RelAttention(Op):
                 f"queries, keys and values together are 2*dk + dv = {needed} channels: `conv(2*dk + dv, 1)` before it"
             )
             raise Reject(WrongInput(self.name, f"{needed} channels", str(x), advice), labels=((0, str(x)),))
-        self._check_room(int(h), int(w))
+        self._check_room(*x.sizes[1:])
         return x.with_shape(self.dv, h, w)
 
     def _check_room(self, h: int, w: int) -> None:
         """Raises Reject with the nearest grid that fits, where one image does not."""
-        by = next(n for n in range(1, h * w + 1) if self._working(-(-h // n), -(-w // n)) <= _ROOM or h <= n >= w)
-        if by > 1:
+        if self._working(h, w) > _ROOM and (h > 1 or w > 1):
+            h, w = dim(h).plain, dim(w).plain
+            fitting = (n for n in range(2, h * w + 1) if self._working(-(-h // n), -(-w // n)) <= _ROOM or h <= n >= w)
+            by = next(fitting)
             fits = f"{-(-h // by)}x{-(-w // by)}"
             raise Reject(GridTooLarge(f"{h}x{w}", self._working(h, w) / 2**30, by, fits), labels=((0, f"{h}x{w}"),))
 
@@ -131,7 +133,7 @@ class RelAttention(Op):
         if kept <= _ROOM:
             return None
         ours = 4 * _BATCH * (x.elements + self.saved(x))
-        return NaiveWouldNotFit(f"{h}x{w}", kept / 2**30, _BATCH, ours / 2**30)
+        return NaiveWouldNotFit(f"{h}x{w}", dim(kept).plain / 2**30, _BATCH, dim(ours).plain / 2**30)
 
     def weights(self, x: TensorType) -> Mapping[str, Shape]:
         if not self.relative:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from archdsl.language.errors.shapes import AxesUnlike, AxisMissing, GroupsDoNotDivide, WrongInput
 from archdsl.language.ops.op import Op, Reject
-from archdsl.language.types import Dim, TensorType, axis_names, axis_number
+from archdsl.language.types import Dim, TensorType, axis_names, axis_number, calculated
 
 __all__ = [
     "GRID", "Axis", "Spatial", "axes_of", "axis_of", "by", "divide", "each", "grid", "image", "nearest_multiples",
@@ -101,11 +101,11 @@ def nearest_multiples(number: int, of: int) -> str:
 
 def divide(op: str, number: Dim, groups: Dim, what: str, *, unit: str = "channels", at: str = "groups") -> Dim:
     """`number // groups`. Raises Reject with the nearest numbers that would divide."""
-    if int(number) % int(groups):
-        several = nearest_multiples(int(number), int(groups))
-        fitting = _divisors_near(int(number), int(groups))
+    if calculated("%", number, groups) != 0:
+        several = nearest_multiples(number.plain, groups.plain)
+        fitting = _divisors_near(number.plain, groups.plain)
         advice = f"{groups} {what} need {several} {unit}; {number} {unit} take {fitting} {what}"
-        raise Reject(GroupsDoNotDivide(op, int(groups), what, int(number), unit, advice), at)
+        raise Reject(GroupsDoNotDivide(op, groups.plain, what, number.plain, unit, advice), at)
     return number // groups
 
 

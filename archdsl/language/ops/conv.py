@@ -24,7 +24,7 @@ def slide(op: str, size: Sizes, window: Sizes, stride: Sizes, padding: Sizes, *,
     count = _rounded_up if ceil else _rounded_down
     found = tuple(map(count, size, window, stride, padding))
     if any(n < 1 for n in found):
-        padded = tuple(int(s) + 2 * int(p) for s, p in zip(size, padding, strict=True))
+        padded = tuple(s + 2 * p for s, p in zip(size, padding, strict=True))
         raise Reject(WindowTooLarge(op, by(window), f"{by(padded)}, padding included"))
     return found
 
@@ -35,7 +35,7 @@ def _rounded_down(size: Dim, window: Dim, stride: Dim, padding: Dim) -> Dim:
 
 def _rounded_up(size: Dim, window: Dim, stride: Dim, padding: Dim) -> Dim:
     windows = (size + (2 * padding - window) + (stride - 1)) // stride + 1
-    return windows - 1 if int((windows - 1) * stride) >= int(size + padding) else windows
+    return windows - 1 if (windows - 1) * stride >= size + padding else windows
 
 
 @op

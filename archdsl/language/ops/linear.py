@@ -79,7 +79,7 @@ class Einsum(Op):
 
     def macs(self, *x: TensorType) -> int:
         _, found = einsum_plan(self.pattern, x)
-        return (len(x) - 1) * prod(int(size) for size in found.values())
+        return (len(x) - 1) * prod(TensorType(tuple(found.values())).sizes)
 
 
 @op

@@ -114,7 +114,7 @@ def _other_positions(rank: int, left: tuple[Dim, ...], right: tuple[Dim, ...]) -
     sides = ["x".join(str(d) for d in side[1:]) for side in (left, right)]
     if rank != 3:
         return f"one side has {sides[0]} {' x '.join(axis_names(rank)[1:])}, the other {sides[1]}"
-    ratios = {Fraction(int(p), int(q)) for p, q in zip(left[1:], right[1:], strict=True)}
+    ratios = {Fraction(p.plain, q.plain) for p, q in zip(left[1:], right[1:], strict=True)}
     ratio = max(*ratios, *(1 / r for r in ratios)) if len(ratios) == 1 else 0
     stride = f"a stride of {int(ratio)} shrinks the larger" if ratio > 1 and ratio == int(ratio) else "a stride shrinks"
     return f"one side is {sides[0]}, the other {sides[1]}: `upsample(like=…)` enlarges the smaller, {stride}"

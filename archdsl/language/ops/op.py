@@ -163,4 +163,4 @@ def make(cls: type[Op], **values: Any) -> Op:
 
 def sizes(value: Dim | tuple[Dim, ...]) -> Shape:
     """Plain numbers of a Dim or a tuple of them."""
-    return tuple(int(d) for d in value) if isinstance(value, tuple) else (int(value),)
+    return TensorType(value if isinstance(value, tuple) else (value,)).sizes

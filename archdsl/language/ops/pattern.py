@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 
 from archdsl.language.errors.shapes import PatternInvalid, PatternMismatch, PatternReorders
 from archdsl.language.ops.op import Reject
@@ -189,7 +188,7 @@ def _solve(op: str, side: Side, x: TensorType, given: Sizes, port: int = 0) -> d
         if name not in names:
             advice = f"axes here: {', '.join(f'`{n}`' for n in names)}"
             raise _unfit(op, x, f"no axis is called `{name}`", advice, at=name)
-        if int(size) < 1:
+        if size < 1:
             raise _unfit(op, x, f"`{name}` is {size}", "a size is at least 1", at=name)
     return {name: size for axis, whole in zip(side, x.shape, strict=True)
             for name, size in _solve_axis(op, axis, whole, known, x, port).items()}  # fmt: skip
@@ -210,8 +209,8 @@ def _solve_axis(op: str, axis: tuple[str, ...], whole: Dim, known: dict[str, Dim
     if len(unknown) > 1:
         advice = f"give the size of all but one, as in `{unknown[0]}=2`"
         raise _unfit(op, x, f"the sizes of `{'` and `'.join(unknown)}` are not known", advice, port=port)
-    rest = prod(int(known[name]) for name in axis if name in known)
-    if int(whole) % rest or (not unknown and int(whole) != rest):
+    rest = _product(known[name] for name in axis if name in known).value
+    if whole.value % rest or (not unknown and whole != rest):
         what = "1" if not axis else f"`{written}`"
         problem = f"{what} stands for {whole}, which is " + (f"not {rest}" if not unknown else f"no multiple of {rest}")
         raise _unfit(op, x, problem, "the sizes in parentheses multiply to the axis that they stand for", port=port)

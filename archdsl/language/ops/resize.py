@@ -179,5 +179,5 @@ class PadChannels(Op):
 
     def shape(self, x: TensorType) -> TensorType:
         if self.c < x.c:
-            raise Reject(SizeTooSmall(self.name, int(self.c), int(x.c)), "c", ((0, str(x)),))
+            raise Reject(SizeTooSmall(self.name, self.c.plain, x.c.plain), "c", ((0, str(x)),))
         return x.with_shape(self.c, *x.shape[1:])

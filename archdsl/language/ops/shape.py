@@ -120,10 +120,10 @@ class Split(Op):
         parts = self.n if self.n is not None else _listed(self.sizes)
         if len(parts) > MOST_PARTS:
             raise Reject(TooManyParts(len(parts), MOST_PARTS))
-        total = sum(int(p) for p in parts)
+        total = sum(parts, Dim(0))
         if total != whole:
             written = " + ".join([*(str(p) for p in parts[:12]), *["…"][: len(parts) > 12]])
-            raise Reject(SizesDoNotAdd(written, total, int(whole)), labels=((0, str(x)),))
+            raise Reject(SizesDoNotAdd(written, total.plain, whole.plain), labels=((0, str(x)),))
         return parts
 
     def _equal(self, whole: Dim, n: Dim, unit: str) -> tuple[Dim, ...]:
@@ -158,7 +158,7 @@ class Slice(Op):
         axis = axis_of(self.name, self.axis, x)
         whole = x.shape[axis]
         if not self.a < self.b <= whole:
-            raise Reject(SliceOutside(int(self.a), int(self.b), int(whole)), labels=((0, str(x)),))
+            raise Reject(SliceOutside(self.a.plain, self.b.plain, whole.plain), labels=((0, str(x)),))
         return x.with_shape(*x.shape[:axis], self.b - self.a, *x.shape[axis + 1 :])
 
 
@@ -187,7 +187,7 @@ class Take(Op):
 
     def shape(self, x: TensorType) -> TensorType:
         axis = axis_of(self.name, self.axis, x)
-        whole = int(x.shape[axis])
+        whole = x.sizes[axis]
         outside = next((i for i in self.indices if i >= whole), None)
         if outside is not None or not self.indices:
             found = "no index" if outside is None else f"index {outside}"
