@@ -40,6 +40,11 @@ class Held:
     unread: Mapping[str, int]
     parameters: int
 
+    @property
+    def same(self) -> bool:
+        """Whether what was compared agrees."""
+        return self.outputs <= TOLERANCE and self.gradients <= LOOSER * TOLERANCE
+
 
 @dataclass(frozen=True)
 class Imported:

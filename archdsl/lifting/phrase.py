@@ -221,7 +221,8 @@ class _Phrases:
             return Flow(self._read(main), Apply(item, {}, [self._read(p) for p in others]))
         settings = item.settings
         if item.kind == "op":
-            return Flow(self._read(item.inputs[0]), Apply(item, labelled(settings)))
+            main, *others = item.inputs
+            return Flow(self._read(main), Apply(item, labelled(settings), [self._read(p) for p in others]))
         if item.kind == "number":
             number, x = Hole("factor" if item.op in "*/" else "shift", settings["number"]), self._read(item.inputs[0])
             return Sign(item, item.op, *((number, x) if settings.get("first") else (x, number)))

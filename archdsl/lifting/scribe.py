@@ -229,6 +229,15 @@ class Scribe:
         axes = tuple(map(atoms, shape[1:]))
         return self._made(port, axes, (x.dims[0], *axes), shape)
 
+    def convolved(self, x: Laid, kernel: Laid, settings: Mapping[str, Any], shape: Sequence[int]) -> Laid:
+        """A convolution with a kernel that is computed, the same for all examples."""
+        x, kernel = self.planes(x), self.whole(kernel)
+        if self.batch in flat(kernel.dims):
+            self.refuse("a convolution with a kernel for each example")
+        port = self._node("conv", "op", [x, self.lay(kernel, kernel.dims)], settings)
+        axes = tuple(map(atoms, shape[1:]))
+        return self._made(port, axes, (x.dims[0], *axes), shape)
+
     def same(self, op: str, x: Laid, settings: Mapping[str, Any] | None = None) -> Laid:
         """An op on each number alone."""
         if not isinstance(x.port, Port):

@@ -269,13 +269,14 @@ class _Writer:
             return f"{block.name}({', '.join([*given, *shown])})" if given or shown else block.name
         node = step.of
         told = {name: _setting(v, texts) for name, v in step.settings.items()}
-        named = OPS[node.op]
-        defaults = {p.name: _default(p.default) for p in parameters(named)}
-        order = [p.name for p in parameters(named)]
+        known = parameters(OPS[node.op]) if node.op in OPS else ()  # else it is a block of the library
+        defaults = {p.name: _default(p.default) for p in known}
+        order = [p.name for p in known]
         shown = _arguments(told, defaults, order[: POSITIONAL.get(node.op, 0)])
         if node.kind == "call":
             pattern = [shown.pop(0)] if node.op == "einsum" else []
             return f"{node.op}({', '.join([*pattern, *tensors, *shown])})"
+        shown += [f"weight={t}" for t in tensors]
         return f"{node.op}({', '.join(shown)})" if shown else node.op
 
 

@@ -198,7 +198,10 @@ def conv(
         "c": weight.shape[0], "k": short(k), "stride": short(pair(stride, n)),
         "padding": None if auto else short(pads), "groups": groups, "bias": bias is not None, "dilation": short(d),
     }  # fmt: skip
-    return s.layer("conv", r.laid(input), settings, weights(s, r, "a convolution", weight, bias), tuple(out.shape))
+    if id(weight) in r.names:
+        return s.layer("conv", r.laid(input), settings, weights(s, r, "a convolution", weight, bias), tuple(out.shape))
+    made = s.convolved(r.laid(input), r.laid(weight), {**settings, "bias": False}, tuple(out.shape))
+    return made if bias is None else s.binary("+", made, r.laid(bias).viewed((1, len(bias), *[1] * n)))
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -316,6 +319,15 @@ def instance_norm(
     if weight is not None:
         return group_norm(s, r, out, input, input.shape[1], weight, bias, eps)
     return s.normed("standardize", r.laid(input), {"eps": number(eps)}, [])
+
+
+@rule("local_response_norm")
+def local_response_norm(
+    s: Scribe, r: Reader, out: Tensor, input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Laid:
+    """The library's block has the sum of squares in the place of its mean."""
+    settings = {"n": size, "k": number(k), "alpha": number(alpha / size), "beta": number(beta)}
+    return s.normed("lrn", r.laid(input), settings, [])
 
 
 @rule("prelu")
