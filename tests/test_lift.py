@@ -83,7 +83,25 @@ class Shuffled(nn.Module):
         return self.head((0.5 * torch.sigmoid(y) + y).flatten(2).mean(-1))
 
 
-@pytest.mark.parametrize(("cls", "input"), [(Units, (3, 16, 16)), (Tokens, (3, 16, 16)), (Shuffled, (4, 6, 6))])
+class Kernels(nn.Module):
+    """Kernels that are computed of weights, one with a bias and a mask, and local response norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel, self.shift = nn.Parameter(torch.randn(6, 2, 3, 3)), nn.Parameter(torch.randn(6))
+        self.register_buffer("mask", (torch.arange(54) % 3 > 0).float().view(6, 1, 3, 3))
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = self.kernel - self.kernel.mean((1, 2, 3), keepdim=True)
+        x = F.conv2d(x, flat[:, :, 1:2, 1:2], stride=2, groups=2)
+        x = F.conv2d(F.relu(x), self.mask[:, :, :, :].expand(6, 2, 3, 3) * self.kernel, self.shift, 1, 1, 1, 3)
+        return self.head(F.local_response_norm(x, 3, alpha=0.5).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("cls", "input"), [(Units, (3, 16, 16)), (Tokens, (3, 16, 16)), (Shuffled, (4, 6, 6)), (Kernels, (4, 8, 8))]
+)
 def test_a_model_comes_back(cls: type[nn.Module], input: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     network = cls().eval()
