@@ -44,7 +44,7 @@ SECONDS, MEBIBYTES = 2.0, 500  # that a text of 128 KiB may take
 PATIENCE = 60  # seconds, until a text is given up
 SAVED_EVERY = 2000
 SEEDS = ("specs/*.arch", "examples/*.arch", "tests/errors/*.arch", "tests/cases/**/*.arch", "tests/syntax/**/*.arch",
-         "tests/networks/*.arch", "archdsl/language/std/*.arch", "archdsl/recipes/*.arch")  # fmt: skip
+         "archdsl/language/std/*.arch", "archdsl/recipes/*.arch")  # fmt: skip
 WORDS = (
     *OPS, "in", "out", "if", "else", "for", "and", "or", "not", "true", "false", "use", "block", "model", "recipe",
     "input", "expect", "params", "macs", "memory(train)", "share", "range", "len", "sum", "min", "max", "in.c", "in.h",

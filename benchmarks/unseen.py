@@ -1,7 +1,8 @@
-"""Networks of `tests/networks` against independent code: `python benchmarks/unseen.py [NETWORK ...]`.
+"""Networks of the zoo against independent code, in float64: `python benchmarks/unseen.py [NETWORK ...]`.
 
 Needs `pip install --no-deps pytorchcv timm`, and what timm imports (torchvision, huggingface_hub, safetensors). Each
-network gets pytorchcv's or timm's weights and gives their logits, in float64.
+network gets pytorchcv's or timm's weights and gives their logits. They are those whose layers run in an order of their
+own; `equality.py` has those whose layers match one by one.
 
 Our layers are taken in the order of the spec, theirs in the order in which they run (a shortcut before its unit or
 after it) or are registered: each of ours gets the weights of the first of theirs that has the same shapes and was not
@@ -23,7 +24,7 @@ from archdsl.api import elaborated
 
 TOLERANCE = 1e-10  # of the logits' standard deviation
 SHORTCUT = "identity_conv."  # pytorchcv's, which runs before the unit's other layers
-NETWORKS = ROOT / "tests" / "networks"
+NETWORKS = ROOT / "specs"
 
 # By spec: whose network it is compared with, as a module and a function of it.
 PAIRS: dict[str, tuple[str, str]] = {
@@ -156,7 +157,7 @@ def main() -> None:
     report(
         "unseen",
         [
-            "# Networks that are not shipped: the same logits",
+            "# The zoo in float64: the same logits",
             "",
             hardware(["torch", "pytorchcv", "timm"]),
             "",
@@ -165,7 +166,7 @@ def main() -> None:
             *rows,
             "",
             "Their weights, matched in the order of layers; float64, evaluation mode, 2 images of the",
-            "network's size. Norms agree in eps. The specs are in tests/networks.",
+            "network's size. Norms agree in eps.",
         ],
     )
 

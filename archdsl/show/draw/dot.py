@@ -192,8 +192,8 @@ def _extent(panel: Panel) -> _Extent:
     rank: dict[str, int] = {}
     widths: dict[int, float] = {}
     heights: dict[int, float] = {}
-    for box in panel.boxes:
-        level = rank[box.key] = 1 + max((rank[source] for source in before.get(box.key, ())), default=0)
+    for box in panel.boxes:  # a recursive block's bodies may read one another's boxes backwards: those arrows do not count
+        level = rank[box.key] = 1 + max((rank.get(source, 0) for source in before.get(box.key, ())), default=0)
         small = box.kind in ("port", "join")
         rows = 1 if small else len(lines(box.text, _TEXT_WIDTH)) + bool(box.name) + len(box.note.splitlines())
         widths[level] = widths.get(level, 0) + (60 if small else 170)
