@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-import numpy as np
-
+from archdsl.language.later import np
 from archdsl.lifting.layout import Atom, Group, Laid, atoms, flat, pattern, refined, size
 from archdsl.lifting.net import Node, NoEqual, Port, Region, Weight
 
