@@ -192,7 +192,7 @@ def _extent(panel: Panel) -> _Extent:
     rank: dict[str, int] = {}
     widths: dict[int, float] = {}
     heights: dict[int, float] = {}
-    for box in panel.boxes:  # a recursive block's bodies may read one another's boxes backwards: those arrows do not count
+    for box in panel.boxes:  # a recursive block's bodies may read one another's boxes backwards, which does not count
         level = rank[box.key] = 1 + max((rank.get(source, 0) for source in before.get(box.key, ())), default=0)
         small = box.kind in ("port", "join")
         rows = 1 if small else len(lines(box.text, _TEXT_WIDTH)) + bool(box.name) + len(box.note.splitlines())
