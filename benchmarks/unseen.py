@@ -47,6 +47,9 @@ PAIRS: dict[str, tuple[str, str]] = {
     "fishnet99": ("pytorchcv.models.fishnet", "fishnet99"),
     "sparsenet121": ("pytorchcv.models.sparsenet", "sparsenet121"),
     "res2net50": ("timm.models", "res2net50_26w_4s"),
+    **{f"efficientnet_b{i}": ("timm.models", f"efficientnet_b{i}") for i in range(8)},
+    "convmixer_768_32": ("timm.models", "convmixer_768_32"),
+    "xception": ("pytorchcv.models.xception", "xception"),
 }
 
 
