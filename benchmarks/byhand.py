@@ -126,7 +126,24 @@ class GoogLeNet(nn.Module):
         return self.head(self.to5b(x)), side1, side2
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"m5": m5, "c3d": c3d, "r3d18": r3d18, "googlenet": GoogLeNet}
+def alexnet() -> nn.Module:
+    """Krizhevsky et al. 2012, section 3.5; PyTorch's `alpha` is that of the mean, five times the paper's."""
+    norm, pool = nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0), nn.MaxPool2d(3, 2)
+    layers: list[nn.Module] = [nn.ZeroPad2d((2, 1, 2, 1)), nn.Conv2d(3, 96, 11, 4), nn.ReLU(), norm, pool]
+    layers += [nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU(), norm, pool]
+    for before, after, groups in ((256, 384, 1), (384, 384, 2), (384, 256, 2)):
+        layers += [nn.Conv2d(before, after, 3, padding=1, groups=groups), nn.ReLU()]
+    layers += [pool, nn.Flatten(), nn.Linear(9216, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Dropout(), nn.Linear(4096, 1000))
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "alexnet": alexnet,
+    "m5": m5,
+    "c3d": c3d,
+    "r3d18": r3d18,
+    "googlenet": GoogLeNet,
+}
 
 
 @torch.no_grad()
