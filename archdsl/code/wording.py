@@ -209,13 +209,13 @@ class Wording:
         return spelled(expr, [b.env for b, _ in values], numbers, self._fractions)
 
     def _named(self, values: Values) -> Expr | None:
-        """A parameter or size that happens to be the value in every body."""
+        """A parameter or size that happens to be the value in every body; one that may be a fraction is no size."""
         if self.cls.is_flow:
             return None
         if isinstance(constant(values[0][1]), bool | None):
             return None  # two values: too easily equal by chance
-        names = [*self.cls.graph.params, *(n for n in self.bodies[0].env if "." in n)]
-        for name in names:
+        whole = (n for n in self.cls.graph.params if not _is_fraction(self._default(n)))
+        for name in (*whole, *(n for n in self.bodies[0].env if "." in n)):
             if all(constant(v) == constant(b.params.get(name, b.env.get(name))) for b, v in values):  # type: ignore[arg-type]
                 return self.read(symbol(name))
         return None
@@ -368,6 +368,10 @@ def differ(values: Values) -> bool:
     """
     first = constant(values[0][1])
     return any(constant(v) != first or type(constant(v)) is not type(first) for _, v in values[1:])
+
+
+def _is_fraction(default: Const | None) -> bool:
+    return default is not None and isinstance(default.value, Fraction)
 
 
 def _same_text(value: Value, size: Dim, hint: str) -> bool:
