@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from effort import HEAVY
+from small import small
 
 from archdsl import api
 from archdsl.code.backend import Artifact, Backend, Probe
@@ -209,9 +210,7 @@ def shipped() -> list[str]:
 def test_shipped_specs_agree(name: str) -> None:
     """ImageNet's networks see smaller images here."""
     pytest.importorskip("keras")
-    graph, _ = api.elaborated(name)
-    if graph.entries[0].types[0].rank == 3 and graph.entries[0].types[0].sizes[1] > 64:
-        graph, _ = api.elaborated(name, input="3x96x96" if name.startswith(("googlenet", "inception")) else "3x64x64")
+    graph = small(name)
     probes = {column: probe for column, (_, probe) in columns().items() if column in ("torch", "keras")}
     difference = verify(graph, probes).diagnostic()
     assert difference is None, render(difference)
