@@ -9,7 +9,7 @@ import archdsl
 
 
 def test_public_names() -> None:
-    assert archdsl.__all__ == ["SpecError", "check", "compile", "load"]
+    assert archdsl.__all__ == ["SpecError", "check", "compile", "lift", "load", "sizes"]
     for name in archdsl.__all__:
         assert getattr(archdsl, name).__name__ == name
 

@@ -46,6 +46,12 @@ model net(word="{EVIL}") {{  # {EVIL}
   body: conv(word) -> conv("{EVIL}") -> {EVIL}
 }}
 """
+NETS = f"""
+from torch import nn
+net = type({EVIL!r}, (nn.Conv2d,), {{}})(3, 2, 3)
+make, net = net, lambda: make
+def fails(): raise ValueError({EVIL + NAME!r})
+"""
 MOVES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -62,6 +68,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / NAME / "train" / "b" / f"{NAME}.png").write_bytes(b"no image")
     (tmp_path / f"{NAME}.arch").write_text(SPEC, newline="")
     (tmp_path / f"{NAME} wrong.arch").write_text(WRONG, newline="")
+    (tmp_path / f"{NAME}.py").write_text(NETS, encoding="utf-8")
     (tmp_path / f"{NAME} loose.arch").write_text(SPEC.replace("mask = in", "mask=in"), newline="")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TERM", "dumb")  # no colours of our own
@@ -91,6 +98,8 @@ LINES: dict[str, list[list[str]]] = {
     "convert": [["runs/one", "--to", "torch", "-o", f"{NAME}.safetensors"]],
     "export": [["runs/one", "-o", f"{NAME}.onnx"]],
     "verify": [["--with", "torch,onnx"]],
+    "sizes": [[], ["--format", "json"], ["--macs", "at most 1M"]],
+    "import": [[f"{NAME}.py:net", "--input", "3x8x8"], [f"{NAME}.py:{NAME}"], [f"{NAME}.py:fails"], [f"{NAME}:net"]],
     "explain": [[NAME]],
     "ops": [[], ["conv"], [NAME]],
     "completion": [["bash"], [NAME]],
@@ -98,7 +107,7 @@ LINES: dict[str, list[list[str]]] = {
     "zoo": [[], [NAME], ["lenet5"]],
 }  # fmt: skip
 ENDS = {"check": 1, "fmt": 1, "predict": 1, "explain": 2}  # the first of their lines, the others' with 0
-OF_A_SPEC = {"show", "draw", "compile", "train", "bench", "verify"}
+OF_A_SPEC = {"show", "draw", "compile", "train", "bench", "verify", "sizes"}
 
 
 def test_no_text_of_a_file_moves_a_cursor_or_forges_a_line(folder: Path, run: Callable[..., Any]) -> None:

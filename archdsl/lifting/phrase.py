@@ -97,7 +97,8 @@ class Statement:
 def snake(name: str) -> str:
     """`ResBlock2d` -> `res_block2d`."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-    return re.sub(r"\W+|_+", "_", name).strip("_") or "unnamed"
+    name = re.sub(r"[^a-z0-9]+", "_", name).strip("_")
+    return f"n{name}" if name[:1].isdigit() else name or "unnamed"
 
 
 def labelled(settings: Mapping[str, Any]) -> dict[str, Any]:
