@@ -1,10 +1,18 @@
 """Shipped networks on images as small as they take, which say as much as large ones and cost less."""
 
+import re
+
 from archdsl import api
 from archdsl.graph.graph import Graph
 from archdsl.language.diagnostics import SpecError
+from archdsl.language.resources import zoo_names
 
-__all__ = ["small"]
+__all__ = ["distinct", "small"]
+
+
+def distinct() -> list[str]:
+    """The shipped networks, of those that are one in several sizes the smallest."""
+    return [name for name in zoo_names() if not re.fullmatch(r"efficientnet_b[1-7]", name)]
 
 
 def small(name: str) -> Graph:

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 from effort import HEAVY
-from small import small
+from small import distinct, small
 
 from archdsl import api
 from archdsl.code.backend import Artifact, Backend, Probe
 from archdsl.graph.graph import Graph
 from archdsl.graph.places import places
 from archdsl.language.diagnostics import render
-from archdsl.language.resources import zoo_names
 from archdsl.language.source import Source
 from archdsl.proof.verify import KINDS, TOLERANCE, columns, smallest_batch, verify
 from archdsl.train.abilities import Probes
@@ -201,8 +200,8 @@ def test_command_says_what_is_missing(run: Run, spec: Path, monkeypatch: pytest.
 
 
 def shipped() -> list[str]:
-    """All but the deepest; benchmarks/verify.py runs any of them, at its own size."""
-    return [name for name in zoo_names() if api.elaborated(name)[0].layers < 650] if HEAVY else ["lenet5"]
+    """All but the deepest and larger sisters; benchmarks/verify.py runs any of them, at its own size."""
+    return [name for name in distinct() if api.elaborated(name)[0].layers < 650] if HEAVY else ["lenet5"]
 
 
 @pytest.mark.more
