@@ -37,6 +37,19 @@ model net {
   b: reshape("c h (w s) -> c h w s", s=2) -> flatten -> dense(7)
 }
 """
+TURNS = """
+model net {
+  input [3, 32, 48]
+  a: conv(4, 3) -> (conv(8, 3) if in.h % 3 == 0 else conv(6, 1)) -> gap -> dense(5)
+}
+"""
+WINDOWS = """
+model net {
+  input [3, 33, 33]
+  a: conv(4, 3, 2) -> maxpool(3, 2, ceil=true) -> conv(8, 3, 3) -> maxpool(2, 3, ceil=true)
+  b: gap -> dense(5)
+}
+"""
 
 
 def _plain(found: Family, spec: str, at: dict[str, int]) -> dict[str, int] | None:
@@ -76,6 +89,12 @@ def test_every_size_is_what_elaboration_says(spec: str) -> None:
 )
 def test_sentences(spec: str, said: list[str]) -> None:
     assert list(sentences(archdsl.sizes(spec))) == said
+
+
+@pytest.mark.parametrize(("spec", "figure"), [(TURNS, "params"), (WINDOWS, "train_bytes")])
+def test_a_formula_that_takes_turns_with_others_is_said_to_hold_from_nowhere(spec: str, figure: str) -> None:
+    """At 319 and 320 it holds, at sizes beyond those that are looked at it does not."""
+    assert archdsl.sizes(spec).holds_from(figure) is None
 
 
 def test_limits_and_formulas(capsys: pytest.CaptureFixture[str]) -> None:

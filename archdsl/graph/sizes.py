@@ -244,7 +244,8 @@ class Family:
     def holds_from(self, name: str, dtype: str = "float32") -> int | None:
         """From which size of all axes on a figure is the formula of `home`, as far as was looked; None for nowhere.
 
-        Looked at are all sizes that are taken, height and width alike, and rectangles drawn.
+        Looked at are all sizes that are taken, height and width alike, and rectangles drawn. What holds only near the
+        end of what was looked at may be one of several that take turns: nothing is said from there on.
         """
         found: int | None = None
         for n in reversed(self.accepted[self.together[0]].sizes if self.together else ()):
@@ -252,7 +253,7 @@ class Family:
             if not self.takes(at) or not self._is_home(name, at, dtype):
                 break
             found = n
-        if found is None:
+        if found is None or found > LOOKED_AT // 2:
             return None
         drawn = Random(1)
         for _ in range(_RECTANGLES // 5):

@@ -109,7 +109,7 @@ def _mark(found: Family, name: str, made: Polynomial, dtype: str) -> str:
     least, first = found.holds_from(name, dtype), found.accepted[found.together[0]].sizes[0]
     axes = " and ".join(map(_word, found.together))
     if least is None:
-        return "at the declared sizes; at some others it is another"
+        return "at the declared sizes; at some others it may be another"
     return "" if least == first else f"from {axes} {least} on"
 
 
