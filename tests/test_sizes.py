@@ -37,6 +37,21 @@ model net {
   b: reshape("c h (w s) -> c h w s", s=2) -> flatten -> dense(7)
 }
 """
+TOKENS = """
+model net {
+  input [3, 12, 12]
+  a: conv(4, 3, 3) -> reshape("c h w -> c (h w)") -> permute("c n -> n c") -> dense(6) -> dense(in.h*in.w)
+}
+"""
+WEIGHED = """
+model net {
+  input [3, 12, 12]
+  a: conv(4, 3) -> reshape("c h w -> c (h w)")
+  b: matmul(matmul(a, a -> permute("c n -> n c")), a)
+}
+"""
+
+
 TURNS = """
 model net {
   input [3, 32, 48]
@@ -63,7 +78,7 @@ def _plain(found: Family, spec: str, at: dict[str, int]) -> dict[str, int] | Non
 
 
 @pytest.mark.parametrize(
-    "spec", ["lenet5", "m5", "shufflenet", "kth_aa_wrn28_10", "pyramidnet110_a84_cifar", UNET, DECIDES]
+    "spec", ["lenet5", "m5", "shufflenet", "kth_aa_wrn28_10", "pyramidnet110_a84_cifar", UNET, DECIDES, TOKENS, WEIGHED]
 )
 def test_every_size_is_what_elaboration_says(spec: str) -> None:
     found = archdsl.sizes(spec)

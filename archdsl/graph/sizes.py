@@ -61,10 +61,11 @@ class Piece:
         """Of the graph, which there is."""
         assert self.graph is not None
         lasting = cost(self.graph, 1, dtype, peaks=False)
+        counted = self.all_decisions.copy()
         train, decided = _of_batch(lasting, dtype, "train_bytes"), self.all_decisions.copy()
         found = cost(self.graph, 1, dtype)
         infer = _of_batch(found, dtype, "infer_bytes")
-        where = {"train_bytes": decided, "infer_bytes": self.all_decisions}
+        where = {"params": counted, "macs": counted, "train_bytes": decided, "infer_bytes": self.all_decisions}
         types = [self.graph.type_of(ref) for ref in self.graph.outputs]
         shapes = [tuple(map(polynomial, t.sizes)) for t in types]
         outputs = dict(zip(self.graph.output_names, shapes, strict=True))
@@ -186,7 +187,7 @@ class Family:
     def figure(self, name: str, at: At, batch: int = 1, dtype: str = "float32") -> int:
         """One of `FIGURES` at sizes that are taken."""
         formulas = self.formulas(self.piece(at), dtype)
-        if name not in formulas.where or formulas.where[name].holds(at):
+        if formulas.where[name].holds(at):
             made: Polynomial = getattr(formulas, name)
             return made.at({**at, "b": batch})
         graph = elaborate(self.program, self.model, self.settings, None, self.features, opened=self._plain(at)).graph
@@ -220,7 +221,7 @@ class Family:
         formulas = self.formulas(self.home, dtype)
         guess: Polynomial = getattr(formulas, name)
         together = self.together
-        is_one = name != "infer_bytes" and sum(p.graph is not None for p in self.pieces) == 1
+        is_one = formulas.where[name] == self.home.trace and sum(p.graph is not None for p in self.pieces) == 1
         for size in range(_LARGEST if together else 1, 0, -1):
             at = {**self.declared, **dict.fromkeys(together, size)}
             if (
@@ -267,10 +268,10 @@ class Family:
     def _is_home(self, name: str, at: At, dtype: str) -> bool:
         """Whether a figure is what `home` says, at sizes that are taken."""
         formulas = self.formulas(self.home, dtype)
-        if name not in formulas.where:
-            made: Polynomial = getattr(formulas, name)
-            return self.piece(at) is self.home or self.figure(name, at, 1, dtype) == made.at({**at, "b": 1})
-        return formulas.where[name].holds(at)
+        if formulas.where[name].holds(at):
+            return True
+        made: Polynomial = getattr(formulas, name)
+        return name in ("params", "macs") and self.figure(name, at, 1, dtype) == made.at({**at, "b": 1})
 
     @cached_property
     def together(self) -> list[str]:

@@ -1,13 +1,14 @@
 """Two-dimensional attention with relative positions."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import ClassVar
 
 from archdsl.language.diagnostics import Error
 from archdsl.language.errors.shapes import GridTooLarge, WrongInput
 from archdsl.language.errors.warnings import NaiveWouldNotFit
 from archdsl.language.ops.axes import divide, image
-from archdsl.language.ops.op import Op, Reject, Shape, op
+from archdsl.language.ops.op import Op, Reject, Shape, op, sizes
 from archdsl.language.schema import parameter
 from archdsl.language.types import Dim, TensorType, dim
 
@@ -49,10 +50,10 @@ class RelLogits(Op):
 
     def weights(self, q: TensorType) -> Mapping[str, Shape]:
         d = int(q.shape[1])
-        return {"rel_h": (2 * int(self.h) - 1, d), "rel_w": (2 * int(self.w) - 1, d)}
+        return {"rel_h": (*sizes(2 * self.h - 1), d), "rel_w": (*sizes(2 * self.w - 1), d)}
 
     def macs(self, q: TensorType) -> int:
-        return q.elements * (2 * int(self.h) - 1 + 2 * int(self.w) - 1)
+        return q.elements * prod(sizes(2 * self.h + 2 * self.w - 2))
 
 
 @op

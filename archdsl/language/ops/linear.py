@@ -48,7 +48,7 @@ class Dense(Op):
         return {"weight": matrix, "bias": sizes(self.units)} if self.bias else {"weight": matrix}
 
     def macs(self, x: TensorType) -> int:
-        return x.elements * int(self.units)
+        return x.elements * prod(sizes(self.units))
 
 
 @op
@@ -114,4 +114,4 @@ class Matmul(Op):
         return Reject(MatmulMismatch(advice), labels=((0, str(a)), (1, str(b))))
 
     def macs(self, *x: TensorType) -> int:
-        return x[0].elements * int(x[1].shape[-1])
+        return x[0].elements * x[1].sizes[-1]
