@@ -19,6 +19,7 @@ __all__ = [
     "Hole",
     "Listed",
     "Named",
+    "Names",
     "Sign",
     "Statement",
     "holes",
@@ -114,7 +115,9 @@ def _open(label: str, value: Any) -> Any:
     return value
 
 
-class _Names:
+class Names:
+    """Names that are not taken yet: `x`, then `x2`."""
+
     def __init__(self, taken: set[str]) -> None:
         self.taken = {*taken}
 
@@ -135,7 +138,7 @@ def phrased(body: Body, taken: set[str], stage_of: Callable[[Item], str] | None 
 class _Phrases:
     def __init__(self, body: Body, taken: set[str], stage_of: Callable[[Item], str] | None) -> None:
         self.body, self.stage_of = body, stage_of
-        self.names = _Names(taken)
+        self.names = Names(taken)
         self.maker = {port: item for item in body.items for port in outputs_of(item)}
         self.uses = Counter(port for item in body.items for port in inputs_of(item))
         self.uses.update(body.outputs)

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl.lifting.literal import literal
+from archdsl.lifting.phrase import Names
 
 __all__ = ["Param", "solve"]
 
@@ -46,11 +47,7 @@ def solve(
     def add(i: int) -> str:
         label = labels[i]
         wanted = NAMES.get(label, label)
-        names = {p.name for p in params}
-        name, n = wanted, 1
-        while name in names or (name in taken and name not in ("c", "k", "n")):
-            n += 1
-            name = f"{wanted}{n}"
+        name = Names({*(p.name for p in params), *(taken - {"c", "k", "n"})}).new(wanted)
         default = 1 if label in ONES and 1 in columns[i] else None
         params.append(Param(name, label, columns[i], default))
         return name
